@@ -1,0 +1,41 @@
+# make demo [RAW=DIR] [OUT=DIR] [TRIALS=N]   the whole path on real ECGs: prepare, search, report
+# make test                                  checks and tests;  make test-all adds the slow suites
+PYTHON ?= python3
+OUT ?= demo-output
+TRIALS ?= 48
+BIN := .venv/bin
+
+.PHONY: demo test test-all check format clean
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"ecgscale needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Try: make PYTHON=python3.12"'
+	$(PYTHON) -m venv .venv
+
+.venv/.runtime: .venv/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: .venv/.runtime
+	$(BIN)/ecgscale demo --out $(OUT) --trials $(TRIALS) $(if $(RAW),--raw $(RAW))
+
+check: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-all: check
+	$(BIN)/python -m pytest
+
+format: .venv/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build dist *.egg-info
