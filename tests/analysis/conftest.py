@@ -1,0 +1,26 @@
+"""Simulated studies shared by the tests of the analysis."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.table import TrialTable
+from tests.analysis.simulate import FLOPS_ONLY, PLANTED, simulate
+
+
+@pytest.fixture(scope="session")
+def planted() -> TrialTable:
+    """300 architectures with strong known effects."""
+    return simulate(PLANTED, architectures=300, seed=1)
+
+
+@pytest.fixture(scope="session")
+def small() -> TrialTable:
+    """The size of the demo: 48 trials, 10 factors."""
+    return simulate(PLANTED, architectures=42, replicates=(3, 3), controls=2, seed=2)
+
+
+@pytest.fixture(scope="session")
+def flops_only() -> TrialTable:
+    """300 architectures whose score depends on FLOPs alone."""
+    return simulate(FLOPS_ONLY, architectures=300, seed=3)

@@ -1,0 +1,120 @@
+"""The table: coding of factors, averaging of seeds, what is left out, refusals."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from analysis.errors import AnalysisError
+from analysis.factors import FactorInfo, from_values
+from analysis.table import TrialTable, from_frame, from_optuna
+from tests.analysis.simulate import simulate
+
+
+def test_codes_follow_the_scale_of_a_factor() -> None:
+    kernel = FactorInfo("kernel_size", "choice", choices=(23, 3, 7))
+    assert kernel.code([3, 7, np.int64(23)]) == pytest.approx(np.log2([3, 7, 23]))
+    se = FactorInfo("se_ratio", "choice", choices=(0.0, 0.25, 0.0625))
+    assert list(se.code([0, 0.0625, 0.25])) == [0, 1, 2]
+    grouping = FactorInfo("grouping", "choice", choices=("dense", "group16", "depthwise"))
+    assert list(grouping.code(["depthwise", "dense"])) == [2, 0]
+    assert not grouping.ordered
+    residual = FactorInfo("residual", "choice", choices=(True, False))
+    assert list(residual.code(np.array([True, False]))) == [1, 0]
+    assert residual.level_labels() == ("off", "on")
+    assert list(FactorInfo("width", "int", log=True).code([16, 64])) == [4, 6]
+
+
+def test_unknown_level_is_named() -> None:
+    grouping = FactorInfo("grouping", "choice", choices=("dense", "depthwise"))
+    with pytest.raises(AnalysisError, match=r"grouping.*'sparse'"):
+        grouping.code(["sparse"])
+
+
+def test_factors_are_guessed_from_values() -> None:
+    rng = np.random.default_rng(0)
+    width = from_values("width", np.exp(rng.uniform(2, 6, 200)).round())
+    assert (width.kind, width.log) == ("int", True)
+    growth = from_values("growth", rng.uniform(1, 2.5, 200))
+    assert (growth.kind, growth.log) == ("float", False)
+    assert from_values("k", [3, 5, 3, 7.0]).choices == (3, 5, 7)
+
+
+def test_designs_average_seeds_and_leave_out_what_was_not_drawn_at_random() -> None:
+    table = simulate(architectures=60, replicates=(5, 3), controls=3, failures=4, waiting=2, seed=4)
+    designs = table.designs()
+    failed = set(table.failed()["architecture_hash"])
+    assert len(table.failed()) == 4
+    kept = table.frame.query("role in ('sample', 'replicate') and state == 'complete'")
+    assert len(designs) == kept["architecture_hash"].nunique()
+    for _, design in designs.iterrows():
+        rows = kept[kept["architecture_hash"] == design["architecture_hash"]]
+        assert design["repeats"] == len(rows)
+        assert design["score"] == pytest.approx(rows["macro_f1"].mean())
+    assert designs["error"].to_numpy() == pytest.approx(1 - designs["score"].to_numpy())
+    assert designs["flops"].is_monotonic_increasing
+    assert len(failed - set(designs["architecture_hash"])) >= 1
+
+
+def test_order_of_rows_does_not_matter(small: TrialTable) -> None:
+    shuffled = small.frame.sample(frac=1, random_state=3)
+    again = from_frame(shuffled, factors=small.factors)
+    pd.testing.assert_frame_equal(again.designs(), small.designs())
+
+
+def test_equal_factors_are_replicates_without_a_hash() -> None:
+    frame = pd.DataFrame({"k": [3, 3, 5, 7], "flops": [1, 1, 2, 3], "macro_f1": [0.1, 0.3, 0.2, 1]})
+    designs = from_frame(frame).designs()
+    assert list(designs["repeats"]) == [2, 1, 1]
+    assert designs["score"][0] == pytest.approx(0.2)
+
+
+def test_minimised_objective_is_turned() -> None:
+    frame = pd.DataFrame({"k": [3, 5, 7], "flops": [1, 2, 3], "loss": [2.0, 1.5, math.nan]})
+    table = from_frame(frame, objective="loss", maximize=False)
+    assert list(table.designs()["score"]) == [-2.0, -1.5]
+    assert list(table.designs()["error"]) == [2.0, 1.5]
+    assert len(table.failed()) == 1
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (pd.DataFrame(), "no trials"),
+        (pd.DataFrame({"k": [1], "flops": [1]}), "'macro_f1'"),
+        (pd.DataFrame({"k": [1], "flops": [0], "macro_f1": [0.5]}), "above zero"),
+        (pd.DataFrame({"k": [1], "flops": [1], "macro_f1": [math.nan]}), "complete"),
+    ],
+)
+def test_unusable_tables_are_refused_in_one_sentence(frame: pd.DataFrame, message: str) -> None:
+    with pytest.raises(AnalysisError, match=message) as caught:
+        from_frame(frame)
+    assert "\n" not in str(caught.value)
+
+
+def test_any_single_objective_optuna_study_is_read() -> None:
+    def objective(trial: optuna.Trial) -> float:
+        depth = trial.suggest_int("depth", 1, 64, log=True)
+        switch = trial.suggest_categorical("switch", [True, False])
+        if switch:
+            trial.suggest_float("rate", 0, 1)
+        trial.set_user_attr("macs", depth * 10.0)
+        return 1 / depth
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(0), direction="minimize")
+    study.optimize(objective, n_trials=20)
+    table = from_optuna(study, cost="macs")
+    assert [(f.name, f.kind, f.log) for f in table.factors] == [
+        ("depth", "int", True),
+        ("switch", "choice", False),
+    ]
+    assert not table.maximize
+    assert "rate" in table.study.notes[0]
+    assert table.designs()["error"].min() == pytest.approx(study.best_value)
+    with pytest.raises(AnalysisError, match="flops"):
+        from_optuna(study)
