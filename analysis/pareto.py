@@ -1,0 +1,226 @@
+"""Pareto fronts of score over cost: observed, estimated under noise, and their hypervolume.
+
+Costs are exact and lower is better; scores are noisy and higher is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import BSpline
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunken:
+    """Empirical-Bayes posterior N(mean, variance) of each network's true score.
+
+    `noise_variance` is that of one run; `spread_variance` (tau2) is how much true scores scatter
+    about `prior`. A network with n runs keeps tau2 / (tau2 + noise / n) of its own deviation.
+    """
+
+    mean: Floats
+    variance: Floats
+    prior: Floats
+    noise_variance: Floats
+    spread_variance: float
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedFront:
+    """Front of the shrunken means with what noise leaves open.
+
+    `membership[i]` is the probability that network i is on the true front. `grid_cost` with
+    `lower`, `median`, `upper` is the pointwise band of the best true score within each cost.
+    """
+
+    members: Ints
+    membership: Floats
+    grid_cost: Floats
+    lower: Floats
+    median: Floats
+    upper: Floats
+    hypervolume: float
+    hypervolume_interval: tuple[float, float]
+    observed_hypervolume: float
+    draws: int
+
+
+def front(cost: ArrayLike, score: ArrayLike) -> Ints:
+    """Rows that no other row beats in both, by ascending cost; of exact twins, the first.
+
+    Row i is dominated by j when j costs no more and scores no less, and one of the two strictly.
+    """
+    costs = np.asarray(cost, dtype=np.float64)
+    scores = np.asarray(score, dtype=np.float64)
+    order = np.lexsort((-scores, costs))
+    best_before = np.concatenate(([-np.inf], np.maximum.accumulate(scores[order])[:-1]))
+    return order[scores[order] > best_before[: order.size]].astype(np.int64)
+
+
+def best_within(cost: ArrayLike, score: ArrayLike, limits: ArrayLike) -> Floats:
+    """Best score among the rows that cost at most each limit; NaN where there is none."""
+    costs = np.asarray(cost, dtype=np.float64)
+    order = np.argsort(costs, kind="stable")
+    best = np.maximum.accumulate(np.asarray(score, dtype=np.float64)[order])
+    count = np.searchsorted(costs[order], np.asarray(limits, dtype=np.float64), side="right")
+    return (
+        np.where(count > 0, best[np.maximum(count, 1) - 1], np.nan)
+        if best.size
+        else (np.full(np.shape(count), np.nan))
+    )
+
+
+def reference_point(cost: ArrayLike, score: ArrayLike) -> tuple[float, float]:
+    """Return the hypervolume's corner: the greatest cost and the lowest score there are."""
+    return float(np.max(np.asarray(cost))), float(np.min(np.asarray(score)))
+
+
+def hypervolume(
+    cost: ArrayLike, score: ArrayLike, reference: tuple[float, float], cheapest: float, best: float
+) -> float:
+    """Share of the box [cheapest, reference cost] x [reference score, best] under the front.
+
+    Cost counts in log10: HV = sum_i (u_{i+1} - u_i)(s_i - s_r) over the front by ascending cost,
+    with u_{k+1} = u_r, as a share of (u_r - u_0)(best - s_r). NaN for a box without area; `best`
+    only sets the unit, so a front above it gives more than 1.
+    """
+    costs = np.asarray(cost, dtype=np.float64)
+    scores = np.asarray(score, dtype=np.float64)
+    limit, floor = np.log10(reference[0]), reference[1]
+    area = (limit - np.log10(cheapest)) * (best - floor)
+    if not area > 0:
+        return float("nan")
+    inside = (costs <= reference[0]) & (scores > floor)
+    members = front(costs[inside], scores[inside])
+    position = np.maximum(np.log10(costs[inside][members]), np.log10(cheapest))
+    widths = np.diff(np.append(position, limit))
+    return float(widths @ (scores[inside][members] - floor) / area)
+
+
+def hypervolume_growth(
+    cost: ArrayLike,
+    score: ArrayLike,
+    sizes: Sequence[int],
+    rng: np.random.Generator,
+    orders: int = 100,
+) -> tuple[Floats, Floats, Floats]:
+    """Hypervolume of the first n networks in random order: mean, 5 % and 95 % of the orders."""
+    costs = np.asarray(cost, dtype=np.float64)
+    scores = np.asarray(score, dtype=np.float64)
+    corner = reference_point(costs, scores)
+    box = (float(costs.min()), float(scores.max()))
+    values = np.empty((orders, len(sizes)))
+    for row in range(orders):
+        shuffled = rng.permutation(costs.size)
+        for column, size in enumerate(sizes):
+            taken = shuffled[:size]
+            values[row, column] = hypervolume(costs[taken], scores[taken], corner, *box)
+    low, high = np.quantile(values, [0.05, 0.95], axis=0)
+    return values.mean(axis=0), low, high
+
+
+def shrink(
+    score: ArrayLike, runs: ArrayLike, noise_variance: ArrayLike, prior: ArrayLike
+) -> Shrunken:
+    """Pull each mean of `runs` scores towards its prior by its share of noise.
+
+    `prior` must not have seen the network's own score (cross-fitted), else it pulls too hard.
+    B = tau2 / (tau2 + sigma2 / n), m = prior + B (y - prior), v = B sigma2 / n, where
+    tau2 = max(0, mean of (y - prior)^2 - sigma2 / n).
+    """
+    scores = np.asarray(score, dtype=np.float64)
+    expected = np.asarray(prior, dtype=np.float64)
+    noise = np.broadcast_to(np.asarray(noise_variance, dtype=np.float64), scores.shape)
+    per_mean = noise / np.asarray(runs, dtype=np.float64)
+    spread = max(0.0, float(np.mean((scores - expected) ** 2 - per_mean))) if scores.size else 0.0
+    total = spread + per_mean
+    keep = np.divide(spread, total, out=np.ones_like(per_mean), where=total > 0)
+    return Shrunken(
+        mean=expected + keep * (scores - expected),
+        variance=keep * per_mean,
+        prior=expected,
+        noise_variance=noise.copy(),
+        spread_variance=spread,
+    )
+
+
+def cost_trend_prior(
+    cost: ArrayLike, score: ArrayLike, *, folds: int = 10, knots: int = 4
+) -> Floats:
+    """Predict each score from log cost alone, cross-fitted: the prior where no surrogate holds.
+
+    A cubic spline with knots at quantiles, or fewer terms where few networks allow no more.
+    Folds are dealt along cost, so that every fold spans the range.
+    """
+    log_cost = np.log(np.asarray(cost, dtype=np.float64))
+    scores = np.asarray(score, dtype=np.float64)
+    n = scores.size
+    if n < 3:
+        return np.full(n, scores.mean() if n else np.nan)
+    fold = np.empty(n, dtype=np.int64)
+    fold[np.argsort(log_cost, kind="stable")] = np.arange(n) % min(folds, n)
+    design = _spline_design(log_cost, min(knots, max(0, n // 10 - 1)))
+    predicted = np.empty(n)
+    for number in range(int(fold.max()) + 1):
+        left_out = fold == number
+        weights, *_ = np.linalg.lstsq(design[~left_out], scores[~left_out], rcond=1e-10)
+        predicted[left_out] = design[left_out] @ weights
+    return np.clip(predicted, scores.min(), scores.max())
+
+
+def estimate_front(
+    cost: ArrayLike,
+    score: ArrayLike,
+    posterior: Shrunken,
+    rng: np.random.Generator,
+    *,
+    draws: int = 2000,
+    level: float = 0.95,
+    grid_points: int = 60,
+) -> EstimatedFront:
+    """Draw true scores from the posterior and count how often each network is on the front."""
+    costs = np.asarray(cost, dtype=np.float64)
+    scores = np.asarray(score, dtype=np.float64)
+    grid = np.geomspace(costs.min(), costs.max(), grid_points)
+    grid[-1] = costs.max()  # geomspace may end a rounding error below it
+    corner, cheapest, top = reference_point(costs, scores), float(costs.min()), float(scores.max())
+    scale = np.sqrt(posterior.variance)
+    counts = np.zeros(costs.size)
+    best = np.empty((draws, grid.size))
+    volumes = np.empty(draws)
+    for number in range(draws):
+        drawn = posterior.mean + scale * rng.standard_normal(costs.size)
+        counts[front(costs, drawn)] += 1
+        best[number] = best_within(costs, drawn, grid)
+        volumes[number] = hypervolume(costs, drawn, corner, cheapest, top)
+    tail = (1 - level) / 2
+    lower, median, upper = np.quantile(best, [tail, 0.5, 1 - tail], axis=0)
+    low, high = np.quantile(volumes, [tail, 1 - tail])
+    return EstimatedFront(
+        members=front(costs, posterior.mean),
+        membership=counts / draws,
+        grid_cost=grid,
+        lower=lower,
+        median=median,
+        upper=upper,
+        hypervolume=hypervolume(costs, posterior.mean, corner, cheapest, top),
+        hypervolume_interval=(float(low), float(high)),
+        observed_hypervolume=hypervolume(costs, scores, corner, cheapest, top),
+        draws=draws,
+    )
+
+
+def _spline_design(values: Floats, inner_knots: int) -> Floats:
+    """Columns of a cubic B-spline basis on the data's range, or a line when there are no knots."""
+    if inner_knots == 0 or np.ptp(values) == 0:
+        return np.column_stack([np.ones_like(values), values - values.mean()])
+    inner = np.quantile(values, np.linspace(0, 1, inner_knots + 2)[1:-1])
+    knots = np.concatenate([[values.min()] * 4, inner, [values.max()] * 4])
+    basis: Floats = BSpline.design_matrix(values, knots, 3).toarray()
+    return basis
