@@ -1,1 +1,20 @@
+"""Design spaces, architectures and their exact cost; networks are built by `models.build`."""
 
+from models.architecture import Architecture, StageRow
+from models.cost import Cost
+from models.errors import ModelError
+from models.factors import Factor
+from models.sampling import Sample, sample_architectures
+from models.space import Space, load_space
+
+__all__ = [
+    "Architecture",
+    "Cost",
+    "Factor",
+    "ModelError",
+    "Sample",
+    "Space",
+    "StageRow",
+    "load_space",
+    "sample_architectures",
+]

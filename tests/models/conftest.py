@@ -1,0 +1,40 @@
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from models import Architecture, Space, load_space
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def ecg_cnn() -> Space:
+    return load_space("ecg-cnn")
+
+
+@pytest.fixture
+def draw() -> Callable[..., list[Architecture]]:
+    """Draw architectures of a space, those above `max_flops` at 12×1000 left out."""
+
+    def draw(
+        space: Space, count: int, *, seed: int = 0, max_flops: float = 2e8, max_params: float = 5e6
+    ) -> list[Architecture]:
+        rng = np.random.default_rng(seed)
+        found: list[Architecture] = []
+        while len(found) < count:
+            values = {factor.name: factor.draw(rng, 1)[0] for factor in space.factors}
+            architecture = space.resolve(values)
+            cost = architecture.cost()
+            if cost.flops <= max_flops and cost.params <= max_params:
+                found.append(architecture)
+        return found
+
+    return draw

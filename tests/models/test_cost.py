@@ -1,0 +1,64 @@
+"""Costs against torch's own counters, which know nothing of our formulas."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from models import Cost, ModelError
+from models.build import build
+
+
+def measured_cost(network: nn.Module, leads: int, samples: int) -> Cost:
+    """Count with torch: FlopCounterMode, numel, and hooks on every convolution."""
+    activations = 0
+
+    def count(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        nonlocal activations
+        activations += output.numel()
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(torch.zeros(1, leads, samples))
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(params, counter.get_total_flops(), activations)
+
+
+def test_cost_of_200_random_architectures_is_what_torch_counts(ecg_cnn, draw):
+    rng = np.random.default_rng(1)
+    for architecture in draw(ecg_cnn, 200, seed=1):
+        leads, outputs = int(rng.integers(1, 16)), int(rng.integers(1, 40))
+        samples = int(rng.integers(1, 700))
+        network = build(architecture, leads=leads, outputs=outputs)
+        assert architecture.cost(samples, leads, outputs) == measured_cost(network, leads, samples)
+
+
+def test_flops_of_convolutions_double_with_the_length_and_parameters_stay(ecg_cnn, draw):
+    # What does not depend on the length is the linear layers (gates and head): 2 FLOPs a weight.
+    # The length must be divisible by all halvings, else a half sample is rounded up.
+    for architecture in draw(ecg_cnn, 50, seed=2):
+        linear = sum(
+            2 * module.weight.numel()
+            for module in build(architecture).modules()
+            if isinstance(module, nn.Linear)
+        )
+        once, twice = architecture.cost(1024), architecture.cost(2048)
+        assert twice.flops - linear == 2 * (once.flops - linear)
+        assert twice.activations == 2 * once.activations
+        assert twice.params == once.params
+
+
+def test_describe_sums_to_the_cost(ecg_cnn, draw):
+    for architecture in draw(ecg_cnn, 20, seed=3):
+        rows = architecture.describe(samples=777, leads=3, outputs=5)
+        total = Cost(*(sum(getattr(row, key) for row in rows) for key in Cost.__slots__))
+        assert total == architecture.cost(777, 3, 5)
+
+
+@pytest.mark.parametrize("wrong", [{"samples": 0}, {"leads": -1}, {"outputs": 0}])
+def test_nothing_to_count_is_an_error(ecg_cnn, draw, wrong):
+    with pytest.raises(ModelError, match="expected at least 1"):
+        draw(ecg_cnn, 1)[0].cost(**wrong)
