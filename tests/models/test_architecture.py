@@ -33,7 +33,8 @@ def test_architecture_cannot_be_changed(ecg_cnn, draw):
 
 def test_hash_is_of_what_is_built(ecg_cnn):
     values = {
-        "depth": 7, "stages": 4, "width": 31, "width_growth": 1.5, "kernel_size": 5, "stem_kernel": 7,
+        "depth": 7, "stages": 4, "width": 31, "width_growth": 1.5, "kernel_size": 5,
+        "stem_kernel": 7,
         "expansion": 0.5, "grouping": "dense", "residual": True, "se_ratio": 0.0,
     }  # fmt: skip
     first = ecg_cnn.resolve(values)
@@ -41,7 +42,8 @@ def test_hash_is_of_what_is_built(ecg_cnn):
     assert ecg_cnn.resolve(same).hash == first.hash
     assert ecg_cnn.resolve(same) != first
     changed = {
-        "depth": 8, "stages": 5, "width": 40, "width_growth": 1.8, "kernel_size": 3, "stem_kernel": 3,
+        "depth": 8, "stages": 5, "width": 40, "width_growth": 1.8, "kernel_size": 3,
+        "stem_kernel": 3,
         "expansion": 1.0, "grouping": "group16", "residual": False, "se_ratio": 0.25,
     }  # fmt: skip
     hashes = {ecg_cnn.resolve({**values, name: value}).hash for name, value in changed.items()}
@@ -60,7 +62,8 @@ def test_hash_ignores_names_nesting_and_repeats():
 def test_hash_is_the_same_in_every_process_and_release(ecg_cnn):
     """A study refers to networks by these: they must not move."""
     values = {
-        "depth": 7, "stages": 4, "width": 32, "width_growth": 1.5, "kernel_size": 5, "stem_kernel": 7,
+        "depth": 7, "stages": 4, "width": 32, "width_growth": 1.5, "kernel_size": 5,
+        "stem_kernel": 7,
         "expansion": 0.5, "grouping": "group16", "residual": True, "se_ratio": 0.25,
     }  # fmt: skip
     assert ecg_cnn.resolve(values).hash == "8028296a19cccc8b"

@@ -39,7 +39,8 @@ def test_every_weight_gets_a_gradient_after_one_step(ecg_cnn, draw):
 def test_a_built_block_computes_what_its_description_says(ecg_cnn):
     """The whole forward pass again, in plain functional Conv1d calls."""
     values = {
-        "depth": 3, "stages": 3, "width": 16, "width_growth": 1.5, "kernel_size": 5, "stem_kernel": 7,
+        "depth": 3, "stages": 3, "width": 16, "width_growth": 1.5, "kernel_size": 5,
+        "stem_kernel": 7,
         "expansion": 2.0, "grouping": "group16", "residual": True, "se_ratio": 0.25,
     }  # fmt: skip
     network = build(ecg_cnn.resolve(values)).eval()
