@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
+from analysis.regression import holm
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -192,19 +194,8 @@ def compare_at_equal_flops(
 
 def adjust(comparisons: Sequence[MatchedComparison]) -> list[MatchedComparison]:
     """Set Holm's p-value over all the comparisons made."""
-    adjusted = holm([comparison.p_value for comparison in comparisons])
-    return [replace(c, p_holm=p) for c, p in zip(comparisons, adjusted, strict=True)]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for their number by Holm's step-down method."""
-    count = len(p_values)
-    adjusted = [1.0] * count
-    running = 0.0
-    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
-        running = max(running, min(1.0, (count - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
+    adjusted = holm(np.array([comparison.p_value for comparison in comparisons]))
+    return [replace(c, p_holm=float(p)) for c, p in zip(comparisons, adjusted, strict=True)]
 
 
 def best_of_n(scores: ArrayLike, sizes: Sequence[int] | None = None) -> BestOfN:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import BSpline
+
+from analysis.regression import fit_spline
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,7 +22,8 @@ class Shrunken:
     """Empirical-Bayes posterior N(mean, variance) of each network's true score.
 
     `noise_variance` is that of one run; `spread_variance` (tau2) is how much true scores scatter
-    about `prior`. A network with n runs keeps tau2 / (tau2 + noise / n) of its own deviation.
+    about `prior`, and `spread_resolved` whether they scatter at all beyond noise. A network with
+    n runs keeps tau2 / (tau2 + noise / n) of its own deviation.
     """
 
     mean: Floats
@@ -29,6 +31,7 @@ class Shrunken:
     prior: Floats
     noise_variance: Floats
     spread_variance: float
+    spread_resolved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +135,17 @@ def shrink(
 
     `prior` must not have seen the network's own score (cross-fitted), else it pulls too hard.
     B = tau2 / (tau2 + sigma2 / n), m = prior + B (y - prior), v = B sigma2 / n, where
-    tau2 = max(0, mean of (y - prior)^2 - sigma2 / n).
+    tau2 = mean of (y - prior)^2 - sigma2 / n, and at least one standard error of that: a small
+    study that shows no spread does not prove that there is none.
     """
     scores = np.asarray(score, dtype=np.float64)
     expected = np.asarray(prior, dtype=np.float64)
     noise = np.broadcast_to(np.asarray(noise_variance, dtype=np.float64), scores.shape)
     per_mean = noise / np.asarray(runs, dtype=np.float64)
-    spread = max(0.0, float(np.mean((scores - expected) ** 2 - per_mean))) if scores.size else 0.0
+    residual = float(np.mean((scores - expected) ** 2)) if scores.size else 0.0
+    estimate = residual - float(per_mean.mean()) if scores.size else 0.0
+    error = residual * np.sqrt(2 / scores.size) if scores.size and per_mean.any() else 0.0
+    spread = max(0.0, estimate, error)
     total = spread + per_mean
     keep = np.divide(spread, total, out=np.ones_like(per_mean), where=total > 0)
     return Shrunken(
@@ -147,16 +154,16 @@ def shrink(
         prior=expected,
         noise_variance=noise.copy(),
         spread_variance=spread,
+        spread_resolved=estimate > 2 * error,
     )
 
 
 def cost_trend_prior(
-    cost: ArrayLike, score: ArrayLike, *, folds: int = 10, knots: int = 4
+    cost: ArrayLike, score: ArrayLike, *, fold_count: int = 10, knots: int = 4
 ) -> Floats:
     """Predict each score from log cost alone, cross-fitted: the prior where no surrogate holds.
 
-    A cubic spline with knots at quantiles, or fewer terms where few networks allow no more.
-    Folds are dealt along cost, so that every fold spans the range.
+    A natural spline, within the range of the scores; folds are dealt along cost.
     """
     log_cost = np.log(np.asarray(cost, dtype=np.float64))
     scores = np.asarray(score, dtype=np.float64)
@@ -164,13 +171,13 @@ def cost_trend_prior(
     if n < 3:
         return np.full(n, scores.mean() if n else np.nan)
     fold = np.empty(n, dtype=np.int64)
-    fold[np.argsort(log_cost, kind="stable")] = np.arange(n) % min(folds, n)
-    design = _spline_design(log_cost, min(knots, max(0, n // 10 - 1)))
+    fold[np.argsort(log_cost, kind="stable")] = np.arange(n) % min(fold_count, n)
     predicted = np.empty(n)
     for number in range(int(fold.max()) + 1):
         left_out = fold == number
-        weights, *_ = np.linalg.lstsq(design[~left_out], scores[~left_out], rcond=1e-10)
-        predicted[left_out] = design[left_out] @ weights
+        predicted[left_out] = fit_spline(log_cost[~left_out], scores[~left_out], knots)(
+            log_cost[left_out]
+        )
     return np.clip(predicted, scores.min(), scores.max())
 
 
@@ -214,13 +221,3 @@ def estimate_front(
         observed_hypervolume=hypervolume(costs, scores, corner, cheapest, top),
         draws=draws,
     )
-
-
-def _spline_design(values: Floats, inner_knots: int) -> Floats:
-    """Columns of a cubic B-spline basis on the data's range, or a line when there are no knots."""
-    if inner_knots == 0 or np.ptp(values) == 0:
-        return np.column_stack([np.ones_like(values), values - values.mean()])
-    inner = np.quantile(values, np.linspace(0, 1, inner_knots + 2)[1:-1])
-    knots = np.concatenate([[values.min()] * 4, inner, [values.max()] * 4])
-    basis: Floats = BSpline.design_matrix(values, knots, 3).toarray()
-    return basis

@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from analysis.distributions import (
+    adjust,
     best_of_n,
     compare_at_equal_flops,
     dkw_half_width,
-    holm,
     log_flops_bins,
     matched_weights,
     permute_within,
@@ -132,11 +132,14 @@ def test_comparison_needs_overlap() -> None:
     assert result is None
 
 
-def test_holm_matches_its_definition() -> None:
-    p_values = [0.01, 0.04, 0.03, 0.005]
-    assert holm(p_values) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.7, 0.9]) == [1.0, 1.0]
-    assert holm([]) == []
+def test_adjusted_p_values_are_for_all_factors_together() -> None:
+    labels, scores, flops = _shifted_study(np.random.default_rng(0), 0.05)
+    rng = np.random.default_rng(1)
+    one = compare_at_equal_flops(
+        "factor", labels, scores, flops, order=("a", "b"), rng=rng, permutations=199
+    )
+    assert one is not None
+    assert [c.p_holm for c in adjust([one, one])] == pytest.approx([2 * one.p_value] * 2)
 
 
 def test_best_of_n_is_the_mean_over_all_subsets() -> None:

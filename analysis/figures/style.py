@@ -1,0 +1,188 @@
+"""The one look of all figures: Okabe-Ito colours, quiet axes, labels with units."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.factors import label
+from analysis.figures.quantities import quantity, written
+
+# Okabe & Ito (2008), readable with every common kind of colour blindness.
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+VERMILLION = "#D55E00"
+SKY = "#56B4E9"
+PURPLE = "#CC79A7"
+YELLOW = "#F0E442"
+BLACK = "#1B1B1B"
+GREY = "#8A8A8A"
+PALE = "#C4C4C4"
+CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, GREY)
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
+# Dark to light, ordered in lightness as well as hue: Viridis without its pale end.
+SEQUENTIAL = ("#440154", "#414487", "#2A788E", "#22A884", "#7AD151")
+
+FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
+GRID = "#E8E8E8"
+HEIGHT = 430
+SMALL_HEIGHT = 270
+
+
+class Drawn(NamedTuple):
+    """A figure and the table of exactly what it shows."""
+
+    figure: go.Figure
+    data: pd.DataFrame
+
+
+def canvas(height: int = HEIGHT, *, legend: bool = True) -> go.Figure:
+    """Start an empty figure that fills the width it is given."""
+    return go.Figure(
+        layout={
+            "template": "none",
+            "height": height,
+            "autosize": True,
+            "font": {"family": FONT, "size": 13, "color": BLACK},
+            "paper_bgcolor": "white",
+            "plot_bgcolor": "white",
+            "colorway": CYCLE,
+            "hoverlabel": {"font": {"family": FONT, "size": 12}, "align": "left"},
+            "hovermode": "closest",
+            "margin": {"l": 64, "r": 16, "t": 12, "b": 56},
+            "showlegend": legend,
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": 1.01,
+                "yanchor": "bottom",
+                "font": {"size": 12},
+                "itemsizing": "constant",
+            },
+        }
+    )
+
+
+def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
+    """Describe an axis: line and ticks outside, light grid, SI prefixes when logarithmic."""
+    settings: dict[str, Any] = {
+        "title": {"text": title, "standoff": 8, "font": {"size": 13}},
+        "showline": True,
+        "linecolor": "#555555",
+        "linewidth": 1,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": "#555555",
+        "gridcolor": GRID,
+        "zeroline": False,
+        "automargin": True,
+    }
+    if log:
+        settings |= {"type": "log", "tickformat": "~s", "minor": {"ticks": "outside", "ticklen": 2}}
+    return settings | more
+
+
+def column_axis(name: str, values: Sequence[float] | pd.Series | None = None) -> dict[str, Any]:
+    """Describe the axis of a column: counts are logarithmic, scores plain."""
+    described = quantity(name)
+    if described.form != "count":
+        return axis(described.axis)
+    decades = 3.0
+    if values is not None:
+        positive = np.asarray(values, dtype=float)
+        positive = positive[positive > 0]
+        decades = float(np.ptp(np.log10(positive))) if positive.size else 0.0
+    # Decades alone leave a short axis with one label; 1-2-5 would crowd a long one.
+    return axis(described.axis, log=True, dtick=1 if decades >= 2 else "D2")
+
+
+def band(
+    x: Sequence[float] | pd.Series,
+    lower: Sequence[float] | pd.Series,
+    upper: Sequence[float] | pd.Series,
+    *,
+    color: str,
+    name: str,
+    step: bool = False,
+    group: str | None = None,
+    show: bool = True,
+) -> list[go.Scatter]:
+    """Shade between two curves."""
+    shape = "hv" if step else "linear"
+    shared: dict[str, Any] = {
+        "x": list(x),
+        "mode": "lines",
+        "line": {"width": 0, "shape": shape, "color": color},
+        "hoverinfo": "skip",
+        "legendgroup": group or name,
+    }
+    return [
+        go.Scatter(y=list(lower), showlegend=False, **shared),
+        go.Scatter(
+            y=list(upper),
+            fill="tonexty",
+            fillcolor=translucent(color, 0.16),
+            name=name,
+            showlegend=show,
+            **shared,
+        ),
+    ]
+
+
+def translucent(color: str, opacity: float) -> str:
+    """Write a hex colour as rgba."""
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
+def reference_line(
+    figure: go.Figure, text: str, *, x: float | None = None, y: float | None = None
+) -> None:
+    """Draw a dashed line across the plot and say at its end what it is."""
+    line = {"color": "#555555", "width": 1, "dash": "dash"}
+    note = {"showarrow": False, "font": {"size": 11, "color": "#444444"}, "text": text}
+    if y is not None:
+        figure.add_shape(type="line", xref="paper", x0=0, x1=1, y0=y, y1=y, line=line)
+        figure.add_annotation(
+            xref="paper",
+            x=1,
+            y=y,
+            xanchor="right",
+            yanchor="bottom",
+            bgcolor="rgba(255,255,255,.7)",
+            **note,
+        )
+    else:
+        figure.add_shape(type="line", yref="paper", y0=0, y1=1, x0=x, x1=x, line=line)
+        figure.add_annotation(yref="paper", y=1, x=x, xanchor="left", yanchor="top", **note)
+
+
+def hover_texts(
+    frame: pd.DataFrame,
+    factors: Sequence[str],
+    columns: Sequence[str],
+) -> list[str]:
+    """Describe each network: hash, what was measured, and its factors."""
+    present = [name for name in columns if name in frame]
+    texts = []
+    for row in frame.to_dict("records"):
+        lines = [f"<b>{html.escape(str(row.get('architecture_hash', ''))[:12])}</b>"]
+        lines += [
+            f"{html.escape(quantity(name).name)} {written(name, float(row[name]))}"
+            for name in present
+        ]
+        lines += [
+            html.escape(f"{name.replace('_', ' ')} {label(row[name])}")
+            for name in factors
+            if name in row
+        ]
+        texts.append("<br>".join(lines))
+    return texts
