@@ -1,0 +1,197 @@
+"""From finished parts to a store: duplicates out, split drawn, files written, hash taken."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data_pipeline.errors import DataError
+from data_pipeline.labels import LabelClass, encode
+from data_pipeline.options import STEP, PrepareOptions
+from data_pipeline.parts import Part
+from data_pipeline.preprocessing import METHOD
+from data_pipeline.splits import stratified_split
+from data_pipeline.store import (
+    FORMAT,
+    LEADS,
+    QUARANTINE_COLUMNS,
+    RECORD_COLUMNS,
+    SPLITS,
+    TABLES,
+    VERSION,
+    content_hash,
+    file_digest,
+    join_digests,
+)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    rows: list[Row]
+    chosen: list[NDArray[np.int64]]
+    """Per part, which of its windows go into the store."""
+    rejected: list[Row]
+
+
+def assemble(
+    parts: Sequence[Part],
+    folder: Path,
+    target: Path,
+    options: PrepareOptions,
+    classes: Sequence[LabelClass],
+    fingerprint: str,
+) -> None:
+    """Write a store from the parts in `folder` into the new folder `target`."""
+    kept = _keep(parts, folder)
+    if not kept.rows:
+        reasons = Counter(row["reason"] for row in kept.rejected)
+        listed = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
+        raise DataError(
+            f"Expected usable records, but all {len(kept.rejected)} were put aside: {listed}; "
+            "check the raw folder and the options."
+        )
+    labels = np.stack([encode(row["dx"].split("|"), classes) for row in kept.rows])
+    splits = _splits(kept.rows, labels, options)
+    for row, split in zip(kept.rows, splits, strict=True):
+        row["split"] = split
+    target.mkdir()
+    shape = (len(kept.rows), len(LEADS), options.samples)
+    _write_signals(target / "signals.npy", shape, parts, folder, kept.chosen)
+    np.save(target / "labels.npy", labels)
+    _write_table(target / "records.csv", kept.rows, RECORD_COLUMNS)
+    _write_table(target / "quarantine.csv", kept.rejected, QUARANTINE_COLUMNS)
+    content = {
+        "version": VERSION,
+        "method": METHOD,
+        "options": options.to_dict(),
+        "step": STEP,
+        "classes": [c.abbreviation for c in classes],
+        "codes": [list(c.codes) for c in classes],
+        "shape": list(shape),
+        "synthetic": any(row["synthetic"] for row in kept.rows),
+        "signals": join_digests(row["digest"] for row in kept.rows),
+        "labels": file_digest(target / "labels.npy"),
+        "rows": join_digests(_identity(row) for row in kept.rows),
+    }
+    manifest = {
+        "format": FORMAT,
+        "hash": content_hash(content),
+        "content": content,
+        "files": {name: file_digest(target / name) for name in TABLES},
+        "input": fingerprint,
+        "quarantined": len(kept.rejected),
+    }
+    (target / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    for path in [*target.iterdir(), target]:
+        _sync(path)
+
+
+def _keep(parts: Sequence[Part], folder: Path) -> _Kept:
+    """Put aside what repeats a record that is kept, by its name or by its signals."""
+    names: dict[str, str] = {}
+    digests: dict[str, Row] = {}
+    rows: list[Row] = []
+    chosen: list[NDArray[np.int64]] = []
+    rejected: list[Row] = []
+    for part in parts:
+        result = json.loads(part.rows_file(folder).read_text("utf-8"))
+        rejected += result["rejected"]
+        indices = []
+        for index, row in enumerate(result["rows"]):
+            twin = digests.get(row["digest"])
+            if names.setdefault(row["record"], row["path"]) != row["path"]:
+                detail = f"same name as {names[row['record']]}"
+            elif twin is not None:
+                also = "" if set(twin["dx"].split("|")) == set(row["dx"].split("|")) else "not "
+                detail = f"same signals as {twin['record']}, {also}same labels"
+                if names[row["record"]] == row["path"] and row["window"] == 0:
+                    del names[row["record"]]
+            else:
+                digests[row["digest"]] = row
+                rows.append(row)
+                indices.append(index)
+                continue
+            if row["window"] == 0 or twin is not None:
+                rejected.append(_aside(row, detail))
+        chosen.append(np.array(indices, dtype=np.int64))
+    rejected.sort(key=lambda row: (row["path"], row["detail"]))
+    return _Kept(rows, chosen, rejected)
+
+
+def _aside(row: Row, detail: str) -> Row:
+    aside = {name: row[name] for name in QUARANTINE_COLUMNS if name in row}
+    return aside | {"reason": "duplicate", "detail": detail}
+
+
+def _splits(rows: list[Row], labels: NDArray[np.uint8], options: PrepareOptions) -> list[str]:
+    if options.split == "official":
+        return [_official(row) for row in rows]
+    groups = [_group(row) for row in rows]
+    part = stratified_split(labels, groups, options.split, options.split_seed)
+    return [SPLITS[i] for i in part]
+
+
+def _group(row: Row) -> str:
+    # Windows of one record stay together, and so do records of one patient.
+    return f"patient {row['patient']}" if row["patient"] else f"record {row['record']}"
+
+
+def _official(row: Row) -> str:
+    if row["fold"] in SPLITS:
+        return str(row["fold"])
+    raise DataError(
+        f"Expected a fold for every record, but {row['record']} has none; "
+        "choose shares instead of the official split."
+    )
+
+
+def _identity(row: Row) -> str:
+    names = ("record", "window", "source", "patient", "split", "valid_samples")
+    return json.dumps([row[name] for name in names])
+
+
+def _write_signals(
+    path: Path,
+    shape: tuple[int, ...],
+    parts: Sequence[Part],
+    folder: Path,
+    chosen: Sequence[NDArray[np.int64]],
+) -> None:
+    """Copy the windows that are kept, a part at a time, so that memory stays flat."""
+    with path.open("wb") as stream:
+        header = {"descr": "<i2", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for block in _blocks(parts, folder, chosen):
+            stream.write(np.ascontiguousarray(block, dtype="<i2").tobytes())
+
+
+def _blocks(
+    parts: Sequence[Part], folder: Path, chosen: Sequence[NDArray[np.int64]]
+) -> Iterator[NDArray[np.int16]]:
+    for part, indices in zip(parts, chosen, strict=True):
+        yield np.load(part.signals_file(folder))[indices]
+
+
+def _write_table(path: Path, rows: list[Row], columns: dict[str, str]) -> None:
+    frame = pd.DataFrame.from_records(rows, columns=list(columns))
+    frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def _sync(path: Path) -> None:
+    """Force a file or folder to the disk, so that a power cut leaves all of it or none."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
