@@ -1,0 +1,64 @@
+"""Checkpoints of a trial: written whole or not at all, read without executing anything."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data_pipeline.batches import ResidentRecords
+from search.errors import StudyError
+
+
+def trial_fingerprint(
+    architecture_hash: str, recipe_hash: str, seed: int, *folds: ResidentRecords
+) -> str:
+    """Return a hash of what decides a trial's result, so that no trial resumes from another's."""
+    digest = hashlib.sha256(f"{architecture_hash} {recipe_hash} {seed}".encode())
+    for records in folds:
+        digest.update(f" {tuple(records.signals.shape)} {records.step!r} ".encode())
+        digest.update(records.labels.cpu().numpy().tobytes())
+        digest.update(records.signals[:: max(len(records) // 64, 1)].cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a state of tensors and plain values in one atomic move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(
+    path: Path, fingerprint: str, device: torch.device | str = "cpu"
+) -> dict[str, Any] | None:
+    """Return the state at `path`; None when there is none, or (with a warning) none to be read.
+
+    Starting anew gives the same result, only later. A checkpoint of another trial is an error.
+    """
+    if not path.exists():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        found = state["fingerprint"]
+    except Exception as error:  # whatever a damaged file makes torch and pickle raise
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        warnings.warn(f"{path} cannot be read ({reason}); the trial starts anew.", stacklevel=2)
+        return None
+    if found != fingerprint:
+        raise StudyError(
+            f"Expected {path} to be a checkpoint of this trial, but it was written for another"
+            " network, recipe, seed or data; remove it or choose another folder."
+        )
+    return state

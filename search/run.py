@@ -1,0 +1,255 @@
+"""A training under way: the step, and everything that changes from step to step."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from data_pipeline.batches import ResidentRecords, batches
+from models import Architecture
+from models.build import build
+from search.averaging import AveragedWeights
+from search.checkpoint import load_checkpoint, save_checkpoint, trial_fingerprint
+from search.device import compute_dtype, synchronize
+from search.loss import loss_sum, positive_weights, start_at_prevalence
+from search.recipe import Recipe
+from search.schedule import learning_rate
+
+HOPELESS_LOSS = 10.0  # times the loss before the first step
+
+
+class Diverged(RuntimeError):
+    """The loss left all bounds; the message says when and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What decides a trial's result."""
+
+    architecture: Architecture
+    train: ResidentRecords
+    validation: ResidentRecords
+    recipe: Recipe
+    seed: int
+
+    def fingerprint(self) -> str:
+        """Return a hash of all of it."""
+        return trial_fingerprint(
+            self.architecture.hash, self.recipe.hash, self.seed, self.train, self.validation
+        )
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a training is; plain values, part of every checkpoint."""
+
+    epoch: int = 0
+    step: int = 0  # steps done in this epoch
+    records: int = 0  # records trained on so far
+    curve: list[float] = field(default_factory=list)  # macro-F1 of the epochs done
+    training_seconds: float = 0.0
+    validation_seconds: float = 0.0
+
+
+class Run:
+    """Network, optimiser and averaged weights of one trial, with its progress.
+
+    Built under a seeded generator; goes on from the checkpoint where there is one.
+    """
+
+    def __init__(self, trial: Trial, micro_batch: int, checkpoint: Path | None) -> None:
+        recipe, train = trial.recipe, trial.train
+        self.trial, self.checkpoint, self.device = trial, checkpoint, train.device
+        self.dtype = compute_dtype(train.device, recipe.precision)
+        self.fingerprint = trial.fingerprint() if checkpoint else ""
+
+        # A last batch of less than half the size is left out: its noise would count as much as a
+        # whole batch. Shuffling leaves out other records in every epoch.
+        self.steps_per_epoch = max(int(len(train) / recipe.batch_size + 0.5), 1)
+        self.steps = self.steps_per_epoch * recipe.epochs
+
+        leads, outputs = train.signals.shape[1], train.labels.shape[1]
+        self.network = build(trial.architecture, leads, outputs).to(train.device)
+        self.weights = positive_weights(train.labels, recipe)
+        if recipe.prior_bias:
+            start_at_prevalence(self.network, train.labels, self.weights)
+        self.optimizer = torch.optim.AdamW(
+            decayed_and_spared(self.network, recipe.weight_decay), fused=True
+        )
+        self.averaged = (
+            AveragedWeights(self.network, recipe.average_epochs * self.steps_per_epoch)
+            if recipe.average_epochs > 0
+            else None
+        )
+        self.progress = Progress()
+        self._loss = self._first_loss = torch.zeros((), device=train.device)
+        self._outputs: list[Tensor] = []  # of this epoch's training steps
+        self._labels: list[Tensor] = []
+        self._clock = self._saved = time.perf_counter()
+
+        state = load_checkpoint(checkpoint, self.fingerprint, self.device) if checkpoint else None
+        self.micro_batch = min(micro_batch, state["micro_batch"] if state else micro_batch)
+        share_statistics(self.network, math.ceil(recipe.batch_size / self.micro_batch))
+        if state:
+            self._restore(state)
+
+    # ---- One step ---- #
+
+    def step(self, signals: Tensor, labels: Tensor) -> None:
+        """Train on one batch, in micro-batches whose gradients add up to the batch's."""
+        recipe, progress = self.trial.recipe, self.progress
+        parts = math.ceil(len(signals) / self.micro_batch)
+        rate = learning_rate(
+            progress.epoch * self.steps_per_epoch + progress.step, self.steps, recipe
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for x, y in zip(signals.chunk(parts), labels.chunk(parts), strict=True):
+            with self._autocast():
+                logits = self.network(x).float()
+            loss = loss_sum(logits, y, self.weights, recipe) / len(signals)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+            self._outputs.append(logits.detach())
+            self._labels.append(y)
+        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update()
+        self._loss = total
+        if not progress.records:
+            self._first_loss = total
+        progress.step += 1
+        progress.records += len(signals)
+
+    def check_loss(self) -> None:
+        """Raise Diverged when the latest loss is no number or far above the first."""
+        loss, first = float(self._loss), float(self._first_loss)
+        if not loss <= HOPELESS_LOSS * first:
+            where = f"epoch {self.progress.epoch + 1}, step {self.progress.step}"
+            raise Diverged(
+                f"The training loss is {loss:.4g} in {where}, after {first:.4g} at first;"
+                f" try a learning rate below {self.trial.recipe.learning_rate:g}."
+            )
+
+    # ---- Scoring ---- #
+
+    def training_outputs(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return labels and logits (records, classes) of this epoch's training steps."""
+        return torch.cat(self._labels).cpu().numpy(), torch.cat(self._outputs).cpu().numpy()
+
+    def predict(self, records: ResidentRecords) -> npt.NDArray[np.float32]:
+        """Return the logits (records, classes) of the network that is scored."""
+        network = self.averaged.network if self.averaged is not None else self.network
+        # Without gradients four times the records fit; on CPU smaller batches stay in the cache.
+        size = self.micro_batch * (1 if self.device.type == "cpu" else 4)
+        logits = predict(network, records, batch_size=size, dtype=self.dtype)
+        if not np.isfinite(logits).all():
+            raise Diverged(f"The outputs are not finite after epoch {self.progress.epoch + 1}.")
+        return logits
+
+    def lap(self, kind: str) -> None:
+        """Add the time since the last lap to `kind`, "training" or "validation"."""
+        synchronize(self.device)
+        now = time.perf_counter()
+        if kind == "training":
+            self.progress.training_seconds += now - self._clock
+        else:
+            self.progress.validation_seconds += now - self._clock
+        self._clock = now
+
+    def end_epoch(self, f1: float) -> None:
+        """Note an epoch's score and turn to the next epoch."""
+        self.progress.curve.append(f1)
+        self.progress.epoch += 1
+        self.progress.step = 0
+        self._outputs, self._labels = [], []
+        self.lap("validation")
+
+    # ---- Checkpoints ---- #
+
+    def seconds_since_saved(self) -> float:
+        """Return the time since the last checkpoint, or since the start."""
+        return time.perf_counter() - self._saved
+
+    def save(self) -> None:
+        """Write everything that is needed to go on as if nothing had happened."""
+        if self.checkpoint is None:
+            return
+        cuda = self.device.type == "cuda"
+        state = {
+            "fingerprint": self.fingerprint,
+            "micro_batch": self.micro_batch,
+            "progress": {name: getattr(self.progress, name) for name in Progress.__slots__},
+            "first_loss": self._first_loss,
+            "network": self.network.state_dict(),
+            "averaged": self.averaged.state_dict() if self.averaged is not None else None,
+            "optimizer": self.optimizer.state_dict(),
+            "generator": torch.get_rng_state(),
+            "cuda_generator": torch.cuda.get_rng_state(self.device) if cuda else None,
+            "loss": self._loss,
+            "outputs": self._outputs,
+            "labels": self._labels,
+        }
+        save_checkpoint(self.checkpoint, state)
+        self._saved = time.perf_counter()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.progress = Progress(**state["progress"])
+        self.network.load_state_dict(state["network"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["generator"].cpu())
+        if state["cuda_generator"] is not None:
+            torch.cuda.set_rng_state(state["cuda_generator"].cpu(), self.device)
+        self._loss, self._first_loss = state["loss"], state["first_loss"]
+        self._outputs, self._labels = state["outputs"], state["labels"]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16
+        )
+
+
+def predict(
+    network: nn.Module, records: ResidentRecords, *, batch_size: int, dtype: torch.dtype
+) -> npt.NDArray[np.float32]:
+    """Return the logits (records, classes) of a network in evaluation mode."""
+    was_training = network.training
+    network.eval()
+    feed = batches(records, batch_size=batch_size, seed=0, epoch=0, shuffle=False)
+    with (
+        torch.inference_mode(),
+        torch.autocast(records.device.type, torch.bfloat16, enabled=dtype is torch.bfloat16),
+    ):
+        logits = torch.cat([network(signals).float() for signals, _ in feed])
+    network.train(was_training)
+    return logits.cpu().numpy()
+
+
+def decayed_and_spared(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split parameters into weights, which decay, and biases and normalisation, which do not."""
+    parameters = list(network.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def share_statistics(network: nn.Module, parts: int) -> None:
+    """Let `parts` updates of the running statistics of batch normalisation weigh as one."""
+    for module in network.modules():
+        if isinstance(module, _BatchNorm) and module.momentum is not None:
+            module.momentum = 1 - (1 - module.momentum) ** (1 / parts)

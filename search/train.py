@@ -1,0 +1,206 @@
+"""Train one network and score it on the validation records.
+
+The data stay on the device as int16; a step gathers and scales a batch, alters it, goes forward in
+the device's fastest precision, backward, clips, takes a fused AdamW step and lets the averaged
+weights follow. The score is that of the last epoch, never of the best one. Thresholds for F1 come
+from training records: after every epoch from the outputs that the training steps made anyway, for
+the final score from a pass over the training records in evaluation mode. A search passes the
+validation records of its store; the test split is for `confirm`.
+
+The same architecture, records, recipe and seed give the same score bit for bit on one type of
+device, also when interrupted and resumed anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from data_pipeline.batches import ResidentRecords, batches
+from models import Architecture
+from search import device as devices
+from search.errors import StudyError
+from search.metrics import best_thresholds, macro_f1
+from search.recipe import Recipe
+from search.run import Diverged, Run, Trial
+from search.scores import probabilities, score_fold
+
+__all__ = ["Diverged", "Interrupted", "TrialScores", "train_one"]
+
+SMALLEST_MICRO_BATCH = 8  # batch normalisation over fewer records is another method
+STEPS_BETWEEN_LOSS_CHECKS = 50  # reading the loss waits for the device
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+
+# The score after each epoch takes this many records, or this share of the training records if
+# that is more: it costs under 5 % of the time. The final score takes all.
+CURVE_RECORDS = 1024
+CURVE_SHARE = 0.1
+
+
+class Interrupted(RuntimeError):
+    """The trial was asked to stop; its checkpoint holds all that was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialScores:
+    """Validation scores of the last epoch, and what they took.
+
+    `curve` is macro-F1 after each epoch and ends with `macro_f1`. `seconds` is everything,
+    `validation_seconds` its part spent on scoring; `records_per_second` is training alone.
+    `micro_batch` is below the recipe's batch size where memory was short; batch normalisation then
+    sees the micro-batch.
+    """
+
+    macro_f1: float
+    macro_auroc: float
+    macro_auprc: float
+    challenge_score: float
+    ece: float
+    class_scores: list[dict[str, Any]]
+    curve: list[float]
+    seconds: float
+    validation_seconds: float
+    records_per_second: float
+    peak_memory_bytes: int
+    micro_batch: int
+    precision: str
+
+
+def train_one(
+    architecture: Architecture,
+    train: ResidentRecords,
+    validation: ResidentRecords,
+    recipe: Recipe,
+    seed: int,
+    *,
+    device: torch.device | str | None = None,
+    on_epoch: Callable[[int, float], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    checkpoint: Path | None = None,
+) -> TrialScores:
+    """Train an architecture on `train` and return its scores on `validation`.
+
+    `on_epoch(epoch, macro_f1)` is called after every epoch, counted from 0. `should_stop()` is
+    asked after every step; once true, the checkpoint is written and Interrupted raised, and the
+    same call goes on from there (without a path the work is lost). The caller removes the file.
+    Out of memory: the trial goes on from its checkpoint, or starts again, with half the
+    micro-batch. Raises Diverged when the loss does.
+    """
+    wanted = torch.device(device).type if device is not None else train.device.type
+    if not wanted == train.device.type == validation.device.type:
+        raise StudyError(
+            f"Expected records on {wanted}, got training records on {train.device} and validation"
+            f" records on {validation.device}; load both onto the training device."
+        )
+    trial = Trial(architecture, train, validation, recipe, seed)
+    micro_batch = recipe.batch_size
+    while True:
+        try:
+            with devices.reproducible(seed, train.device):
+                return _train(trial, micro_batch, on_epoch, should_stop, checkpoint)
+        except (RuntimeError, MemoryError) as error:
+            if not devices.is_out_of_memory(error) or micro_batch <= SMALLEST_MICRO_BATCH:
+                raise
+        # Not inside the handler: it keeps the failed attempt's tensors alive.
+        micro_batch = max(micro_batch // 2, SMALLEST_MICRO_BATCH)
+        devices.release_memory(train.device)
+
+
+def _train(
+    trial: Trial,
+    micro_batch: int,
+    on_epoch: Callable[[int, float], None] | None,
+    should_stop: Callable[[], bool] | None,
+    checkpoint: Path | None,
+) -> TrialScores:
+    recipe, train, validation = trial.recipe, trial.train, trial.validation
+    devices.reset_peak_memory(train.device)
+    run = Run(trial, micro_batch, checkpoint)
+    progress = run.progress
+    on_curve = _spread(validation, max(CURVE_RECORDS, int(CURVE_SHARE * len(train))))
+
+    while True:
+        # ---- Training ---- #
+        feed = batches(
+            train,
+            batch_size=recipe.batch_size,
+            seed=trial.seed,
+            epoch=progress.epoch,
+            shuffle=True,
+            augment=recipe.augment_options(),
+            first_step=progress.step,
+        )
+        run.network.train()
+        for signals, labels in islice(feed, run.steps_per_epoch - progress.step):
+            run.step(signals, labels)
+            if progress.step % STEPS_BETWEEN_LOSS_CHECKS == 0:
+                run.check_loss()
+            if should_stop is not None and should_stop():
+                run.lap("training")
+                run.save()
+                raise Interrupted(
+                    f"Stopped after step {progress.step} of epoch {progress.epoch + 1}."
+                )
+        run.check_loss()
+        run.lap("training")
+        if progress.epoch + 1 == recipe.epochs:
+            break
+
+        # ---- Validation ---- #
+        seen_labels, seen_logits = run.training_outputs()
+        thresholds = best_thresholds(seen_labels, probabilities(seen_logits))
+        chances = probabilities(run.predict(on_curve))
+        f1 = macro_f1(_labels(on_curve), chances > thresholds)
+        run.end_epoch(f1)
+        if on_epoch is not None:
+            on_epoch(progress.epoch - 1, f1)
+        if run.seconds_since_saved() > SECONDS_BETWEEN_CHECKPOINTS:
+            run.save()
+
+    # ---- Final score ---- #
+    thresholds = best_thresholds(_labels(train), probabilities(run.predict(train)))
+    scores = score_fold(_labels(validation), probabilities(run.predict(validation)), thresholds)
+    run.end_epoch(scores.macro_f1)
+    if on_epoch is not None:
+        on_epoch(progress.epoch - 1, scores.macro_f1)
+    return TrialScores(
+        macro_f1=scores.macro_f1,
+        macro_auroc=scores.macro_auroc,
+        macro_auprc=scores.macro_auprc,
+        challenge_score=scores.challenge_score,
+        ece=scores.ece,
+        class_scores=list(scores.per_class),
+        curve=progress.curve,
+        seconds=progress.training_seconds + progress.validation_seconds,
+        validation_seconds=progress.validation_seconds,
+        records_per_second=progress.records / progress.training_seconds,
+        peak_memory_bytes=devices.peak_memory_bytes(train.device),
+        micro_batch=run.micro_batch,
+        precision=str(run.dtype).removeprefix("torch."),
+    )
+
+
+def _labels(records: ResidentRecords) -> npt.NDArray[np.float32]:
+    return records.labels.cpu().numpy()
+
+
+def _spread(records: ResidentRecords, count: int) -> ResidentRecords:
+    """Return about `count` records, evenly spread over all and thereby over their sources."""
+    if len(records) <= count:
+        return records
+    chosen = np.linspace(0, len(records) - 1, count).astype(np.int64)
+    index = torch.from_numpy(chosen).to(records.device)
+    return replace(
+        records,
+        signals=records.signals.index_select(0, index),
+        labels=records.labels.index_select(0, index),
+        rows=records.rows[chosen],
+        patients=records.patients[chosen],
+    )
