@@ -129,22 +129,30 @@ def hypervolume_growth(
 
 
 def shrink(
-    score: ArrayLike, runs: ArrayLike, noise_variance: ArrayLike, prior: ArrayLike
+    score: ArrayLike,
+    runs: ArrayLike,
+    noise_variance: ArrayLike,
+    prior: ArrayLike,
+    *,
+    noise_freedom: float = float("inf"),
 ) -> Shrunken:
     """Pull each mean of `runs` scores towards its prior by its share of noise.
 
     `prior` must not have seen the network's own score (cross-fitted), else it pulls too hard.
     B = tau2 / (tau2 + sigma2 / n), m = prior + B (y - prior), v = B sigma2 / n, where
     tau2 = mean of (y - prior)^2 - sigma2 / n, and at least one standard error of that: a small
-    study that shows no spread does not prove that there is none.
+    study that shows no spread does not prove that there is none. The standard error counts that
+    the noise itself was estimated, with `noise_freedom` degrees of freedom.
     """
     scores = np.asarray(score, dtype=np.float64)
     expected = np.asarray(prior, dtype=np.float64)
     noise = np.broadcast_to(np.asarray(noise_variance, dtype=np.float64), scores.shape)
     per_mean = noise / np.asarray(runs, dtype=np.float64)
-    residual = float(np.mean((scores - expected) ** 2)) if scores.size else 0.0
-    estimate = residual - float(per_mean.mean()) if scores.size else 0.0
-    error = residual * np.sqrt(2 / scores.size) if scores.size and per_mean.any() else 0.0
+    n = max(scores.size, 1)
+    residual, luck = float(((scores - expected) ** 2).sum() / n), float(per_mean.sum() / n)
+    estimate = residual - luck
+    error = float(np.hypot(residual * np.sqrt(2 / n), luck * np.sqrt(2 / noise_freedom)))
+    error = error if luck > 0 else 0.0
     spread = max(0.0, estimate, error)
     total = spread + per_mean
     keep = np.divide(spread, total, out=np.ones_like(per_mean), where=total > 0)

@@ -80,7 +80,8 @@ def posterior(
         return None
     cost, score = designs[table.cost].to_numpy(float), designs["score"].to_numpy(float)
     expected = cost_trend_prior(cost, score) if prior is None else prior
-    return shrink(score, designs["repeats"], measured.sd_at(cost) ** 2, expected)
+    variance, freedom = measured.sd_at(cost) ** 2, measured.degrees_of_freedom
+    return shrink(score, designs["repeats"], variance, expected, noise_freedom=freedom)
 
 
 def recommend(
