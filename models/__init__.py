@@ -5,7 +5,8 @@ from models.cost import Cost
 from models.errors import ModelError
 from models.factors import Factor
 from models.sampling import Sample, sample_architectures
-from models.space import Space, load_space
+from models.space import Space
+from models.space_file import load_space
 
 __all__ = [
     "Architecture",

@@ -10,25 +10,34 @@ from models.errors import ModelError
 from models.layers import (
     Act,
     Add,
+    Attention,
     Concat,
     Conv,
     Dropout,
+    Flatten,
     GlobalPool,
     Layer,
     Linear,
     Norm,
+    PadChannels,
     Pool,
+    Scale,
     Sequence,
     SqueezeExcite,
 )
 from models.modules import (
+    BatchNorm,
     ChannelNorm,
+    ChannelPad,
+    ChannelScale,
     DepthwiseConv,
+    FlattenTo,
     Gate,
     GlobalPool2d,
     Join,
     Network,
     SamePad,
+    SelfAttention,
     Sum,
 )
 
@@ -91,6 +100,14 @@ def _build(layer: Layer, channels: int, outputs: int) -> tuple[nn.Module, int]:
             return linear, out
         case Dropout():
             return nn.Dropout(layer.rate), channels
+        case Attention():
+            return SelfAttention(channels, layer.heads), channels
+        case Scale():
+            return ChannelScale(channels, layer.start), channels
+        case PadChannels():
+            return ChannelPad(channels, layer.out), layer.out
+        case Flatten():
+            return FlattenTo(layer.length), channels * layer.length
 
 
 def _conv(layer: Conv, channels: int) -> nn.Module:
@@ -113,9 +130,9 @@ def _conv(layer: Conv, channels: int) -> nn.Module:
 
 
 def _norm(layer: Norm, channels: int) -> nn.Module:
-    norm: nn.BatchNorm2d | ChannelNorm
+    norm: BatchNorm | ChannelNorm
     if layer.kind == "batch":
-        norm = nn.BatchNorm2d(channels)
+        norm = BatchNorm(channels)
     elif layer.kind == "layer":
         norm = ChannelNorm(channels, eps=1e-6)
     else:

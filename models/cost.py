@@ -1,8 +1,9 @@
 """Exact cost of a tree of layers, without building it.
 
 FLOPs are 2 × multiply-accumulates of convolutions and linear layers (squeeze-and-excitation
-included), forward, one record: the convention of torch.utils.flop_counter. Activations are the
-elements that convolutions put out, as in RegNet (Radosavovic et al. 2020). Normalisation,
+included), forward, one record: the convention of torch.utils.flop_counter, which also counts the
+two matrix products of attention. Activations are the elements that convolutions put out, as in
+RegNet (Radosavovic et al. 2020); the projections of attention are 1×1 convolutions. Normalisation,
 activation functions, pooling and sums count as nothing.
 """
 
@@ -14,14 +15,18 @@ from models.errors import ModelError
 from models.layers import (
     Act,
     Add,
+    Attention,
     Concat,
     Conv,
     Dropout,
+    Flatten,
     GlobalPool,
     Layer,
     Linear,
     Norm,
+    PadChannels,
     Pool,
+    Scale,
     Sequence,
     SqueezeExcite,
 )
@@ -66,12 +71,9 @@ def walk(layer: Layer, channels: int, length: int, tally: Tally) -> tuple[int, i
         case Conv():
             out = layer.out
             after = length_after(length, layer.kernel, layer.stride, layer.padding)
+            _check_divides(layer.groups, channels, "groups")
+            _check_divides(layer.groups, out, "groups")
             weights = out * (channels // layer.groups) * layer.kernel
-            if channels % layer.groups or out % layer.groups:
-                raise ModelError(
-                    f"expected channels divisible by {layer.groups} groups, got {channels} to "
-                    f"{out}; round widths to a multiple of the groups"
-                )
             tally.params += weights + (out if layer.bias else 0)
             tally.flops += 2 * weights * after
             tally.activations += out * after
@@ -106,7 +108,25 @@ def walk(layer: Layer, channels: int, length: int, tally: Tally) -> tuple[int, i
             tally.params += out * channels + (out if layer.bias else 0)
             tally.flops += 2 * out * channels
             return out, 1
+        case Attention():
+            _check_divides(layer.heads, channels, "heads")
+            tally.params += 4 * channels * (channels + 1)
+            tally.flops += 8 * channels * channels * length + 4 * channels * length * length
+            tally.activations += 4 * channels * length
+        case Scale():
+            tally.params += channels
+        case PadChannels():
+            return layer.out, length
+        case Flatten():
+            return channels * layer.length, 1
     return channels, length
+
+
+def _check_divides(parts: int, channels: int, what: str) -> None:
+    if channels % parts:
+        raise ModelError(
+            f"expected channels divisible by {parts} {what}, got {channels}; round the width"
+        )
 
 
 def length_after(

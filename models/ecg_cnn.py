@@ -6,12 +6,16 @@
              each with batch norm, ReLU after the first two and after the (optional) sum
     head     global average – linear
 
+`ecg-hybrid` is the same with one more factor, `attention`: that many of the last stages end with
+residual self-attention over time (layer norm – attention – sum).
+
 The halving stands by itself so that every block of a stage is the same and `residual` always means
 an identity. Hence depth and stages stay independent: a stage may have no block and only halve.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from models.architecture import Value
@@ -21,6 +25,7 @@ from models.layers import (
     IDENTITY,
     RELU,
     Add,
+    Attention,
     Conv,
     GlobalPool,
     Layer,
@@ -45,14 +50,17 @@ FACTORS = (
     Factor.choice("se_ratio", 0.0, 0.0625, 0.25),
 )
 
+HYBRID_FACTORS = (*FACTORS, Factor.choice("attention", 0, 1, 2))
+
 WIDTH_STEP = 8
+HEAD_WIDTH = 32
 GROUP_WIDTH = 16
 SMALLEST_GATE = 4
 HEAD = Sequence((GlobalPool("avg"), Linear()), name="head")
 
 
 def ecg_cnn(values: Mapping[str, Value]) -> Sequence:
-    """Return the network of one point of the space.
+    """Return the network of one point of `ecg-cnn` or `ecg-hybrid`.
 
     Widths are rounded to multiples of 8 (of 16 for the inner width under group width 16), so two
     points may build the same network.
@@ -62,8 +70,9 @@ def ecg_cnn(values: Mapping[str, Value]) -> Sequence:
     widths = [multiple(width * growth**i, WIDTH_STEP) for i in range(int(values["stages"]))]
     blocks = spread(int(values["depth"]), len(widths))
     stem = Sequence(conv_norm_act(widths[0], int(values["stem_kernel"]), 2).layers, name="stem")
+    first_attention = len(widths) - int(values.get("attention", 0))
     stages = (
-        _stage(f"stage {i + 1}", width, count, values)
+        _stage(f"stage {i + 1}", width, count, values, i >= first_attention)
         for i, (width, count) in enumerate(zip(widths, blocks, strict=True))
     )
     return Sequence((stem, *stages, HEAD), name="ecg-cnn")
@@ -82,10 +91,15 @@ def multiple(value: float, step: int) -> int:
     return max(step, int(value / step + 0.5) * step)
 
 
-def _stage(name: str, width: int, blocks: int, values: Mapping[str, Value]) -> Sequence:
+def _stage(
+    name: str, width: int, blocks: int, values: Mapping[str, Value], attention: bool
+) -> Sequence:
     halving = Sequence((Pool("avg", 2, 2, ceil=True), *conv_norm_act(width).layers))
     block = Sequence(_block(width, values), repeat=blocks, name="block")
-    return Sequence((halving, block), name=name)
+    # The widest heads of 8, 16 or 32 channels that divide the width.
+    heads = width // math.gcd(width, HEAD_WIDTH)
+    attend = Add((Sequence((Norm("layer"), Attention(heads))), IDENTITY))
+    return Sequence((halving, block, attend) if attention else (halving, block), name=name)
 
 
 def _block(width: int, values: Mapping[str, Value]) -> tuple[Layer, ...]:
@@ -98,9 +112,12 @@ def _block(width: int, values: Mapping[str, Value]) -> tuple[Layer, ...]:
     gate = (SqueezeExcite(max(SMALLEST_GATE, int(inner * ratio + 0.5))),) if ratio else ()
     residual = bool(values["residual"])
     # A scale of 0 makes a residual block start as the identity; without a shortcut, as nothing.
+    kernel = int(values["kernel_size"])
     body: tuple[Layer, ...] = (
         *conv_norm_act(inner).layers,
-        *conv_norm_act(inner, int(values["kernel_size"]), groups=groups).layers,
+        Conv(inner, kernel, groups=groups, padding=None if kernel % 2 else "same"),
+        BATCH_NORM,
+        RELU,
         *gate,
         Conv(width),
         Norm(zero=True) if residual else BATCH_NORM,

@@ -91,6 +91,34 @@ class SqueezeExcite:
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """Multi-head self-attention over time, with biased projections; no residual of its own."""
+
+    heads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """One learnt factor per channel, `start` at first (LayerScale, Touvron et al. 2021)."""
+
+    start: float = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class PadChannels:
+    """Pad with zero channels on both sides to `out` channels."""
+
+    out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """Average time down to `length` positions (none changes at that length), then flatten."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sequence:
     """Layers one after the other, the whole `repeat` times; `name` is for tables and pictures."""
 
@@ -122,6 +150,10 @@ Layer = (
     | Linear
     | Dropout
     | SqueezeExcite
+    | Attention
+    | Scale
+    | PadChannels
+    | Flatten
     | Sequence
     | Add
     | Concat
@@ -140,6 +172,10 @@ _TYPES: dict[str, type[Layer]] = {
     "linear": Linear,
     "dropout": Dropout,
     "se": SqueezeExcite,
+    "attention": Attention,
+    "scale": Scale,
+    "pad": PadChannels,
+    "flatten": Flatten,
     "seq": Sequence,
     "add": Add,
     "concat": Concat,

@@ -77,6 +77,73 @@ class Gate(nn.Module):
         return x * gate[:, :, None, None].to(x.dtype)
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation of (batch, channels, 1, samples), and of pooled (batch, channels)."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 4):
+            raise ValueError(f"expected 2 or 4 dimensions, got {input.dim()}")
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over time, softmax(q k' / √d) v (Vaswani et al. 2017).
+
+    Written as plain products, so that it is counted, exported and run alike everywhere.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.project_in = nn.Conv2d(channels, 3 * channels, 1)
+        self.project_out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend among the samples of (batch, channels, 1, samples)."""
+        batch, channels, _, samples = x.shape
+        split = (batch, 3, self.heads, channels // self.heads, samples)
+        query, key, value = self.project_in(x).reshape(split).unbind(1)
+        weights = (query.transpose(-1, -2) @ key * split[3] ** -0.5).softmax(-1)
+        mixed = value @ weights.transpose(-1, -2)
+        result: Tensor = self.project_out(mixed.reshape(batch, channels, 1, samples))
+        return result
+
+
+class ChannelScale(nn.Module):
+    """One learnt factor per channel."""
+
+    def __init__(self, channels: int, start: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels, 1, 1), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x scaled."""
+        return x * self.weight
+
+
+class ChannelPad(nn.Module):
+    """Zero channels on both sides."""
+
+    def __init__(self, channels: int, out: int) -> None:
+        super().__init__()
+        self.before, self.after = (out - channels) // 2, (out - channels + 1) // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x padded."""
+        return F.pad(x, (0, 0, 0, 0, self.before, self.after))
+
+
+class FlattenTo(nn.Module):
+    """Average time to a fixed number of positions, then flatten channels and positions."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = length
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (batch, channels × length)."""
+        return F.adaptive_avg_pool2d(x, (1, self.length)).flatten(1)
+
+
 class Sum(nn.Module):
     """Sum of branches that see the same input."""
 

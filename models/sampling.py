@@ -23,7 +23,7 @@ class Sample:
 
     Any prefix is spread over the bins as evenly as can be. `hits` counts the proposals that fell
     into each bin while sampling, full or not: hits / proposals is the share of the space there,
-    which undoes the stratification.
+    which undoes the stratification. `refused` of the proposals broke a constraint.
     """
 
     architectures: tuple[Architecture, ...]
@@ -33,6 +33,7 @@ class Sample:
     hits: tuple[int, ...]
     proposals: int
     duplicates: int
+    refused: int
 
 
 def sample_architectures(
@@ -67,12 +68,15 @@ def sample_architectures(
     known: set[str] = set()
     hits = [0] * bins
     flops_seen: list[int] = []
-    duplicates = 0
+    duplicates = proposals = 0
     while sum(map(len, found)) < count:
-        _give_up_if_hopeless(space, found, wanted, edges, flops_seen, count)
+        _give_up_if_hopeless(space, found, wanted, edges, flops_seen, proposals)
         columns = {factor.name: factor.draw(rng, CHUNK) for factor in space.factors}
+        proposals += CHUNK
         for row in zip(*columns.values(), strict=True):
             values = dict(zip(columns, row, strict=True))
+            if not space.allows(values):
+                continue
             layers = space.layers(values)
             flops = tree_cost(layers, samples=samples, leads=leads, outputs=outputs).flops
             flops_seen.append(flops)
@@ -95,8 +99,9 @@ def sample_architectures(
         edges=tuple(float(edge) for edge in edges),
         accepted=tuple(wanted),
         hits=tuple(hits),
-        proposals=len(flops_seen),
+        proposals=proposals,
         duplicates=duplicates,
+        refused=proposals - len(flops_seen),
     )
 
 
@@ -115,15 +120,20 @@ def _give_up_if_hopeless(
     wanted: list[int],
     edges: np.ndarray,
     flops_seen: list[int],
-    count: int,
+    tried: int,
 ) -> None:
     """Raise ModelError once a bin has stayed empty, or unfilled, for too many proposals."""
-    tried = len(flops_seen)
+    count = sum(wanted)
     empty = [place for place, members in enumerate(found) if not members]
     if not (empty and tried >= HOPELESS_AFTER) and tried < (
         HOPELESS_AFTER + PROPOSALS_PER_ARCHITECTURE * count
     ):
         return
+    if not flops_seen:
+        raise ModelError(
+            f"none of {tried} proposals of {space.name} meets {' and '.join(space.constraints)}; "
+            "widen the ranges of the factors or drop a constraint"
+        )
     short = empty or [i for i, members in enumerate(found) if len(members) < wanted[i]]
     gaps = [f"{edges[i]:.3g} to {edges[i + 1]:.3g}" for i in short]
     more = f" and {len(gaps) - 1} more bins" if len(gaps) > 1 else ""

@@ -31,6 +31,8 @@ def draw() -> Callable[..., list[Architecture]]:
         found: list[Architecture] = []
         while len(found) < count:
             values = {factor.name: factor.draw(rng, 1)[0] for factor in space.factors}
+            if not space.allows(values):
+                continue
             architecture = space.resolve(values)
             cost = architecture.cost()
             if cost.flops <= max_flops and cost.params <= max_params:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from models import Cost, ModelError
+from models import Cost, ModelError, load_space
 from models.build import build
 
 
@@ -34,6 +34,15 @@ def test_cost_of_200_random_architectures_is_what_torch_counts(ecg_cnn, draw):
         samples = int(rng.integers(1, 700))
         network = build(architecture, leads=leads, outputs=outputs)
         assert architecture.cost(samples, leads, outputs) == measured_cost(network, leads, samples)
+
+
+@pytest.mark.parametrize("name", ["regnet1d", "ecg-hybrid"])
+def test_cost_of_the_other_spaces_is_what_torch_counts(draw, name):
+    rng = np.random.default_rng(5)
+    for architecture in draw(load_space(name), 40, seed=5, max_flops=3e8, max_params=1e7):
+        samples = int(rng.integers(1, 600))
+        network = build(architecture, leads=3, outputs=4)
+        assert architecture.cost(samples, 3, 4) == measured_cost(network, 3, samples)
 
 
 def test_flops_of_convolutions_double_with_the_length_and_parameters_stay(ecg_cnn, draw):
