@@ -4,6 +4,8 @@ from models.architecture import Architecture, StageRow
 from models.cost import Cost
 from models.errors import ModelError
 from models.factors import Factor
+from models.find import find_architecture
+from models.references import reference, reference_names
 from models.sampling import Sample, sample_architectures
 from models.space import Space
 from models.space_file import load_space
@@ -16,6 +18,9 @@ __all__ = [
     "Sample",
     "Space",
     "StageRow",
+    "find_architecture",
     "load_space",
+    "reference",
+    "reference_names",
     "sample_architectures",
 ]

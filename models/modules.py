@@ -41,7 +41,9 @@ class ChannelNorm(nn.LayerNorm):
     """Layer normalisation over channels, at each sample by itself."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise (batch, channels, 1, samples)."""
+        """Normalise (batch, channels, 1, samples), or pooled (batch, channels)."""
+        if input.dim() == 2:
+            return super().forward(input)
         return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 

@@ -87,8 +87,9 @@ def regnet(
 ) -> Sequence:
     """Return a RegNet with a block of each width; `stem` is (channels, kernel).
 
-    Widths are made compatible with the groups as pycls does (adjust_block_compatibility). The gate
-    of squeeze-and-excitation has `se_ratio` times the channels that enter the block.
+    Widths are made compatible with the groups as pycls does (adjust_block_compatibility; halves go
+    to the even multiple, as in the paper, while torchvision rounds them up). The gate of
+    squeeze-and-excitation has `se_ratio` times the channels that enter the block.
     """
     sections: list[Sequence] = [Sequence(conv_norm_act(stem[0], stem[1], 2).layers, name="stem")]
     entering = stem[0]

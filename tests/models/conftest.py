@@ -3,8 +3,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from models import Architecture, Space, load_space
+from models import Architecture, Cost, Space, load_space
 
 
 @pytest.fixture(autouse=True)
@@ -40,3 +42,25 @@ def draw() -> Callable[..., list[Architecture]]:
         return found
 
     return draw
+
+
+@pytest.fixture(name="measured_cost")
+def _measured_cost() -> Callable[[nn.Module, int, int], Cost]:
+    return measured_cost
+
+
+def measured_cost(network: nn.Module, leads: int, samples: int) -> Cost:
+    """Count with torch: FlopCounterMode, numel, and hooks on every convolution."""
+    activations = 0
+
+    def count(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        nonlocal activations
+        activations += output.numel()
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(count)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network.eval()(torch.zeros(1, leads, samples))
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return Cost(params, counter.get_total_flops(), activations)

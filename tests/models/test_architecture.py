@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import Architecture, ModelError
+from models import Architecture, ModelError, find_architecture, reference
 from models.ecg_cnn import multiple, spread
 from models.layers import Add, Conv, Dropout, Sequence, decode, encode, tree_hash
 
@@ -117,3 +117,15 @@ def test_stages_are_as_the_factors_say(ecg_cnn, draw):
             factors["width"] * factors["width_growth"] ** (len(stages) - 1), abs=4
         )
         assert all(row.width % 8 == 0 for row in stages)
+
+
+def test_find_architecture_reads_names_and_files(tmp_path, ecg_cnn, draw):
+    architecture = draw(ecg_cnn, 1)[0]
+    path = tmp_path / "network.json"
+    path.write_text(architecture.to_json())
+    assert find_architecture(path) == architecture
+    assert find_architecture("resnet18@0.5") == reference("resnet18@0.5")
+    with pytest.raises(ModelError, match="the CNNs are xresnet1d18"):
+        find_architecture("alexnet")
+    with pytest.raises(ModelError, match="expected a readable architecture"):
+        find_architecture(tmp_path / "missing.json")

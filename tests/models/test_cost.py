@@ -2,32 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from models import Cost, ModelError, load_space
 from models.build import build
 
 
-def measured_cost(network: nn.Module, leads: int, samples: int) -> Cost:
-    """Count with torch: FlopCounterMode, numel, and hooks on every convolution."""
-    activations = 0
-
-    def count(_module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
-        nonlocal activations
-        activations += output.numel()
-
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(count)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network.eval()(torch.zeros(1, leads, samples))
-    params = sum(parameter.numel() for parameter in network.parameters())
-    return Cost(params, counter.get_total_flops(), activations)
-
-
-def test_cost_of_200_random_architectures_is_what_torch_counts(ecg_cnn, draw):
+def test_cost_of_200_random_architectures_is_what_torch_counts(ecg_cnn, draw, measured_cost):
     rng = np.random.default_rng(1)
     for architecture in draw(ecg_cnn, 200, seed=1):
         leads, outputs = int(rng.integers(1, 16)), int(rng.integers(1, 40))
@@ -37,7 +18,7 @@ def test_cost_of_200_random_architectures_is_what_torch_counts(ecg_cnn, draw):
 
 
 @pytest.mark.parametrize("name", ["regnet1d", "ecg-hybrid"])
-def test_cost_of_the_other_spaces_is_what_torch_counts(draw, name):
+def test_cost_of_the_other_spaces_is_what_torch_counts(draw, name, measured_cost):
     rng = np.random.default_rng(5)
     for architecture in draw(load_space(name), 40, seed=5, max_flops=3e8, max_params=1e7):
         samples = int(rng.integers(1, 600))
