@@ -123,7 +123,7 @@ def _train(
     recipe, train, validation = trial.recipe, trial.train, trial.validation
     devices.reset_peak_memory(train.device)
     run = Run(trial, micro_batch, checkpoint)
-    progress = run.progress
+    progress, slack = run.progress, recipe.threshold_slack
     on_curve = _spread(validation, max(CURVE_RECORDS, int(CURVE_SHARE * len(train))))
 
     while True:
@@ -155,7 +155,7 @@ def _train(
 
         # ---- Validation ---- #
         seen_labels, seen_logits = run.training_outputs()
-        thresholds = best_thresholds(seen_labels, probabilities(seen_logits))
+        thresholds = best_thresholds(seen_labels, probabilities(seen_logits), slack=slack)
         chances = probabilities(run.predict(on_curve))
         f1 = macro_f1(_labels(on_curve), chances > thresholds)
         run.end_epoch(f1)
@@ -165,7 +165,8 @@ def _train(
             run.save()
 
     # ---- Final score ---- #
-    thresholds = best_thresholds(_labels(train), probabilities(run.predict(train)))
+    seen_logits = run.predict(train)
+    thresholds = best_thresholds(_labels(train), probabilities(seen_logits), slack=slack)
     scores = score_fold(_labels(validation), probabilities(run.predict(validation)), thresholds)
     run.end_epoch(scores.macro_f1)
     if on_epoch is not None:

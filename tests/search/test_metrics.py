@@ -219,6 +219,46 @@ def test_best_thresholds_lie_midway_and_leave_unseen_classes_undecided():
     assert metrics.best_thresholds(np.zeros((0, 2)), np.zeros((0, 2))).tolist() == [1.0, 1.0]
 
 
+def literal_thresholds(labels, probabilities, slack):
+    """Try every cut between two different probabilities, one class at a time."""
+    thresholds = []
+    for y, p in zip(labels.T, probabilities.T, strict=True):
+        values = [*sorted(set(p), reverse=True), 0.0]
+        cuts = [(high + low) / 2 for high, low in pairwise(values)]
+        f1 = [f1_score(y, p > cut, zero_division=0.0) for cut in cuts]
+        near = [c for c, f in zip(cuts, f1, strict=True) if f >= max(f1) - slack / y.sum() ** 0.5]
+        thresholds.append(np.mean(near))
+    return thresholds
+
+
+@pytest.mark.parametrize("levels", [None, 5])
+def test_slack_averages_over_all_cuts_that_are_nearly_as_good(levels):
+    labels, outputs = fold(4, records=120, classes=4, levels=levels)
+    labels[0] = 1
+    probabilities = 1 / (1 + np.exp(-outputs))
+    measured = metrics.best_thresholds(labels, probabilities, slack=0.5)
+    np.testing.assert_allclose(measured, literal_thresholds(labels, probabilities, 0.5), atol=1e-12)
+
+
+def test_slack_decides_rare_classes_better_on_other_records():
+    """Thresholds of 400 records on 400 others, 5 % positives: a gain of about 0.013 in F1."""
+    gains = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        labels = rng.random((800, 8)) < 0.05
+        probabilities = 1 / (1 + np.exp(-2 * (rng.normal(size=labels.shape) + 2 * labels) + 4.9))
+        here, there = slice(0, 400), slice(400, 800)
+        exact, mean = (
+            metrics.best_thresholds(labels[here], probabilities[here], slack=slack)
+            for slack in (0.0, 0.5)
+        )
+        gains.append(
+            metrics.macro_f1(labels[there], probabilities[there] > mean)
+            - metrics.macro_f1(labels[there], probabilities[there] > exact)
+        )
+    assert np.mean(gains) > 3 * np.std(gains) / np.sqrt(len(gains))
+
+
 # ---- Misuse ---- #
 
 

@@ -143,8 +143,8 @@ def test_start_at_prevalence_is_the_best_constant_prediction(power):
     weights = positive_weights(labels, recipe)
     network = torch.nn.Sequential(torch.nn.Linear(5, 3))
     start_at_prevalence(network, labels, weights)
-    grid = torch.linspace(-8, 8, 321)
+    grid = torch.linspace(-8, 8, 161)
     for column, bias in enumerate(network[0].bias.tolist()):
         truth, weight = labels[:, column : column + 1], weights[column : column + 1]
         losses = [loss_sum(b.expand(1000, 1), truth, weight, recipe).item() for b in grid]
-        assert bias == pytest.approx(grid[int(np.argmin(losses))].item(), abs=0.1)
+        assert bias == pytest.approx(grid[int(np.argmin(losses))].item(), abs=0.15)
