@@ -46,7 +46,7 @@ class Truth:
     """
 
     floor: float = 0.35
-    amplitude: float = 0.15
+    amplitude: float = 0.05
     exponent: float = 0.25
     effects: dict[str, float] = field(default_factory=dict)
     interactions: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -61,7 +61,7 @@ PLANTED = Truth(
 )
 FLOPS_ONLY = Truth()
 NOTHING = Truth(amplitude=0.0)
-LAW = Truth(shape={"width": (48.0, 0.30, 0.25), "depth": (9.0, 0.25, 0.25)})
+LAW = Truth(amplitude=0.1, shape={"width": (48.0, 0.30, 0.25), "depth": (9.0, 0.25, 0.25)})
 
 
 def propose(rng: np.random.Generator, count: int, correlated: bool = False) -> pd.DataFrame:
