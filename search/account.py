@@ -32,10 +32,10 @@ class Account:
     switch: bool
 
     def run(
-        self, command: Sequence[str | Path], *, reach: Sequence[Path]
+        self, command: Sequence[str], *, reach: Sequence[Path]
     ) -> subprocess.CompletedProcess[str]:
         """Run a command as this account, able to read every path of `reach`."""
-        argv = [str(part) for part in command]
+        argv = list(command)
         if not self.switch:
             return _run(argv)
         if self._reaches(reach):

@@ -75,8 +75,9 @@ class EmbeddedServer:
             master = self._running()
             if master is None:
                 return False
-            command = [_binaries() / "pg_ctl", "stop", "-D", self.data, "-m", "fast", "-w", "-s"]
-            done = account_for(self.data).run(command, reach=[_binaries() / "pg_ctl", self.data])
+            pg_ctl = _binaries() / "pg_ctl"
+            command = [str(pg_ctl), "stop", "-D", str(self.data), "-m", "fast", "-w", "-s"]
+            done = account_for(self.data).run(command, reach=[pg_ctl, self.data])
             if done.returncode != 0:
                 raise StudyError(f"the embedded PostgreSQL did not stop: {_last_line(done.stderr)}")
             return True
@@ -139,7 +140,7 @@ class EmbeddedServer:
         fresh.mkdir()
         account.own(fresh)
         initdb = _binaries() / "initdb"
-        command = [initdb, "-D", fresh, "-U", ROLE, "--auth=reject", "--encoding=UTF8"]
+        command = [str(initdb), "-D", str(fresh), "-U", ROLE, "--auth=reject", "--encoding=UTF8"]
         done = account.run([*command, "--locale=C", "--no-sync"], reach=[initdb, fresh])
         if done.returncode != 0:
             raise StudyError(
@@ -160,11 +161,12 @@ class EmbeddedServer:
         socket_folder = self._socket_folder()
         options = f"-c listen_addresses= -c unix_socket_directories={socket_folder} -p {PORT}"
         log = self.data / "server.log"
-        command = [binaries / "pg_ctl", "start", "-D", self.data, "-l", log, "-w", "-s"]
+        pg_ctl = binaries / "pg_ctl"
+        command = [str(pg_ctl), "start", "-D", str(self.data), "-l", str(log), "-w", "-s"]
         command += ["-t", "60", "-o", options]
         while True:
             self._forget_dead_postmaster()
-            done = account.run(command, reach=[binaries / "pg_ctl", self.data])
+            done = account.run(command, reach=[pg_ctl, self.data])
             master = self._running()
             if master is not None:
                 return master
@@ -209,7 +211,7 @@ class EmbeddedServer:
 
     def _check_version(self, binaries: Path) -> None:
         made = (self.data / "PG_VERSION").read_text().strip()
-        have = account_for(self.data).run([binaries / "postgres", "-V"], reach=[binaries])
+        have = account_for(self.data).run([str(binaries / "postgres"), "-V"], reach=[binaries])
         major = have.stdout.split()[-1].split(".")[0] if have.stdout else "?"
         if made != major:
             raise StudyError(

@@ -1,0 +1,214 @@
+"""The queue of planned trials: every step is one short transaction, guarded by a lease.
+
+A trial is run under a lease with a token. Whoever writes must still hold the token; a worker that
+was paused or cut off for longer than the grace period has lost it, and its result is dropped. No
+row is ever added: a trial that is taken over stays the same trial.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, text
+
+from search import statements as sql
+from search.storage import Storage
+
+Outcome = Literal["done", "again", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a lease is stale, and how often a trial is tried.
+
+    `losses` counts workers that vanished, `errors` exceptions of the trial itself.
+    """
+
+    grace_seconds: float = 180.0
+    losses: int = 20
+    errors: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerName:
+    """Who holds a lease."""
+
+    worker: str
+    host: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A trial that is ours as long as the token holds."""
+
+    trial_id: int
+    number: int
+    token: str
+    role: str
+    seed: int
+    architecture: str
+    claims: int
+
+
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """Trials that are not done."""
+
+    waiting: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The trials of one study."""
+
+    storage: Storage
+    study_id: int
+    limits: Limits = field(default_factory=Limits)
+
+    def claim(self, who: WorkerName) -> Claim | None:
+        """Take the next trial: a fresh one, else one that failed before, else a vanished worker's.
+
+        None when nothing can be taken now. Others may still hold trials: see `remaining`.
+        """
+        values: dict[str, Any] = {"study": self.study_id, "grace": self.limits.grace_seconds}
+        values |= {"worker": who.worker, "host": who.host, "device": who.device}
+        with self.storage.engine.begin() as connection:
+            while True:
+                for statement in (sql.CLAIM_FRESH, sql.CLAIM_ERRED, sql.CLAIM_STALE):
+                    token = uuid.uuid4().hex
+                    row = connection.execute(text(statement), values | {"token": token}).first()
+                    if row is not None:
+                        break
+                else:
+                    return None
+                if row.losses <= self.limits.losses:
+                    return _claim(row, token)
+                reason = f"vanished: {row.losses} workers died or were cut off while they ran it"
+                _end(connection, row.trial_id, "FAIL", {"failure": reason})
+
+    def heartbeat(self, claim: Claim) -> bool:
+        """Renew the lease; False when it is lost."""
+        with self.storage.engine.begin() as connection:
+            done = connection.execute(text(sql.HEARTBEAT), _key(claim))
+            return done.rowcount == 1
+
+    def report(self, claim: Claim, epoch: int, value: float) -> bool:
+        """Store the score after an epoch (counted from 1), and renew; False when lost."""
+        with self.storage.engine.begin() as connection:
+            values = _key(claim) | {"step": epoch} | dict(_stored(value))
+            return connection.execute(text(sql.REPORT), values).rowcount == 1
+
+    def finish(
+        self,
+        claim: Claim,
+        value: float,
+        attributes: Mapping[str, Any],
+        curve: Sequence[float],
+        class_scores: Sequence[Mapping[str, Any]],
+    ) -> bool:
+        """Complete a trial with all its results at once; False when the lease is lost."""
+        with self.storage.engine.begin() as connection:
+            state = _hold(connection, claim)
+            if state != "RUNNING":
+                return state == "COMPLETE"  # our own commit, whose answer got lost
+            trial = {"trial": claim.trial_id}
+            connection.execute(text(sql.ADD_VALUE), trial | {"value": value})
+            steps = [
+                {"step": epoch, **_stored(score)} for epoch, score in enumerate(curve, start=1)
+            ]
+            connection.execute(text(sql.DELETE_CURVE), trial)
+            connection.execute(text(sql.ADD_CURVE), trial | {"rows": json.dumps(steps)})
+            rows = json.dumps([_finite(row) for row in class_scores])
+            connection.execute(text(sql.ADD_CLASS_SCORES), trial | {"rows": rows})
+            _end(connection, claim.trial_id, "COMPLETE", attributes)
+            return True
+
+    def fail(self, claim: Claim, reason: str, attributes: Mapping[str, Any] | None = None) -> bool:
+        """Record a failed trial with its reason; False when the lease is lost."""
+        with self.storage.engine.begin() as connection:
+            state = _hold(connection, claim)
+            if state != "RUNNING":
+                return state == "FAIL"
+            _end(connection, claim.trial_id, "FAIL", {**(attributes or {}), "failure": reason})
+            return True
+
+    def error(self, claim: Claim, reason: str) -> Outcome:
+        """Count an exception: the trial waits to be tried again, or fails at the limit."""
+        with self.storage.engine.begin() as connection:
+            state = _hold(connection, claim)
+            if state != "RUNNING":
+                return "done" if state == "FAIL" else "lost"
+            values = {"trial": claim.trial_id, "reason": reason}
+            errors = connection.scalar(text(sql.COUNT_ERROR), values)
+            if errors < self.limits.errors:
+                connection.execute(text(sql.RELEASE), {"trial": claim.trial_id})
+                return "again"
+            _end(connection, claim.trial_id, "FAIL", {"failure": f"error: {reason}"})
+            return "done"
+
+    def hand_back(self, claim: Claim) -> bool:
+        """Give an unfinished trial back, for any worker to go on with it; False when lost."""
+        with self.storage.engine.begin() as connection:
+            if _hold(connection, claim) != "RUNNING":
+                return False
+            connection.execute(text(sql.RELEASE), {"trial": claim.trial_id})
+            connection.execute(text(sql.COUNT_HAND_BACK), {"trial": claim.trial_id})
+            return True
+
+    def remaining(self) -> Remaining:
+        """Count the trials that wait or run."""
+        with self.storage.engine.connect() as connection:
+            row = connection.execute(text(sql.REMAINING), {"study": self.study_id}).one()
+            return Remaining(row.waiting, row.running)
+
+
+def _claim(row: Row[Any], token: str) -> Claim:
+    return Claim(
+        trial_id=row.trial_id,
+        number=row.number,
+        token=token,
+        role=json.loads(row.role),
+        seed=json.loads(row.seed),
+        architecture=row.architecture,
+        claims=row.claims,
+    )
+
+
+def _key(claim: Claim) -> dict[str, Any]:
+    return {"trial": claim.trial_id, "token": claim.token}
+
+
+def _hold(connection: Connection, claim: Claim) -> str | None:
+    """Lock a trial that is still ours and return its state, None when the lease is lost."""
+    state: str | None = connection.scalar(text(sql.HOLD), _key(claim))
+    return state
+
+
+def _end(connection: Connection, trial_id: int, state: str, attributes: Mapping[str, Any]) -> None:
+    rows = json.dumps(_finite(attributes))
+    connection.execute(text(sql.SET_ATTRIBUTES), {"trial": trial_id, "values": rows})
+    connection.execute(text(sql.END), {"trial": trial_id, "state": state})
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Write NaN and infinities as null: JSON has no words for them."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }
+
+
+def _stored(value: float) -> dict[str, Any]:
+    """Write an intermediate value as Optuna does."""
+    if math.isnan(value):
+        return {"value": None, "type": "NAN"}
+    if math.isinf(value):
+        return {"value": None, "type": "INF_POS" if value > 0 else "INF_NEG"}
+    return {"value": value, "type": "FINITE"}

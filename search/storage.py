@@ -1,0 +1,207 @@
+"""Where studies live: a PostgreSQL by URL, or the embedded one of this machine."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import platformdirs
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+
+from search.embedded import EmbeddedServer
+from search.errors import StudyError
+from search.schema import init_db
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+VARIABLE = "ECGSCALE_STORAGE"
+PASSWORD_FILE = "ECGSCALE_PASSWORD_FILE"
+# A worker holds one connection, two for a moment: hundreds of workers share one server.
+POOL = {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
+CONNECT = {
+    "application_name": "ecgscale",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """An opened database; its password never shows."""
+
+    engine: Engine = field(repr=False)
+    server: EmbeddedServer | None = None
+
+    @property
+    def label(self) -> str:
+        """Name for messages, without the password."""
+        if self.server is not None:
+            return f"embedded:{self.server.folder}"
+        return self.engine.url.set(drivername="postgresql", query={}).render_as_string(
+            hide_password=True
+        )
+
+    @property
+    def url(self) -> str:
+        """Full SQLAlchemy URL, password included: for other programs, never for a message."""
+        return self.engine.url.render_as_string(hide_password=False)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Open a connection; an unreachable database is a StudyError."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            if not is_outage(error):
+                raise
+            raise self._unreachable(error) from None
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Open a connection with a transaction that commits at the end."""
+        with self.connect() as connection, connection.begin():
+            yield connection
+
+    def patiently(
+        self,
+        action: Callable[[], Result],
+        *,
+        stop: threading.Event | None = None,
+        say: Callable[[str], None] | None = None,
+        seconds: float = float("inf"),
+    ) -> Result:
+        """Repeat an action until the database answers; an embedded server is started again.
+
+        Gives up with a StudyError after `seconds`, or `seconds` counted from `stop`.
+        """
+        wait, deadline = 0.2, time.monotonic() + seconds
+        while True:
+            try:
+                return action()
+            except DBAPIError as error:
+                if not is_outage(error):
+                    raise
+                if time.monotonic() > deadline or (stop is not None and stop.is_set()):
+                    raise self._unreachable(error) from None
+                if wait == 0.2 and say:
+                    say(f"the database is away ({first_line(error)}); waiting for it")
+            self.revive()
+            pause = wait * random.uniform(0.5, 1.0)
+            if stop is not None:
+                stop.wait(pause)
+            else:
+                time.sleep(pause)
+            wait = min(2 * wait, 10.0)
+
+    def revive(self) -> None:
+        """Start the embedded server if it died; a server by URL is another's business."""
+        if self.server is not None:
+            try:
+                self.server.start()
+            except StudyError:
+                return
+
+    def optuna(self, *, create_tables: bool = False) -> RDBStorage:
+        """Open Optuna's view of the same database."""
+        from optuna.storages import RDBStorage
+
+        try:
+            return RDBStorage(
+                self.url,
+                engine_kwargs={**POOL, "connect_args": _connect_args(self.engine.url)},
+                skip_table_creation=not create_tables,
+            )
+        except RuntimeError as error:
+            raise StudyError(f"Optuna does not read the tables in {self.label}: {error}") from None
+        except OperationalError as error:
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: DBAPIError) -> StudyError:
+        return StudyError(
+            f"expected a PostgreSQL that answers at {self.label}, got: {first_line(error)}; "
+            "check the address in --storage and that the server runs"
+        )
+
+
+def open_storage(where: str | None = None) -> Storage:
+    """Open a database by URL, "embedded" or "embedded:DIR"; by default $ECGSCALE_STORAGE."""
+    where = where or os.environ.get(VARIABLE) or "embedded"
+    if where == "embedded" or where.startswith("embedded:"):
+        folder = where.partition(":")[2] or platformdirs.user_data_dir("ecgscale", appauthor=False)
+        server = EmbeddedServer(Path(folder).expanduser().absolute())
+        storage = Storage(_engine(server.start()), server)
+        init_db(storage)
+        return storage
+    storage = Storage(_engine(_parse(where)))
+    with storage.connect():
+        return storage
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Tell a database that is away, restarting or full from a mistake of ours."""
+    read_only = getattr(error.orig, "pgcode", None) == "25006"  # failed over to a standby
+    return isinstance(error, OperationalError | InterfaceError) or (
+        error.connection_invalidated or read_only
+    )
+
+
+def first_line(error: DBAPIError) -> str:
+    """Return the driver's own words in one line."""
+    lines = [line.strip() for line in str(error.orig).splitlines() if line.strip()]
+    return lines[0] if lines else type(error.orig).__name__
+
+
+def _parse(where: str) -> URL:
+    try:
+        url = make_url(where)
+    except (ArgumentError, ValueError):
+        # Not quoted: it may hold a password.
+        raise StudyError(
+            "expected --storage as postgresql://USER@HOST/DATABASE, 'embedded' or "
+            "'embedded:DIR', got something else"
+        ) from None
+    dialect = url.drivername.partition("+")[0]
+    if dialect not in ("postgresql", "postgres"):
+        raise StudyError(
+            f"expected a PostgreSQL URL in --storage, got one of {dialect}: give "
+            "postgresql://USER@HOST/DATABASE, 'embedded' or 'embedded:DIR'"
+        )
+    if "@" in (url.host or ""):
+        raise StudyError(
+            "expected one '@' in the URL of --storage, got more: "
+            "write an '@' in the password as %40"
+        )
+    url = url.set(drivername="postgresql+psycopg2")
+    secret = os.environ.get(PASSWORD_FILE)
+    if url.password is None and secret:
+        try:
+            url = url.set(password=Path(secret).read_text().strip())
+        except OSError as error:
+            raise StudyError(
+                f"expected the database's password in the file of ${PASSWORD_FILE}, "
+                f"got {secret}: {error.strerror}"
+            ) from None
+    return url
+
+
+def _engine(url: URL) -> Engine:
+    return create_engine(url, connect_args=_connect_args(url), **POOL)
+
+
+def _connect_args(url: URL) -> dict[str, str]:
+    return {key: value for key, value in CONNECT.items() if key not in url.query}
