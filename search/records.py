@@ -31,6 +31,8 @@ TEXTS = {
     *("data_hash", "failure"),
 }
 
+CLASS_NUMBERS = ("f1", "auroc", "auprc", "threshold")
+
 # Grouped per trial by the database: one row per trial comes over, not one per attribute.
 TRIALS = """
 SELECT t.number, t.state::text AS state, t.datetime_start AS started,
@@ -135,7 +137,11 @@ def _study(name: str, storage: Storage) -> tuple[int, dict[str, Any]]:
 
 def _frame(statement: str, storage: Storage, study_id: int) -> pd.DataFrame:
     with storage.connect() as connection:
-        return pd.read_sql_query(text(statement), connection, params={"study": study_id})
+        frame = pd.read_sql_query(text(statement), connection, params={"study": study_id})
+    # A column without any value comes without a type.
+    numbers = {name: float for name in ("macro_f1", *CLASS_NUMBERS) if name in frame}
+    times = {name: "datetime64[us]" for name in ("started", "finished") if name in frame}
+    return frame.astype({**numbers, **times})
 
 
 def _keys() -> list[str]:
@@ -160,8 +166,9 @@ def _grouped(
 def _column(name: str, values: pd.Series) -> pd.Series:
     """Decode JSON scalars."""
     if name in TEXTS:
-        return values.map(lambda v: json.loads(v) if isinstance(v, str) else None).astype(object)
-    numbers = pd.to_numeric(values.where(values != "null"), errors="coerce")
+        decoded = [json.loads(value) if isinstance(value, str) else None for value in values]
+        return pd.Series(decoded, index=values.index, dtype=object)
+    numbers = pd.to_numeric(values.where(values != "null"), errors="coerce").astype(float)
     return numbers.astype(np.int64) if name in WHOLE and numbers.notna().all() else numbers
 
 

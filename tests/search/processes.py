@@ -1,0 +1,130 @@
+"""Workers in processes of their own, with a trainer that takes as long as a test wants."""
+
+from __future__ import annotations
+
+import functools
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from data_pipeline import open_store
+from search.queue import Limits
+from search.storage import open_storage
+from search.worker import WorkerOptions, run_worker
+
+EPOCHS = 3
+
+
+@functools.cache
+def context() -> Any:
+    """Children fork from one process that has imported torch already."""
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(["processes", "search.train", "data_pipeline.batches"])
+    return made
+
+
+def expected(architecture_hash: str, seed: int) -> float:
+    """The score that the trainer below finds: a function of the trial alone."""
+    return (int(architecture_hash[:8], 16) ^ seed) % 10_000 / 10_000
+
+
+def slow_trainer(seconds: float) -> Callable[..., Any]:
+    """Train nothing for some seconds, with epochs, checkpoints and interruptions."""
+
+    def train(
+        architecture: Any,
+        train: Any,
+        validation: Any,
+        recipe: Any,
+        seed: int,
+        *,
+        device: Any,
+        on_epoch: Any,
+        should_stop: Any,
+        checkpoint: Path | None,
+    ) -> Any:
+        from search.train import Interrupted, TrialScores
+
+        score = expected(architecture.hash, seed)
+        done = 0
+        if checkpoint is not None and checkpoint.exists():
+            done = json.loads(checkpoint.read_text())
+        resumed = done
+        for epoch in range(done, EPOCHS):
+            until = time.monotonic() + seconds / EPOCHS
+            while time.monotonic() < until:
+                time.sleep(0.01)
+                if should_stop():
+                    if checkpoint is not None:
+                        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+                        checkpoint.write_text(json.dumps(epoch))
+                    raise Interrupted
+            on_epoch(epoch, score * (epoch + 1) / EPOCHS)
+        classes = [
+            {"class": name, "positives": 1, "f1": score, "auroc": float("nan"), "auprc": score}
+            | {"ece": 0.0, "threshold": 0.5}
+            for name in ("NSR", "AF")
+        ]
+        return TrialScores(
+            macro_f1=score,
+            macro_auroc=0.5,
+            macro_auprc=0.5,
+            challenge_score=float("nan"),
+            ece=0.1,
+            class_scores=classes,
+            curve=[score * (epoch + 1) / EPOCHS for epoch in range(EPOCHS)],
+            seconds=seconds,
+            validation_seconds=0.0,
+            records_per_second=100.0 + resumed,
+            peak_memory_bytes=1,
+            micro_batch=16,
+            precision="float32",
+        )
+
+    return train
+
+
+def start_worker(
+    where: str,
+    study: str,
+    store: Path,
+    *,
+    seconds: float = 0.1,
+    grace_seconds: float = 2.0,
+    checkpoints: Path | None = None,
+    log: Path | None = None,
+) -> BaseProcess:
+    """Start a worker process."""
+    options = WorkerOptions(checkpoints=checkpoints, limits=Limits(grace_seconds=grace_seconds))
+    process = context().Process(target=_work, args=(where, study, store, seconds, options, log))
+    process.start()
+    return process  # type: ignore[no-any-return]
+
+
+def _work(
+    where: str, study: str, store: Path, seconds: float, options: WorkerOptions, log: Path | None
+) -> None:
+    def say(words: str) -> None:
+        if log is not None:
+            with log.open("a") as file:
+                file.write(f"{os.getpid()} {time.time():.2f} {words}\n")
+
+    try:
+        code = run_worker(
+            study,
+            open_storage(where),
+            open_store(store),
+            "cpu",
+            options=options,
+            train=slow_trainer(seconds),
+            say=say,
+        )
+    except BaseException as error:
+        say(f"{type(error).__name__}: {error}")
+        raise
+    raise SystemExit(code)
