@@ -1,0 +1,151 @@
+"""Commands on results: report, recommend, dashboard."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ecgscale.output import engineering, print_facts
+from ecgscale.study_commands import StorageOption, StudyArgument
+
+if TYPE_CHECKING:
+    from analysis.recommend import Recommendation
+    from search.storage import Storage
+
+PANEL = "Results"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group to the command line."""
+    app.command(rich_help_panel=PANEL)(report)
+    app.command(rich_help_panel=PANEL)(recommend)
+    app.command(rich_help_panel=PANEL)(dashboard)
+
+
+def report(
+    study: StudyArgument,
+    out: Annotated[Path, typer.Option(help="Folder for report.html and tables/*.csv.")],
+    storage: StorageOption = None,
+    bootstraps: Annotated[
+        int, typer.Option(min=10, help="Refits behind every interval of an importance.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(help="Same seed, same report.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Analyse a study: one self-contained HTML page, and a CSV for every figure."""
+    from search.storage import open_storage
+
+    page = make_report(
+        study, open_storage(storage), out, bootstraps=bootstraps, seed=seed, quiet=quiet
+    )
+    print(f"Report: {page}")
+
+
+def recommend(
+    study: StudyArgument,
+    flops: Annotated[str, typer.Option(help="Budget: the most FLOPs of one record, e.g. 100M.")],
+    storage: StorageOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the architecture to this JSON file.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+) -> None:
+    """Name the architecture to use within a FLOPs budget, with the score to expect."""
+    from analysis import table
+    from analysis.errors import AnalysisError
+    from analysis.recommend import recommend as choose
+    from search.definition import parse_count
+    from search.storage import open_storage
+
+    result = choose(table.from_study(study, open_storage(storage)), parse_count(flops, "--flops"))
+    if result.refusal:
+        raise AnalysisError(result.refusal)
+    if out is not None and result.architecture is not None:
+        out.write_text(result.architecture + "\n", encoding="utf-8")
+    if as_json:
+        print(json.dumps(_recommendation(result), indent=2))
+        return
+    low, high = result.interval or (float("nan"), float("nan"))
+    facts = {
+        "architecture": result.architecture_hash,
+        **result.factors,
+        **{name: engineering(value) for name, value in result.costs.items()},
+        f"observed {result.metric}": f"{result.observed:.4f}",
+        f"expected {result.metric}": f"{result.expected:.4f}"
+        + (f" (95 % interval {low:.4f} to {high:.4f})" if result.interval else ""),
+        "expected regret": "unknown" if result.regret is None else f"{result.regret:.4f}",
+        "cannot be told from": f"{max(len(result.indistinguishable) - 1, 0)} others "
+        f"of {result.candidates} candidates",
+    }
+    print_facts(facts, title=f"For at most {engineering(result.budget, 'FLOPs')} per record")
+    for note in result.notes:
+        print(f"  note: {note}")
+
+
+def dashboard(
+    storage: StorageOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+) -> None:
+    """Open optuna-dashboard on the studies of the database; Ctrl-C ends it."""
+    from ecgscale.dashboard import is_loopback, make_dashboard
+    from search.schema import require_schema
+    from search.storage import open_storage
+
+    opened = open_storage(storage)
+    require_schema(opened)
+    server = make_dashboard(opened.optuna(), host, port)
+    if not is_loopback(host):
+        print(
+            f"Warning: {host} is reachable from other machines, and optuna-dashboard asks nobody "
+            "for a password: whoever reaches it can change and delete studies."
+        )
+    print(f"optuna-dashboard on http://{host}:{server.server_port}/dashboard/ (Ctrl-C ends it)")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+
+
+def make_report(
+    study: str, storage: Storage, out: Path, *, bootstraps: int, seed: int, quiet: bool
+) -> Path:
+    """Read a study, analyse it and write its report; return the page."""
+    from analysis import table
+    from analysis.report import write_report
+    from search.records import read_class_scores, read_curves
+
+    def say(part: str) -> None:
+        if not quiet:
+            print(f"  {part}")
+
+    return write_report(
+        table.from_study(study, storage),
+        out,
+        seed=seed,
+        bootstraps=bootstraps,
+        curves=read_curves(study, storage),
+        class_scores=read_class_scores(study, storage),
+        progress=say,
+    )
+
+
+def _recommendation(result: Recommendation) -> dict[str, Any]:
+    return {
+        "budget_flops": result.budget,
+        "architecture_hash": result.architecture_hash,
+        "architecture": json.loads(result.architecture) if result.architecture else None,
+        "factors": dict(result.factors),
+        "costs": dict(result.costs),
+        "metric": result.metric,
+        "observed": result.observed,
+        "expected": result.expected,
+        "interval": result.interval,
+        "regret": result.regret,
+        "candidates": result.candidates,
+        "indistinguishable": [one.architecture_hash for one in result.indistinguishable],
+        "notes": list(result.notes),
+    }

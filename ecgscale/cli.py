@@ -1,0 +1,42 @@
+"""Assemble the ``ecgscale`` command from its groups, and turn user errors into one sentence."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from analysis.errors import AnalysisError
+from data_pipeline.errors import DataError
+from ecgscale import analysis_commands, data_commands, demo, model_commands, study_commands
+from models.errors import ModelError
+from search.errors import StudyError
+
+EXIT_USER_ERROR = 2
+"""Exit code of every error that a user can mend: a path, a name, an option, a database."""
+
+USER_ERRORS = (DataError, ModelError, StudyError, AnalysisError)
+
+app = typer.Typer(
+    name="ecgscale",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Find the CNN that classifies twelve-lead ECGs best at every computational budget.
+
+The way through: **prepare** raw ECG files to a store, **create** a study of sampled
+architectures, run one or more **worker**s until all are trained, then read the **report**.
+`ecgscale demo` walks the whole path in a quarter of an hour.""",
+)
+for group in (demo, data_commands, model_commands, study_commands, analysis_commands):
+    group.register(app)
+
+
+def main() -> None:
+    """Run the command line; exit with 0 (done), 2 (user error) or 75 (work handed back)."""
+    try:
+        app()
+    except USER_ERRORS as error:
+        print(f"ecgscale: {error}", file=sys.stderr)
+        sys.exit(EXIT_USER_ERROR)

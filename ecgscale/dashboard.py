@@ -1,0 +1,53 @@
+"""Serve optuna-dashboard for the studies of one database."""
+
+from __future__ import annotations
+
+import ipaddress
+import socketserver
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from search.errors import StudyError
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+
+class _ThreadingServer(socketserver.ThreadingMixIn, WSGIServer):
+    """Answer requests side by side: one slow study must not block the page."""
+
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the terminal for what the user asked; the page polls every few seconds."""
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def make_dashboard(storage: BaseStorage, host: str, port: int) -> WSGIServer:
+    """Bind optuna-dashboard to an address without serving yet; port 0 picks a free one.
+
+    Raises:
+        StudyError: the address cannot be bound.
+    """
+    from optuna_dashboard import wsgi
+
+    try:
+        return make_server(
+            host, port, wsgi(storage), server_class=_ThreadingServer, handler_class=_QuietHandler
+        )
+    except OSError as error:
+        raise StudyError(
+            f"The dashboard expected a free address, but {host}:{port} cannot be used "
+            f"({error.strerror or error}); choose another one with --port or --host."
+        ) from None

@@ -1,0 +1,235 @@
+"""The whole path, small: prepare, create, two workers side by side, report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecgscale.output import Progress, duration, engineering
+from ecgscale.study_commands import StorageOption
+
+if TYPE_CHECKING:
+    from data_pipeline import Store
+    from search.definition import StudyDefinition
+    from search.status import StudyStatus
+    from search.storage import Storage
+
+DOWNLOADED_RECORDS = 400
+SYNTHETIC_RECORDS = 600
+POLL_SECONDS = 2.0
+PLAIN_INTERVAL_SECONDS = 20.0
+BOOTSTRAPS = 100
+PATIENTS_FILE = "patients.csv"
+
+SYNTHETIC_WARNING = """
+  ******************************************************************************
+  *  NO REAL ECGs. There is no network, so this demo trains on SYNTHETIC ECGs. *
+  *  Its scores say that the machinery works and nothing about any network.    *
+  *  Give real ones with:  make demo RAW=DIR                                   *
+  ******************************************************************************
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the demo to the command line."""
+    app.command()(demo)
+
+
+def demo(
+    raw: Annotated[
+        Path | None,
+        typer.Option(help="Folder of WFDB records; default: download some of the Challenge."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path(
+        "demo-output"
+    ),
+    trials: Annotated[int, typer.Option(min=8, help="How many different networks.")] = 48,
+    workers: Annotated[int, typer.Option(min=1, help="Workers side by side.")] = 2,
+    storage: StorageOption = None,
+) -> None:
+    """Walk the whole path: prepare, create, train with two workers, report.
+
+    Run again, it goes on where it was.
+    """
+    from ecgscale.analysis_commands import make_report
+    from search.storage import open_storage
+
+    started = time.monotonic()
+    out.mkdir(parents=True, exist_ok=True)
+    store = _store(raw, out)
+    opened = open_storage(storage or f"embedded:{out / 'database'}")
+    definition = _definition(trials)
+    _create(definition, store, opened)
+    print(f"\n[3/4] Training {definition.planned} networks with {workers} workers side by side")
+    _train(definition.name, out, store, opened, workers)
+    print("\n[4/4] Analysing")
+    page = make_report(
+        definition.name, opened, out / "report", bootstraps=BOOTSTRAPS, seed=0, quiet=False
+    )
+    _summarise(definition.name, opened, store)
+    where = f"--storage {storage or opened.label}"
+    print(f"\nReport:    {page.resolve()}")
+    print(f"Dashboard: {_command()} dashboard {where}")
+    print(f"Trials:    {_command()} trials {definition.name} --sort -macro_f1 {where}")
+    print(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _store(raw: Path | None, out: Path) -> Store:
+    """Prepare the given ECGs, downloaded ones or, without a network, synthetic ones."""
+    from data_pipeline import PrepareOptions, prepare_store
+    from ecgscale.data_commands import describe_store
+
+    if raw is None:
+        raw = _find_ecgs(out)
+    else:
+        print(f"[1/4] Reading the ECGs in {raw}")
+    options = PrepareOptions(patients=_patients(raw))
+    with Progress("preparing", "records") as progress:
+        store = prepare_store(raw, out / "store", options, jobs=_cores(), progress=progress)
+    describe_store(store)
+    return store
+
+
+def _find_ecgs(out: Path) -> Path:
+    from data_pipeline.download import download_challenge
+    from data_pipeline.errors import DataError
+    from data_pipeline.synthetic import synthesize
+
+    print(f"[1/4] Downloading {DOWNLOADED_RECORDS} records of the PhysioNet/CinC Challenge 2021")
+    try:
+        with Progress("downloading", "records") as progress:
+            download_challenge(
+                out / "challenge-2021", records=DOWNLOADED_RECORDS, progress=progress
+            )
+        return out / "challenge-2021"
+    except DataError as error:
+        print(f"      {error}\n{SYNTHETIC_WARNING}")
+    with Progress("synthesizing", "records") as progress:
+        synthesize(out / "synthetic", records=SYNTHETIC_RECORDS, jobs=_cores(), progress=progress)
+    return out / "synthetic"
+
+
+def _patients(raw: Path) -> Path | None:
+    """Find the table of patients beside or in the folder of ECGs."""
+    for folder in (raw, raw.parent):
+        if (folder / PATIENTS_FILE).is_file():
+            print(f"      Patients from {folder / PATIENTS_FILE}: each stays in one split.")
+            return folder / PATIENTS_FILE
+    return None
+
+
+def _definition(trials: int) -> StudyDefinition:
+    from search.definition import StudyDefinition
+
+    with as_file(files("ecgscale") / "demo.toml") as path:
+        definition = StudyDefinition.from_toml(path)
+    sample = replace(definition.sample, architectures=trials, bins=min(8, trials))
+    return replace(definition, sample=sample)
+
+
+def _create(definition: StudyDefinition, store: Store, storage: Storage) -> None:
+    """Create the demo's study, or find the one of an earlier, interrupted run."""
+    from search.errors import StudyError
+    from search.study import create_study, open_study, study_names
+
+    low, high = definition.sample.flops
+    print(f"\n[2/4] Study of networks from {engineering(low)} to {engineering(high, 'FLOPs')}")
+    if definition.name not in study_names(storage):
+        create_study(definition, store, storage)
+        return
+    found = open_study(definition.name, storage)
+    if found.definition != definition or found.data_hash != store.hash:
+        raise StudyError(
+            f"expected the study of this demo in {storage.label}, got one on other data or with "
+            "other settings; give another folder with --out"
+        )
+    print("      An earlier run made it; going on with its trials.")
+
+
+def _train(name: str, out: Path, store: Store, storage: Storage, workers: int) -> None:
+    """Run workers as processes of their own until all trials are done."""
+    from search.errors import StudyError
+    from search.status import read_status
+
+    logs = out / "logs"
+    logs.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(_worker(name, store, storage, logs / f"worker-{number}.log"))
+            for number in range(1, workers + 1)
+        ]
+        progress = stack.enter_context(
+            Progress("training", "trials", interval_seconds=PLAIN_INTERVAL_SECONDS)
+        )
+        while any(process.poll() is None for process in processes):
+            _show(progress, read_status(name, storage))
+            time.sleep(POLL_SECONDS)
+        _show(progress, read_status(name, storage))
+    codes = [process.returncode for process in processes]
+    if any(codes):
+        raise StudyError(
+            f"expected every worker to end with 0, got {codes}; read {logs}/worker-*.log, mend "
+            "the cause and run the demo again: finished trials are kept"
+        )
+
+
+def _show(progress: Progress, status: StudyStatus) -> None:
+    progress(status.complete + status.failed, status.planned)
+
+
+@contextmanager
+def _worker(
+    name: str, store: Store, storage: Storage, log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a worker with one thread; stop it, work handed back, if the demo is interrupted."""
+    # The address goes through the environment: a process list shows arguments, passwords too.
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ECGSCALE_STORAGE": storage.url}
+    command = [sys.executable, "-u", "-m", "ecgscale", "worker", name]
+    command += ["--data", str(store.path), "--checkpoints", str(log.parent / "checkpoints")]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def _summarise(name: str, storage: Storage, store: Store) -> None:
+    from search.records import read_trials
+
+    trials = read_trials(name, storage)
+    done = trials[trials["state"] == "complete"]
+    sampled, control = (done[done["role"] == role] for role in ("sample", "control"))
+    print(
+        f"\n{len(done)} of {len(trials)} trials complete. Validation, "
+        f"{len(store.rows('validation'))} records:\n"
+        f"  best macro-AUROC {sampled['macro_auroc'].max():.3f}, "
+        f"best macro-F1 {sampled['macro_f1'].max():.3f}"
+    )
+    if len(control):
+        scores = ", ".join(f"{value:.3f}" for value in control["macro_auroc"])
+        print(f"  control trials (training labels shuffled): macro-AUROC {scores}; chance is 0.5")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _command() -> str:
+    """Name the command as this user can type it, inside a virtual environment or not."""
+    beside = Path(sys.executable).parent / "ecgscale"
+    return os.path.relpath(beside) if beside.is_file() else "ecgscale"

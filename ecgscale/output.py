@@ -1,0 +1,144 @@
+"""Print tables for people on a terminal, and as CSV, JSON or Parquet for programs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Format(StrEnum):
+    """How a command prints its table."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+def engineering(value: float, unit: str = "") -> str:
+    """Format a count with an SI prefix and three significant digits: 1234567 → ``1.23 M``."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """Format seconds as ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def print_table(frame: pd.DataFrame, format: Format = Format.table, title: str = "") -> None:
+    """Write a frame to standard output in the chosen format."""
+    if format is Format.csv:
+        frame.to_csv(sys.stdout, index=False)
+    elif format is Format.json:
+        sys.stdout.write(frame.to_json(orient="records", indent=2, double_precision=15) + "\n")
+    elif format is Format.parquet:
+        _write_parquet(frame)
+    else:
+        _print_rich(frame, title)
+
+
+def print_facts(facts: Mapping[str, Any], title: str = "") -> None:
+    """Print name–value pairs, one a line, names aligned."""
+    if title:
+        print(title)
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        print(f"  {name:<{width}}  {value}")
+
+
+def _cell(value: Any) -> str:
+    if value is None or value != value:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def _print_rich(frame: pd.DataFrame, title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", header_style="bold")
+    for name in frame.columns:
+        numeric = frame[name].dtype.kind in "iuf"
+        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+    for row in frame.itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    # A pipe has no width: give it room, so that no value is folded away from a `grep`.
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+
+
+def _write_parquet(frame: pd.DataFrame) -> None:
+    from search.errors import StudyError
+
+    try:
+        data = frame.to_parquet(index=False)
+    except ImportError:
+        raise StudyError(
+            "Parquet needs the package pyarrow, which is not installed; "
+            "install it (pip install pyarrow) or use --format csv."
+        ) from None
+    sys.stdout.buffer.write(data)
+
+
+class Progress:
+    """Show how far long work is: a bar on a terminal, a line now and then elsewhere.
+
+    Call it with (done, total); use it as a context manager.
+    """
+
+    def __init__(
+        self, doing: str, unit: str, quiet: bool = False, *, interval_seconds: float = 10.0
+    ) -> None:
+        self._doing, self._unit, self._quiet = doing, unit, quiet
+        self._interval_seconds = interval_seconds
+        self._bar: Any = None
+        self._task: Any = None
+        self._said_at = self._started_at = time.monotonic()
+        self._said = 0
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty() and not self._quiet:
+            from rich.console import Console
+            from rich.progress import MofNCompleteColumn, TimeRemainingColumn
+            from rich.progress import Progress as Bar
+
+            columns = (*Bar.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Bar(*columns, console=Console(stderr=True))
+            self._bar.start()
+            self._task = self._bar.add_task(self._doing, total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` are done."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total)
+        elif not self._quiet and self._is_due(done, total):
+            elapsed = time.monotonic() - self._started_at
+            left = f", {duration(elapsed / done * (total - done))} left" if 0 < done < total else ""
+            print(f"{self._doing}: {done:,} of {total:,} {self._unit}{left}", file=sys.stderr)
+
+    def _is_due(self, done: int, total: int) -> bool:
+        now = time.monotonic()
+        due = now - self._said_at >= self._interval_seconds or done == total != self._said
+        if due:
+            self._said_at, self._said = now, done
+        return due

@@ -1,0 +1,161 @@
+"""Commands on studies: init-db, create, worker, status, trials."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecgscale.output import Format, duration, engineering, print_facts, print_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PANEL = "Studies"
+
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        envvar="ECGSCALE_STORAGE",
+        show_envvar=True,
+        show_default=False,
+        help="postgresql://USER@HOST/DATABASE, embedded:DIR, or embedded "
+        "(a PostgreSQL of your own, the default).",
+    ),
+]
+StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group to the command line."""
+    app.command("init-db", rich_help_panel=PANEL)(init_db)
+    app.command(rich_help_panel=PANEL)(create)
+    app.command(rich_help_panel=PANEL)(worker)
+    app.command(rich_help_panel=PANEL)(status)
+    app.command(rich_help_panel=PANEL)(trials)
+
+
+def init_db(storage: StorageOption = None) -> None:
+    """Create the tables in the database; safe to repeat, and to run many times at once."""
+    from search import schema
+    from search.storage import open_storage
+
+    opened = open_storage(storage)
+    schema.init_db(opened)
+    print(f"The database {opened.label} is ready.")
+
+
+def create(
+    definition: Annotated[
+        Path, typer.Argument(metavar="DEFINITION.toml", help="What the study samples and trains.")
+    ],
+    data: Annotated[Path, typer.Option(metavar="STORE", help="Store that `prepare` made.")],
+    storage: StorageOption = None,
+) -> None:
+    """Create a study with all its planned trials; the seed alone decides which."""
+    from data_pipeline import open_store
+    from search.definition import StudyDefinition
+    from search.storage import open_storage
+    from search.study import create_study
+
+    defined = StudyDefinition.from_toml(definition)
+    store = open_store(data)
+    study = create_study(defined, store, open_storage(storage))
+    low, high = defined.sample.flops
+    print(
+        f"Study {study.name}: {study.planned} trials planned, {defined.sample.architectures} "
+        f"different networks from {engineering(low)} to {engineering(high, 'FLOPs')}."
+    )
+    print(f"Next: ecgscale worker {study.name} --data {data}   (any number of them)")
+
+
+def worker(
+    study: StudyArgument,
+    data: Annotated[Path, typer.Option(metavar="STORE", help="Store the study was created on.")],
+    storage: StorageOption = None,
+    device: Annotated[
+        str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
+    ] = "auto",
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(help="Folder that all workers share: any goes on where another stopped."),
+    ] = None,
+    trial_seconds: Annotated[
+        float | None, typer.Option(min=1, help="A trial that takes longer counts as failed.")
+    ] = None,
+) -> None:
+    """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal."""
+    from data_pipeline import open_store
+    from search.storage import open_storage
+    from search.worker import WorkerOptions, run_worker
+
+    opened = open_storage(storage)
+    options = WorkerOptions(checkpoints=checkpoints, trial_seconds=trial_seconds)
+    raise typer.Exit(run_worker(study, opened, open_store(data), device, options=options))
+
+
+def status(study: StudyArgument, storage: StorageOption = None) -> None:
+    """Show how far a study is, how fast it goes, who works on it and what failed."""
+    from search.status import read_status
+    from search.storage import open_storage
+
+    now = read_status(study, open_storage(storage))
+    facts = {
+        "planned": now.planned,
+        "complete": now.complete,
+        "running": now.running,
+        "waiting": now.waiting,
+        "failed": now.failed,
+    }
+    if now.trials_per_hour:
+        facts["rate"] = f"{now.trials_per_hour:.3g} trials/h"
+    if now.seconds_left is not None and now.waiting + now.running:
+        facts["time left"] = f"about {duration(now.seconds_left)}"
+    print_facts(facts, title=f"Study {study}")
+
+
+def trials(
+    study: StudyArgument,
+    storage: StorageOption = None,
+    sort: Annotated[
+        str, typer.Option(help="Column to sort by; a minus sorts down, as in -macro_f1.")
+    ] = "trial",
+    limit: Annotated[int | None, typer.Option(min=1, help="Show at most this many.")] = None,
+    format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
+) -> None:
+    """List the trials with their factors, costs and scores."""
+    from search.records import read_trials
+    from search.storage import open_storage
+
+    frame = sort_by(read_trials(study, open_storage(storage)), sort)
+    frame = frame if limit is None else frame.head(limit)
+    if format is Format.table:
+        frame = brief(frame)
+    print_table(frame, format)
+
+
+def sort_by(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Sort trials by a column, descending when its name begins with a minus.
+
+    Raises:
+        StudyError: there is no such column.
+    """
+    from search.errors import StudyError
+
+    name = column.removeprefix("-")
+    if name not in frame.columns:
+        raise StudyError(f"expected a column out of {', '.join(frame.columns)}, got {name!r}")
+    return frame.sort_values(name, ascending=name == column, kind="stable", na_position="last")
+
+
+def brief(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep the columns that fit on a terminal."""
+    shown = frame[["trial", "state", "role"]].copy()
+    shown["MFLOP"] = (frame["flops"] / 1e6).round(3)
+    shown["params"] = frame["params"]
+    for name in ("macro_f1", "macro_auroc", "challenge_score", "seconds"):
+        shown[name] = frame[name]
+    shown["failure"] = frame["failure"].fillna("")
+    return shown

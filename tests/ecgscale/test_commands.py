@@ -1,0 +1,134 @@
+"""The commands together, as a user runs them, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.ecgscale.conftest import Run
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_help_names_every_command_and_loads_nothing_heavy(run: Run) -> None:
+    shown = run("--help").stdout
+    for command in ("demo", "prepare", "create", "worker", "status", "trials", "report"):
+        assert command in shown
+    check = (
+        "import sys, ecgscale.cli; "
+        "print(sorted({'torch', 'shap', 'plotly', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_store_as_json(run: Run, store: Path) -> None:
+    facts = json.loads(run("store", store, "--json").stdout)
+    assert facts["records"] + facts["quarantined"] == 160
+    assert facts["synthetic"] is True
+    assert sum(facts["splits"].values()) == facts["records"]
+    assert len(facts["labels"]) == 26
+
+
+def test_status_and_trials_of_a_finished_study(run: Run, finished: str, database: str) -> None:
+    shown = run("status", finished, "--storage", database).stdout
+    assert re.search(r"complete\s+10\b", shown)
+    assert re.search(r"waiting\s+0\b", shown)
+    best_first = rows(
+        run(
+            "trials", finished, "--storage", database, "--sort", "-macro_f1", "--format", "csv"
+        ).stdout
+    )
+    assert len(best_first) == 10
+    scores = [float(row["macro_f1"]) for row in best_first]
+    assert scores == sorted(scores, reverse=True)
+    roles = [row["role"] for row in best_first]
+    assert sorted(set(roles)) == ["control", "replicate", "sample"]
+
+
+def test_cost_of_a_trial_is_what_the_study_says(
+    run: Run, finished: str, database: str, tmp_path: Path
+) -> None:
+    listed = json.loads(run("trials", finished, "--storage", database, "--format", "json").stdout)
+    trial = listed[0]
+    path = tmp_path / "architecture.json"
+    path.write_text(trial["architecture"], encoding="utf-8")
+    cost = json.loads(run("cost", path, "--json").stdout)
+    assert {name: trial[name] for name in cost} == cost
+
+
+def test_report_is_one_page_with_its_tables(
+    run: Run, finished: str, database: str, tmp_path: Path
+) -> None:
+    done = run("report", finished, "--storage", database, "--out", tmp_path, "--bootstraps", "10")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "synthetic" in page.lower()
+    assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?://', page)
+    trials = rows((tmp_path / "tables" / "trials.csv").read_text(encoding="utf-8"))
+    assert len(trials) == 10
+
+
+def test_worker_without_work_ends_at_once(
+    run: Run, finished: str, store: Path, database: str
+) -> None:
+    done = run("worker", finished, "--data", store, "--storage", database)
+    assert done.returncode == 0
+    assert "nothing left" in done.stdout
+
+
+def test_dashboard_serves_the_study(finished: str, database: str) -> None:
+    command = [sys.executable, "-m", "ecgscale", "dashboard", "--storage", database, "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        try:
+            assert process.stdout is not None
+            address = re.search(r"http://[\d.:]+", process.stdout.readline())
+            assert address
+            with urllib.request.urlopen(f"{address[0]}/api/studies", timeout=60) as answer:
+                studies = json.load(answer)["study_summaries"]
+            assert finished in [study["study_name"] for study in studies]
+            with urllib.request.urlopen(f"{address[0]}/dashboard/", timeout=60) as answer:
+                assert b"<html" in answer.read().lower()
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
+
+
+def test_demo_walks_the_whole_path_and_goes_on_where_it_was(
+    run: Run, raw: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "demo"
+    done = run("demo", "--raw", raw, "--out", out, "--trials", "8")
+    try:
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert (out / "report" / "report.html").is_file()
+        logs = [(out / "logs" / f"worker-{n}.log").read_text() for n in (1, 2)]
+        assert all("macro-AUROC" in log for log in logs), "both workers must have trained"
+        assert "control trials" in done.stdout
+        again = run("demo", "--raw", raw, "--out", out, "--trials", "8")
+        assert again.returncode == 0
+        assert "going on" in again.stdout
+        other = run("demo", "--raw", raw, "--out", out, "--trials", "9")
+        assert other.returncode == 2
+    finally:
+        from search.embedded import EmbeddedServer
+
+        EmbeddedServer(out / "database").stop()
+
+
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_programs_get_whole_numbers(run: Run, finished: str, database: str, format: str) -> None:
+    shown = run("trials", finished, "--storage", database, "--format", format, "--limit", "1")
+    listed = json.loads(shown.stdout) if format == "json" else rows(shown.stdout)
+    assert str(listed[0]["flops"]).isdigit()
