@@ -99,6 +99,7 @@ def test_patients_stay_together_and_labels_are_spread(store: Store) -> None:
         assert (error <= np.maximum(3, 0.08 * total[frequent])).all()
 
 
+@pytest.mark.slow
 def test_the_reduced_copies_prepare_too(real: Path, tmp_path: Path) -> None:
     both = prepare_store(real, tmp_path / "store", PrepareOptions(), jobs=2)
     headers = sum(
