@@ -67,7 +67,7 @@ def prepare(
     layout: Annotated[
         str, typer.Option("--format", help="Layout of RAW: challenge, ptb-xl or csv.")
     ] = "challenge",
-    rate: Annotated[float, typer.Option(help="Samples per second to keep, Hz.")] = 100,
+    rate: Annotated[int, typer.Option(help="Samples per second to keep, Hz.")] = 100,
     seconds: Annotated[float, typer.Option(help="Length to keep of each record, s.")] = 10,
     standardise: Annotated[
         str, typer.Option(help="Unit variance of each lead, of each record, or none (mV).")
@@ -131,7 +131,8 @@ def describe_store(store: Store) -> None:
     splits = {name: store.labels[store.rows(name)] for name in ("train", "validation", "test")}
     counts = pd.DataFrame({name: rows.sum(axis=0) for name, rows in splits.items()})
     counts.insert(0, "label", list(store.classes))
-    counts.loc[len(counts)] = ["records", *(len(rows) for rows in splits.values())]
+    records = {"label": "records", **{name: len(rows) for name, rows in splits.items()}}
+    counts = pd.concat([counts, pd.DataFrame([records])])
     print_table(counts, title="Positive records per label and split")
     if len(store.quarantine):
         reasons = pd.DataFrame(_count(store.quarantine["reason"]), columns=["reason", "records"])

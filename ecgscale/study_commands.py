@@ -102,7 +102,7 @@ def status(study: StudyArgument, storage: StorageOption = None) -> None:
     from search.storage import open_storage
 
     now = read_status(study, open_storage(storage))
-    facts = {
+    facts: dict[str, object] = {
         "planned": now.planned,
         "complete": now.complete,
         "running": now.running,
@@ -114,6 +114,13 @@ def status(study: StudyArgument, storage: StorageOption = None) -> None:
     if now.seconds_left is not None and now.waiting + now.running:
         facts["time left"] = f"about {duration(now.seconds_left)}"
     print_facts(facts, title=f"Study {study}")
+    for reason, number in now.failures.items():
+        print(f"  failed: {number} × {reason}")
+    for one in now.workers:
+        print(
+            f"  worker {one.worker} ({one.device}): trial {one.trial}, {one.epochs} epochs, "
+            f"{duration(one.seconds)}, last sign of life {duration(one.silent_seconds)} ago"
+        )
 
 
 def trials(
