@@ -1,0 +1,266 @@
+"""Compare our training step with a plain pipeline, side by side, and say what each trick brings.
+
+    python tests/benchmarks/train_step.py [STORE] [--device cpu] [--batch 64] [--rounds 3]
+
+The plain pipeline is what the original study and most peers do: one file per record, DataLoader
+with workers, fp32 Conv1d, AdamW as it comes, metrics of every batch. Then one trick after the
+other is added until our step stands there. All rungs train the same network on the same records
+with the same batch size, interleaved over several rounds; the table gives records/s of the median
+round and the gain over the plain pipeline. A last line checks that the Conv1d twin computes the
+same outputs as our network. Run it on a machine with nothing else to do.
+
+Without STORE it uses random records. "tricks" that the device lacks (bf16 on a CPU without
+AVX-512-BF16 or AMX) are left out, and the table says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from train_networks import GROUPINGS, Conv1dTwin, network_of
+
+from data_pipeline import open_store
+from data_pipeline.batches import ResidentRecords, batches
+from models.build import build
+from search.device import compute_dtype, synchronize
+from search.metrics import macro_auroc, macro_f1
+from search.recipe import Recipe
+from search.run import Run, Trial
+from search.scores import probabilities
+
+RECIPE = Recipe(epochs=1000, average_epochs=0.0)
+
+
+class OneFilePerRecord(Dataset):  # type: ignore[type-arg]
+    """Float32 records, each in a file of its own, scaled when read."""
+
+    def __init__(self, folder: Path, records: ResidentRecords) -> None:
+        self.folder, self.labels = folder, records.labels.cpu().numpy()
+        for i, signal in enumerate(records.signals.cpu().numpy()):
+            np.save(folder / f"{i}.npy", signal.astype(np.float32) * records.step)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        signal = np.load(self.folder / f"{index}.npy")
+        mean, sd = signal.mean(1, keepdims=True), signal.std(1, keepdims=True)
+        return (signal - mean) / (sd + 1e-6), self.labels[index]
+
+
+class PlainStep:
+    """A step with chosen tricks; with all of them it is `search.run.Run.step`."""
+
+    def __init__(self, network: nn.Module, device: torch.device, *, fused: bool, scores: bool):
+        self.network, self.device, self.scores = network, device, scores
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=1e-3, weight_decay=0.05, fused=fused or None
+        )
+
+    def __call__(self, signals: Tensor, labels: Tensor) -> None:
+        signals, labels = signals.to(self.device), labels.to(self.device)
+        self.optimizer.zero_grad()
+        logits = self.network(signals)
+        F.binary_cross_entropy_with_logits(logits, labels).backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        if self.scores:
+            truth = labels.cpu().numpy()
+            chances = probabilities(logits.detach().float().cpu().numpy())
+            macro_f1(truth, chances > 0.5)
+            macro_auroc(truth, chances)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("store", nargs="?", type=Path)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=2, help="DataLoader processes")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=8, help="per rung and round")
+    parser.add_argument("--mflop", type=float, nargs="*", default=[30.0, 100.0])
+    parser.add_argument("--grouping", nargs="*", default=list(GROUPINGS), choices=GROUPINGS)
+    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    records = _records(options.store, device)
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.threads} "
+        f"thread(s), {device}, torch {torch.__version__}, batch {options.batch}, "
+        f"{options.workers} loader processes for the plain pipeline, {len(records)} records of "
+        f"{tuple(records.signals.shape[1:])}; records/s, median of {options.rounds} rounds"
+    )
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        files = OneFilePerRecord(Path(folder), records)
+        for mflop in options.mflop:
+            for grouping in options.grouping:
+                results.append(_compare(mflop, grouping, records, files, device, options))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+
+
+def _compare(
+    mflop: float,
+    grouping: str,
+    records: ResidentRecords,
+    files: OneFilePerRecord,
+    device: torch.device,
+    options: argparse.Namespace,
+) -> dict[str, object]:
+    architecture = network_of(mflop, grouping)
+    cost = architecture.cost(samples=records.signals.shape[2])
+    torch.manual_seed(0)
+    network = build(architecture).to(device)
+    twin = Conv1dTwin(network).to(device)
+    difference = _difference(network, twin, records)
+    loader = DataLoader(
+        files,
+        batch_size=options.batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=options.workers,
+        persistent_workers=options.workers > 0,
+        pin_memory=device.type == "cuda",
+    )
+
+    def one_dimensional(*, fused: bool, scores: bool) -> PlainStep:
+        return PlainStep(copy.deepcopy(twin), device, fused=fused, scores=scores)
+
+    resident = _resident(records, options.batch)
+    rungs = {
+        "plain: files, DataLoader, Conv1d, per-batch metrics": (
+            _endless(loader),
+            one_dimensional(fused=False, scores=True),
+        ),
+        "metrics on whole folds": (_endless(loader), one_dimensional(fused=False, scores=False)),
+        "records resident as int16": (resident, one_dimensional(fused=False, scores=False)),
+        "fused AdamW": (resident, one_dimensional(fused=True, scores=False)),
+        "Conv2d in channels_last": (
+            resident,
+            PlainStep(copy.deepcopy(network), device, fused=True, scores=False),
+        ),
+    }
+    fast = compute_dtype(device, "auto") is torch.bfloat16
+    kinds = {"our step (fp32)": "fp32"} | (
+        {"our step (bf16, depthwise fp32)": "bf16"} if fast else {}
+    )
+    for name, precision in kinds.items():
+        recipe = Recipe.from_dict(
+            RECIPE.to_dict() | {"precision": precision, "batch_size": options.batch}
+        )
+        run = Run(Trial(architecture, records, records, recipe, 0), options.batch, None)
+        rungs[name] = (resident, _forgetful(run))
+
+    rates: dict[str, list[float]] = {name: [] for name in rungs}
+    for _, (feed, step) in rungs.items():  # warm up caches, loader processes and allocator
+        for signals, labels in islice(feed, 2):
+            step(signals, labels)
+    for _ in range(options.rounds):
+        for name, (feed, step) in rungs.items():
+            synchronize(device)
+            start = time.perf_counter()
+            seen = 0
+            for signals, labels in islice(feed, options.steps):
+                step(signals, labels)
+                seen += len(signals)
+            synchronize(device)
+            rates[name].append(seen / (time.perf_counter() - start))
+
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    plain = next(iter(medians.values()))
+    print(
+        f"\n{grouping}, {cost.flops / 1e6:.0f} MFLOP, {cost.params / 1e3:.0f} k parameters, "
+        f"{cost.activations / 1e3:.0f} k activations"
+        f" (twin's outputs differ by at most {difference:.1e})"
+    )
+    before = plain
+    for name, rate in medians.items():
+        spread = (max(rates[name]) - min(rates[name])) / rate
+        print(
+            f"  {name:52s} {rate:8.0f}  x{rate / plain:5.2f} of plain  x{rate / before:5.2f} of the"
+            f" rung before  (rounds spread {spread:.0%})"
+        )
+        before = rate
+    if not fast:
+        print("  bf16: this device has no fast bf16; fp32 is what precision 'auto' takes")
+    return {
+        "mflop": cost.flops / 1e6,
+        "grouping": grouping,
+        "activations": cost.activations,
+        "records_per_second": medians,
+        "gain": list(medians.values())[-1] / plain,
+    }
+
+
+def _records(store: Path | None, device: torch.device) -> ResidentRecords:
+    if store is not None:
+        opened = open_store(store)
+        return ResidentRecords.from_store(opened, opened.rows("train"), device)
+    rng = np.random.default_rng(0)
+    count = 1024
+    return ResidentRecords(
+        signals=torch.from_numpy(rng.integers(-3000, 3000, (count, 12, 1000), dtype=np.int16)).to(
+            device
+        ),
+        labels=(torch.from_numpy(rng.random((count, 26))) < 0.1).float().to(device),
+        step=0.001,
+        sample_rate_hz=100.0,
+        rows=np.arange(count),
+        patients=np.arange(count),
+    )
+
+
+def _difference(network: nn.Module, twin: nn.Module, records: ResidentRecords) -> float:
+    signals, _ = next(batches(records, batch_size=16, seed=0, epoch=0, shuffle=False))
+    with torch.inference_mode():
+        difference = network.eval()(signals) - twin.eval()(signals)
+    network.train()
+    twin.train()
+    return float(difference.abs().max())
+
+
+def _resident(records: ResidentRecords, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    for epoch in cycle(range(1_000_000)):
+        for batch in batches(records, batch_size=size, seed=0, epoch=epoch, shuffle=True):
+            if len(batch[0]) == size:
+                yield batch
+
+
+def _endless(loader: DataLoader[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    while True:
+        yield from loader
+
+
+def _forgetful(run: Run):  # type: ignore[no-untyped-def]
+    """Return the run's step without the growing list of outputs that an epoch's end would clear."""
+    run.network.train()
+
+    def step(signals: Tensor, labels: Tensor) -> None:
+        run.step(signals, labels)
+        if run.progress.step == run.steps_per_epoch:
+            run.end_epoch(0.0)
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
