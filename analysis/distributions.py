@@ -12,10 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
+from analysis.factors import FactorInfo, label
 from analysis.regression import holm
+from analysis.table import TrialTable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -190,6 +193,51 @@ def compare_at_equal_flops(
         p_holm=p_value,
         permutations=permutations,
     )
+
+
+def compare_factors(
+    table: TrialTable, *, seed: int = 0, permutations: int = 999
+) -> tuple[MatchedComparison, ...]:
+    """Compare the values of every factor at equal cost, with Holm's correction over factors."""
+    designs = table.designs()
+    n_bins = int(np.clip(len(designs) // 12, 1, DEFAULT_BINS))
+    comparisons = []
+    for index, factor in enumerate(table.factors):
+        labels, order = levels(factor, designs[factor.name])
+        rng = np.random.default_rng([seed, index])  # the same for a factor whatever else is there
+        comparison = compare_at_equal_flops(
+            factor.name,
+            labels,
+            designs["score"],
+            designs[table.cost],
+            order=order,
+            rng=rng,
+            n_bins=n_bins,
+            permutations=permutations,
+        )
+        comparisons += [comparison] if comparison else []
+    return tuple(adjust(comparisons))
+
+
+def levels(factor: FactorInfo, values: pd.Series) -> tuple[list[str], tuple[str, ...]]:
+    """Name each value's group and all groups in order: choices, few numbers, or thirds."""
+    if factor.kind == "choice":
+        names = [label(value) for value in values]
+        present = set(names)
+        return names, tuple(name for name in factor.level_labels() if name in present)
+    numbers = values.to_numpy(dtype=np.float64)
+    distinct = np.unique(numbers)
+    if distinct.size <= 6:
+        return [label(value) for value in numbers], tuple(label(value) for value in distinct)
+    edges = np.quantile(numbers, [1 / 3, 2 / 3], method="inverted_cdf")
+    third = np.searchsorted(edges, numbers, side="left")
+    parts = [numbers[third == k] for k in range(3)]
+    order = {
+        k: f"{label(float(part.min()))} to {label(float(part.max()))}"
+        for k, part in enumerate(parts)
+        if part.size
+    }
+    return [order[int(k)] for k in third], tuple(order.values())
 
 
 def adjust(comparisons: Sequence[MatchedComparison]) -> list[MatchedComparison]:

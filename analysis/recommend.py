@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from analysis.factors import Level
 from analysis.noise import Noise, noise
 from analysis.pareto import Shrunken, cost_trend_prior, front, shrink
-from analysis.table import TrialTable
+from analysis.quantities import short
+from analysis.table import SEARCHED, TrialTable
 
 Floats = NDArray[np.float64]
 
@@ -74,10 +75,10 @@ def posterior(
 
     `prior` are cross-fitted predictions of a surrogate; by default those from cost alone.
     """
-    designs = table.designs()
     measured = noise(table) if known_noise is None else known_noise
-    if not measured.known or designs.empty:
+    if not measured.known:
         return None
+    designs = table.designs()
     cost, score = designs[table.cost].to_numpy(float), designs["score"].to_numpy(float)
     expected = cost_trend_prior(cost, score) if prior is None else prior
     variance, freedom = measured.sd_at(cost) ** 2, measured.degrees_of_freedom
@@ -106,10 +107,10 @@ def recommend(
         shrunken: `posterior(table)`, where it is known already.
         tolerance: Difference in score that does not matter.
     """
-    designs = table.designs()
-    reason = _refuse(table, designs, budget)
+    reason = _refuse(table, budget)
     if reason:
         return Recommendation(budget, table.cost, table.objective, refusal=reason)
+    designs = table.designs()
     shrunken = posterior(table) if shrunken is None else shrunken
     sign = 1.0 if table.maximize else -1.0
     cost, observed = designs[table.cost].to_numpy(float), designs["score"].to_numpy(float)
@@ -176,13 +177,14 @@ def recommend_all(
 ) -> tuple[Recommendation, ...]:
     """Recommend for each budget; by default for the round ones within the sampled range."""
     chosen = round_budgets(table) if budgets is None else budgets
-    shrunken = posterior(table) if shrunken is None else shrunken
+    if shrunken is None and not table.complete(SEARCHED).empty:
+        shrunken = posterior(table)
     return tuple(recommend(table, budget, seed=seed, shrunken=shrunken) for budget in chosen)
 
 
 def round_budgets(table: TrialTable) -> tuple[float, ...]:
     """Return the budgets 1, 2, 5 × 10^k from the cheapest to just above the dearest network."""
-    costs = table.designs()[table.cost].to_numpy(float)
+    costs = table.complete(SEARCHED)[table.cost].to_numpy(float)
     if costs.size == 0:
         return ()
     exponents = range(int(np.floor(np.log10(costs.min()))), int(np.log10(costs.max())) + 2)
@@ -204,26 +206,27 @@ def to_frame(recommendations: Sequence[Recommendation]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _refuse(table: TrialTable, designs: pd.DataFrame, budget: float) -> str | None:
+def _refuse(table: TrialTable, budget: float) -> str | None:
     """Say why no architecture can be named, or None."""
-    if designs.empty:
+    complete = table.complete(SEARCHED)
+    if complete.empty:
         return "No randomly drawn network has finished training: run the study first."
-    cost = designs[table.cost].to_numpy(float)
+    cost = complete.groupby("architecture_hash")[table.cost].mean().to_numpy(float)
     if not np.isfinite(budget) or budget < cost.min():
         return (
-            f"The cheapest network that was trained costs {cost.min():.3g} {table.cost}, above "
-            f"this budget of {budget:.3g}: choose a larger budget or sample smaller networks."
+            f"The cheapest network that was trained costs {short(cost.min())} {table.cost}, above "
+            f"this budget of {short(budget)}: choose a larger budget or sample smaller networks."
         )
     if (1 - WINDOW) * budget > cost.max():
         return (
-            f"The dearest network that was trained costs {cost.max():.3g} {table.cost}, less than "
-            f"{1 - WINDOW:.0%} of this budget of {budget:.3g}: choose a smaller budget or sample "
-            "larger networks."
+            f"The dearest network that was trained costs {short(cost.max())} {table.cost}, less "
+            f"than {1 - WINDOW:.0%} of this budget of {short(budget)}: choose a smaller budget or "
+            "sample larger networks."
         )
     within = int((cost <= budget).sum())
     if within < MIN_CANDIDATES:
         return (
-            f"Only {within} trained networks fit into this budget of {budget:.3g} {table.cost}, "
+            f"Only {within} trained networks fit into this budget of {short(budget)} {table.cost}, "
             f"and fewer than {MIN_CANDIDATES} say little about the best: train more of this size."
         )
     return None
@@ -251,12 +254,18 @@ def _smallest(designs: pd.DataFrame, eligible: NDArray[np.bool_]) -> int:
 def _notes(cost: Floats, budget: float, shrunken: Shrunken | None) -> tuple[str, ...]:
     """Say what a reader of the pick should know."""
     notes = []
-    if cost.min() < (1 - WINDOW) * budget:
-        notes.append(f"candidates reach down to {cost.min() / budget:.0%} of the budget")
+    if (cost >= (1 - WINDOW) * budget).sum() < MIN_CANDIDATES:
+        notes.append(
+            f"fewer than {MIN_CANDIDATES} networks cost {1 - WINDOW:.0%} to 100% of the budget, so "
+            "cheaper ones are candidates too"
+        )
     if shrunken is None:
         notes.append("noise is unknown without replicates: the score of the best is over-stated")
     elif not shrunken.spread_resolved:
-        notes.append("differences at equal cost are not resolved from noise")
+        notes.append(
+            "beyond what cost and factors predict, differences between networks are not resolved "
+            "from noise"
+        )
     return tuple(notes)
 
 

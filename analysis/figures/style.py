@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from analysis.factors import label
-from analysis.figures.quantities import quantity, written
+from analysis.quantities import quantity, written
 
 # Okabe & Ito (2008), readable with every common kind of colour blindness.
 BLUE = "#0072B2"
@@ -34,6 +35,9 @@ FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 GRID = "#E8E8E8"
 HEIGHT = 430
 SMALL_HEIGHT = 270
+
+
+Numbers = Sequence[float] | pd.Series | NDArray[np.float64]
 
 
 class Drawn(NamedTuple):
@@ -90,7 +94,7 @@ def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
     return settings | more
 
 
-def column_axis(name: str, values: Sequence[float] | pd.Series | None = None) -> dict[str, Any]:
+def column_axis(name: str, values: Numbers | None = None) -> dict[str, Any]:
     """Describe the axis of a column: counts are logarithmic, scores plain."""
     described = quantity(name)
     if described.form != "count":
@@ -105,9 +109,9 @@ def column_axis(name: str, values: Sequence[float] | pd.Series | None = None) ->
 
 
 def band(
-    x: Sequence[float] | pd.Series,
-    lower: Sequence[float] | pd.Series,
-    upper: Sequence[float] | pd.Series,
+    x: Numbers,
+    lower: Numbers,
+    upper: Numbers,
     *,
     color: str,
     name: str,

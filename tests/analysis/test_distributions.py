@@ -12,7 +12,9 @@ from analysis.distributions import (
     adjust,
     best_of_n,
     compare_at_equal_flops,
+    compare_factors,
     dkw_half_width,
+    levels,
     log_flops_bins,
     matched_weights,
     permute_within,
@@ -20,6 +22,7 @@ from analysis.distributions import (
     share_at_least,
     weighted_distance,
 )
+from analysis.table import TrialTable
 
 
 def test_share_at_least_is_scipys_survival_function() -> None:
@@ -140,6 +143,27 @@ def test_adjusted_p_values_are_for_all_factors_together() -> None:
     )
     assert one is not None
     assert [c.p_holm for c in adjust([one, one])] == pytest.approx([2 * one.p_value] * 2)
+
+
+def test_levels_are_choices_few_numbers_or_thirds(planted: TrialTable) -> None:
+    designs = planted.designs()
+    assert levels(planted.factor("residual"), designs["residual"])[1] == ("off", "on")
+    assert levels(planted.factor("stages"), designs["stages"])[1] == ("3", "4", "5", "6")
+    names, order = levels(planted.factor("width"), designs["width"])
+    assert len(order) == 3
+    assert order[0].startswith("16 to ")
+    assert order[2].endswith(" to 128")
+    assert min(names.count(name) for name in order) > 0.2 * len(names)
+
+
+def test_factors_with_an_effect_are_told_from_those_without(planted: TrialTable) -> None:
+    found = {c.factor: c for c in compare_factors(planted, permutations=199)}
+    assert set(found) == set(planted.factor_names)
+    assert found["residual"].p_holm <= 0.05
+    assert found["stem_kernel"].p_holm > 0.05
+    on = next(curve for curve in found["residual"].curves if curve.name == "on")
+    off = next(curve for curve in found["residual"].curves if curve.name == "off")
+    assert np.average(on.scores) > np.average(off.scores)
 
 
 def test_best_of_n_is_the_mean_over_all_subsets() -> None:

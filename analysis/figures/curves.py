@@ -1,0 +1,162 @@
+"""Figures of training: learning curves of all networks, and the proof that nothing leaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.figures.style import (
+    BLUE,
+    CYCLE,
+    GREY,
+    PALE,
+    VERMILLION,
+    Drawn,
+    axis,
+    band,
+    canvas,
+    reference_line,
+)
+from analysis.quantities import quantity, score, short
+from analysis.table import TrialTable
+
+HIGHLIGHTED = 3
+
+
+def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
+    """Draw the validation score after each epoch: all trials, their middle half, and the best.
+
+    `curves` has one row per trial and epoch: trial, epoch and the score under the objective's name
+    or as `value`.
+    """
+    metric = table.objective
+    complete = table.complete(["sample", "replicate"])
+    curves = curves.rename(columns={"value": metric})
+    joined = curves.merge(
+        complete[["trial", "architecture_hash", table.cost, metric]].rename(
+            columns={metric: "final"}
+        ),
+        on="trial",
+    ).sort_values(["trial", "epoch"])
+    joined[metric] = pd.to_numeric(joined[metric], errors="coerce").replace(
+        [np.inf, -np.inf], np.nan
+    )
+    frame = joined[
+        ["trial", "architecture_hash", table.cost, "epoch", metric, "final"]
+    ].reset_index(drop=True)
+    figure = canvas()
+    xs, ys = _with_gaps(frame, metric)
+    figure.add_trace(
+        go.Scatter(
+            x=xs,
+            y=ys,
+            mode="lines",
+            name="each trial",
+            hoverinfo="skip",
+            line={"color": PALE, "width": 0.7},
+            opacity=0.6,
+        )
+    )
+    low, middle, high = (frame.groupby("epoch")[metric].quantile(q) for q in (0.25, 0.5, 0.75))
+    for trace in band(middle.index.to_numpy(float), low, high, color=BLUE, name="middle half"):
+        figure.add_trace(trace)
+    figure.add_trace(
+        go.Scatter(
+            x=middle.index,
+            y=middle,
+            mode="lines",
+            name="median",
+            line={"color": BLUE, "width": 2},
+            hovertemplate="epoch %{x}: median %{y:.3f}<extra></extra>",
+        )
+    )
+    last = (
+        frame.drop_duplicates("trial").nlargest(HIGHLIGHTED, "final")
+        if table.maximize
+        else (frame.drop_duplicates("trial").nsmallest(HIGHLIGHTED, "final"))
+    )
+    for place, row in enumerate(last.to_dict("records")):
+        own = frame[frame["trial"] == row["trial"]]
+        name = f"no. {place + 1}: {short(row[table.cost])} {_unit(table)}"
+        figure.add_trace(
+            go.Scatter(
+                x=own["epoch"],
+                y=own[metric],
+                mode="lines",
+                name=name,
+                line={"color": CYCLE[place + 1], "width": 1.6},
+                hovertemplate="epoch %{x}: %{y:.3f}<extra>"
+                + str(row["architecture_hash"])[:12]
+                + "</extra>",
+            )
+        )
+    figure.update_xaxes(axis("Epoch (passes over the training data)"))
+    figure.update_yaxes(axis(f"Validation {quantity(metric).axis}"))
+    return Drawn(figure, frame)
+
+
+def leak_check(table: TrialTable, metric: str, chance: float) -> Drawn:
+    """Draw a score of the ordinary trials beside that of trials with shuffled training labels."""
+    groups = (
+        ("true training labels", table.complete(["sample", "replicate"]), GREY),
+        ("shuffled training labels", table.complete(["control"]), VERMILLION),
+    )
+    parts = []
+    figure = canvas(300, legend=False)
+    for place, (name, rows, color) in enumerate(groups):
+        values = rows[metric].dropna().to_numpy(float)
+        # Spread by rank, not by chance, so that the figure is the same every time.
+        spread = 0.32 * ((np.arange(values.size) * 0.618034) % 1.0 - 0.5)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "labels": name,
+                    "trial": rows["trial"][rows[metric].notna()],
+                    "architecture_hash": rows["architecture_hash"][rows[metric].notna()],
+                    metric: values,
+                }
+            )
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=values,
+                y=place + spread,
+                mode="markers",
+                name=name,
+                marker={
+                    "color": color,
+                    "size": 7 if place else 5,
+                    "opacity": 0.9 if place else 0.5,
+                },
+                text=rows["architecture_hash"][rows[metric].notna()].str[:12],
+                hovertemplate="%{text}: %{x:.3f}<extra></extra>",
+            )
+        )
+    reference_line(figure, f"chance {score(chance)[:4]}", x=chance)
+    figure.update_xaxes(axis(f"Validation {quantity(metric).axis}"))
+    figure.update_yaxes(
+        axis(
+            "",
+            tickvals=[0, 1],
+            ticktext=["true<br>labels", "shuffled<br>labels"],
+            range=[-0.5, 1.6],
+        )
+    )
+    figure.update_yaxes(showgrid=False)
+    return Drawn(figure, pd.concat(parts, ignore_index=True))
+
+
+def _with_gaps(frame: pd.DataFrame, metric: str) -> tuple[list[float | None], list[float | None]]:
+    """Chain the curves into one line with gaps: one trace draws far faster than hundreds."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    for _, own in frame.groupby("trial", sort=True):
+        xs += [*own["epoch"].tolist(), None]
+        ys += [*own[metric].tolist(), None]
+    return xs, ys
+
+
+def _unit(table: TrialTable) -> str:
+    """Name the unit of the cost in a legend."""
+    return "FLOPs" if table.cost == "flops" else quantity(table.cost).name.lower()

@@ -1,0 +1,71 @@
+"""What a page is made of, before it is HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from analysis.figures.style import Drawn
+
+Kind = Literal["text", "lead", "refusal", "caution", "good", "alarm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Plain text; `kind` sets how it stands out."""
+
+    text: str
+    kind: Kind = "text"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FigureBlock:
+    """A figure with its caption; its data become tables/`name`.csv."""
+
+    name: str
+    title: str
+    caption: str
+    drawn: Drawn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridBlock:
+    """Small figures side by side, as many as fit, with one CSV for all."""
+
+    name: str
+    title: str
+    caption: str
+    panels: tuple[FigureBlock, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TableBlock:
+    """A table of text as the page shows it; `data` becomes tables/`name`.csv where given."""
+
+    name: str
+    title: str
+    caption: str
+    shown: pd.DataFrame
+    data: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Details:
+    """Blocks that are folded away until asked for (and unfolded in print)."""
+
+    summary: str
+    blocks: tuple[Block, ...]
+
+
+Block = Paragraph | FigureBlock | GridBlock | TableBlock | Details
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Section:
+    """One chapter of the page."""
+
+    anchor: str
+    title: str
+    blocks: tuple[Block, ...]

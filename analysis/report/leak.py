@@ -1,0 +1,75 @@
+"""The proof that nothing leaks: networks trained on shuffled labels must know nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from analysis.quantities import score
+from analysis.report.results import Results
+from analysis.report.text import plural
+
+CHANCE = 0.5
+TOLERANCE = 0.05
+METRIC = "macro_auroc"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the control trials say; `kind` as of a paragraph."""
+
+    text: str
+    kind: Literal["good", "caution", "alarm"]
+    trials: int
+
+
+def judge_leak(results: Results) -> Verdict:
+    """Hold the AUROC of trials with shuffled training labels against 0.5."""
+    frame = results.table.complete(["control"])
+    values = frame[METRIC].dropna().to_numpy(float) if METRIC in frame else np.zeros(0)
+    n = values.size
+    if n == 0:
+        return Verdict(
+            "Not checked for leaks: no trial with shuffled training labels has finished. Plan "
+            "control trials; their AUROC must be near 0.5.",
+            "caution",
+            0,
+        )
+    mean = float(values.mean())
+    observed = (
+        f"{plural(n, 'control trial')} with shuffled training labels reached a macro-AUROC of "
+        f"{score(mean)}" + (f" ({score(values.min())} to {score(values.max())})" if n > 1 else "")
+    )
+    if n > 1:
+        half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
+        compatible = abs(mean - CHANCE) <= half
+    else:
+        compatible = False
+    if abs(mean - CHANCE) <= TOLERANCE:
+        return Verdict(
+            f"Leak check passed: {observed}; 0.5 is what a network that has learned nothing "
+            "reaches. What the other networks know they learned from the training labels.",
+            "good",
+            n,
+        )
+    if compatible:
+        return Verdict(
+            f"Leak check undecided: {observed}, within their scatter of 0.5, but they scatter too "
+            "much to tell; plan more control trials.",
+            "caution",
+            n,
+        )
+    direction = (
+        "the validation labels may leak into training"
+        if mean > CHANCE
+        else "too few validation records, or labels and outputs are mixed up"
+    )
+    return Verdict(
+        f"LEAK CHECK FAILED: {observed}, not near 0.5: {direction}. Do not trust the scores of "
+        "this study before this is explained.",
+        "alarm",
+        n,
+    )

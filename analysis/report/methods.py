@@ -1,0 +1,87 @@
+"""Methods and references, for the statistician."""
+
+from __future__ import annotations
+
+from analysis.report.blocks import Block, Details, Paragraph, Section
+from analysis.report.results import Results
+
+REFERENCES = (
+    "Dvoretzky, Kiefer, Wolfowitz 1956; Massart 1990: band of the empirical distribution.",
+    "Radosavovic et al. 2019 (arXiv:1905.13214) and 2020 (arXiv:2003.13678): distributions of "
+    "design spaces, matched by complexity.",
+    "Tang et al. 2020 (arXiv:2004.13705): unbiased expected best of n.",
+    "Lundberg et al. 2020, Nature Machine Intelligence 2: 56–67: SHAP values.",
+    "Efron, Morris 1975, JASA 70: 311–319: empirical-Bayes shrinkage.",
+    "Zitzler, Thiele 1999, IEEE Trans. Evol. Comput. 3: 257–271: hypervolume.",
+    "Holm 1979, Scand. J. Statist. 6: 65–70: correction for several tests.",
+    "Perez Alday et al. 2020, Physiol. Meas. 41: 124003; Reyna et al. 2021, CinC 48: the "
+    "PhysioNet/CinC Challenges and their score.",
+)
+
+
+def methods_section(results: Results) -> Section:
+    """State how every number was made."""
+    table = results.table
+    noise = results.noise
+    noise_text = (
+        f"Seed noise of one run: sd {noise.sd:.4f} (95 % interval {noise.low:.4f} to "
+        f"{noise.high:.4f}, {noise.degrees_of_freedom} degrees of freedom), pooled over "
+        f"{len(noise.replicates)} architectures trained with several seeds."
+        if noise is not None and noise.known
+        else (noise.refusal if noise is not None else None)
+        or results.reasons.get("noise", "Seed noise was not estimated.")
+    )
+    shrink_text = (
+        f"Scores are shrunk towards cross-fitted predictions with weight tau²/(tau² + sigma²/n); "
+        f"tau, the sd of true scores about the prediction, is "
+        f"{results.shrunken.spread_variance**0.5:.4f}"
+        + (
+            "."
+            if results.shrunken.spread_resolved
+            else ", which is not resolved from zero: differences at equal cost may all be noise."
+        )
+        if results.shrunken is not None
+        else "Scores are not shrunk, as the noise is unknown."
+    )
+    blocks: list[Block] = [
+        Paragraph(
+            f"Trials: randomly drawn networks (roles sample and replicate) enter every estimate, "
+            f"one row per architecture with the mean over its seeds ({len(results.designs)} "
+            "rows); control, reference and confirm trials are shown but never enter. Cost is "
+            f"exact, the objective is {table.objective}."
+        ),
+        Paragraph(noise_text),
+        Paragraph(
+            f"{shrink_text} Front membership, band, hypervolume interval, regret and P(best) come "
+            "from 2,000 to 4,000 posterior draws. A pick is the smallest network (latency, else "
+            "parameters) within one standard error of the best expected score among networks "
+            "that cost 75–100 % of the budget (or the ten dearest within it); kept as "
+            "indistinguishable are those with P(within 0.001 of the best expected score or "
+            "above) ≥ 0.1; refused are budgets outside the range and those with fewer than ten "
+            "networks."
+        ),
+        Paragraph(
+            "Distributions at equal compute: equal-width bins of log cost; in bins that hold both "
+            "sides, weights 1/(k·m); distance D = sup |F₁ − F₂| of a value against the rest; "
+            "p-value of the largest D over the values of a factor by permutation within bins, "
+            "(1 + exceedances)/(1 + permutations); Holm over factors."
+        ),
+        Paragraph(
+            "Surrogates: repeated 5-fold cross-validation over architectures, stratified by cost. "
+            "Gate: importances are shown only if R² beats both the mean and a spline in log cost "
+            "with a bootstrap interval above zero. SHAP values are interventional and "
+            "cross-fitted; three permuted shadow factors give the noise floor (95 % quantile of "
+            "their maximum over refits)."
+        ),
+        Paragraph(
+            f"Everything random follows from seed {results.seed}. Every figure can be redrawn "
+            "from its CSV, every number recomputed from trials.csv."
+        ),
+        Details("References", tuple(Paragraph(text) for text in REFERENCES)),
+    ]
+    parts = [f"{name}: {reason}" for name, reason in results.reasons.items()]
+    if parts:
+        blocks.append(Paragraph("Parts without a result. " + " ".join(parts), "refusal"))
+    if table.study.notes:
+        blocks.append(Paragraph("Of the table: " + "; ".join(table.study.notes) + ".", "caution"))
+    return Section("methods", "Methods", tuple(blocks))

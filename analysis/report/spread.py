@@ -1,0 +1,71 @@
+"""How scores are distributed, overall and for each value of a factor at equal compute."""
+
+from __future__ import annotations
+
+from analysis.figures.importance import words
+from analysis.figures.scores import (
+    best_of_n_curve,
+    caption,
+    factor_distribution,
+    score_distribution,
+)
+from analysis.quantities import quantity
+from analysis.report.blocks import Block, FigureBlock, GridBlock, Paragraph, Section
+from analysis.report.results import Results
+
+
+def spread_section(results: Results) -> Section:
+    """Draw score distributions, matched distributions per factor and the best-of-n curve."""
+    table = results.table
+    metrics = [m for m in dict.fromkeys((table.objective, "macro_auroc")) if m in table.metrics]
+    blocks: list[Block] = [
+        FigureBlock(
+            f"distribution_{metric}",
+            f"Distribution of {quantity(metric).name}.",
+            "How many of the networks score at least this: the further right a curve, the better "
+            "the networks. Black: all, with a simultaneous 95 % band (Dvoretzky–Kiefer–Wolfowitz); "
+            "colours: thirds by compute.",
+            score_distribution(table, metric),
+        )
+        for metric in metrics
+    ]
+    if results.comparisons:
+        ordered = sorted(results.comparisons, key=lambda c: (c.p_holm, -max(c.distances)))
+        told = sum(c.p_holm < 0.05 for c in ordered)
+        blocks.append(
+            Paragraph(
+                "Is a value of a design choice better at equal compute? Each curve below is "
+                "weighted so that all values of a factor are compared over the same FLOPs; the "
+                "p-value is from permuting values among networks of like FLOPs, corrected for the "
+                f"number of factors (Holm). {told} of {len(ordered)} factors differ at p < 0.05."
+            )
+        )
+        blocks.append(
+            GridBlock(
+                "distribution_by_factor",
+                "Score distributions at equal compute.",
+                "Factors by p-value; numeric factors are cut into thirds.",
+                tuple(
+                    FigureBlock(
+                        f"distribution_{c.factor}",
+                        words(c.factor),
+                        caption(c),
+                        factor_distribution(c, table.objective),
+                    )
+                    for c in ordered
+                ),
+            )
+        )
+    else:
+        reason = results.reasons.get("distributions", "too few networks share a range of compute")
+        blocks.append(Paragraph(f"Factors are not compared at equal compute: {reason}.", "refusal"))
+    blocks.append(
+        FigureBlock(
+            "best_of_n",
+            "How many random networks to try.",
+            f"Expected best {quantity(table.objective).name} of n networks drawn at random from "
+            "those trained (unbiased; noise included, so the value of many tries is flattered).",
+            best_of_n_curve(table, table.objective),
+        )
+    )
+    return Section("spread", "How scores are distributed", tuple(blocks))
