@@ -58,13 +58,19 @@ def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
             opacity=0.6,
         )
     )
-    low, middle, high = (frame.groupby("epoch")[metric].quantile(q) for q in (0.25, 0.5, 0.75))
-    for trace in band(middle.index.to_numpy(float), low, high, color=BLUE, name="middle half"):
+    grouped = frame.groupby("epoch")[metric]
+    middle = pd.DataFrame(
+        {"series": "middle half"}
+        | {name: grouped.quantile(q) for name, q in (("low", 0.25), (metric, 0.5), ("high", 0.75))}
+    ).reset_index()
+    for trace in band(
+        middle["epoch"], middle["low"], middle["high"], color=BLUE, name="middle half"
+    ):
         figure.add_trace(trace)
     figure.add_trace(
         go.Scatter(
-            x=middle.index,
-            y=middle,
+            x=middle["epoch"],
+            y=middle[metric],
             mode="lines",
             name="median",
             line={"color": BLUE, "width": 2},
@@ -93,7 +99,8 @@ def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
         )
     figure.update_xaxes(axis("Epoch (passes over the training data)"))
     figure.update_yaxes(axis(f"Validation {quantity(metric).axis}"))
-    return Drawn(figure, frame)
+    drawn = pd.concat([frame.assign(series="trial"), middle], ignore_index=True)
+    return Drawn(figure, drawn)
 
 
 def leak_check(table: TrialTable, metric: str, chance: float) -> Drawn:
