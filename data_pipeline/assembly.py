@@ -19,7 +19,7 @@ from data_pipeline.labels import LabelClass, encode
 from data_pipeline.options import STEP, PrepareOptions
 from data_pipeline.parts import Part
 from data_pipeline.preprocessing import METHOD
-from data_pipeline.splits import stratified_split
+from data_pipeline.splits import nested_fractions, stratified_split
 from data_pipeline.store import (
     FORMAT,
     LEADS,
@@ -62,9 +62,7 @@ def assemble(
             "check the raw folder and the options."
         )
     labels = np.stack([encode(row["dx"].split("|"), classes) for row in kept.rows])
-    splits = _splits(kept.rows, labels, options)
-    for row, split in zip(kept.rows, splits, strict=True):
-        row["split"] = split
+    _draw_splits(kept.rows, labels, options)
     target.mkdir()
     shape = (len(kept.rows), len(LEADS), options.samples)
     _write_signals(target / "signals.npy", shape, parts, folder, kept.chosen)
@@ -134,12 +132,22 @@ def _aside(row: Row, detail: str) -> Row:
     return aside | {"reason": "duplicate", "detail": detail}
 
 
-def _splits(rows: list[Row], labels: NDArray[np.uint8], options: PrepareOptions) -> list[str]:
-    if options.split == "official":
-        return [_official(row) for row in rows]
+def _draw_splits(rows: list[Row], labels: NDArray[np.uint8], options: PrepareOptions) -> None:
+    """Give every row its split, and its low-data fraction within the training split."""
     groups = [_group(row) for row in rows]
-    part = stratified_split(labels, groups, options.split, options.split_seed)
-    return [SPLITS[i] for i in part]
+    if options.split == "official":
+        splits = [_official(row) for row in rows]
+    else:
+        part = stratified_split(labels, groups, options.split, options.split_seed)
+        splits = [SPLITS[i] for i in part]
+    train = [i for i, split in enumerate(splits) if split == "train"]
+    fractions = np.ones(len(rows))
+    if train:
+        fractions[train] = nested_fractions(
+            labels[train], [groups[i] for i in train], options.split_seed
+        )
+    for row, split, fraction in zip(rows, splits, fractions.tolist(), strict=True):
+        row["split"], row["fraction"] = split, fraction
 
 
 def _group(row: Row) -> str:
@@ -157,7 +165,7 @@ def _official(row: Row) -> str:
 
 
 def _identity(row: Row) -> str:
-    names = ("record", "window", "source", "patient", "split", "valid_samples")
+    names = ("record", "window", "source", "patient", "split", "fraction", "valid_samples")
     return json.dumps([row[name] for name in names])
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from data_pipeline.errors import DataError
-from data_pipeline.options import Layout, PrepareOptions
 
 _SIGNAL_FILES = (".mat", ".dat")
 
@@ -32,26 +27,6 @@ class Candidate:
     sex: str | None = None
     problem: tuple[str, str] | None = None
     stamp: tuple[int, ...] = field(default=())
-
-
-def scan(raw: Path, options: PrepareOptions) -> list[Candidate]:
-    """List every record below a folder, sorted by path.
-
-    Raises:
-        DataError: the folder is missing or holds no record.
-    """
-    if not raw.is_dir():
-        raise DataError(
-            f"Expected a folder with ECG records at {raw}, but there is "
-            f"{'a file' if raw.exists() else 'nothing'}; check the path."
-        )
-    candidates = _SCANNERS[options.layout](raw)
-    if not candidates:
-        raise DataError(
-            f"Expected records (.hea files) in {raw} or its folders, but found none; "
-            "check the path, or get some with `ecgscale download`."
-        )
-    return candidates
 
 
 def scan_challenge(raw: Path) -> list[Candidate]:
@@ -109,22 +84,7 @@ def source_name(folder: Path) -> str:
     return parts[-1] if parts else ""
 
 
-def read_patients(path: Path) -> dict[str, str]:
-    """Read a CSV with the columns record and patient."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            names = reader.fieldnames or []
-            if not {"record", "patient"} <= set(names):
-                raise DataError(
-                    f"Expected the columns record and patient in {path}, "
-                    f"but got {', '.join(names) or 'none'}."
-                )
-            return {row["record"].strip(): (row["patient"] or "").strip() for row in reader}
-    except OSError as error:
-        raise DataError(
-            f"Expected a CSV of patients at {path}, but it cannot be read: {error.strerror}."
-        ) from error
-
-
-_SCANNERS: dict[Layout, Callable[[Path], list[Candidate]]] = {"challenge": scan_challenge}
+def stamp_of(*paths: Path) -> tuple[int, ...]:
+    """Return sizes and times of change of files, by which a changed one is noticed."""
+    stats = [path.stat() for path in paths if path.is_file()]
+    return tuple(value for s in stats for value in (s.st_size, s.st_mtime_ns))

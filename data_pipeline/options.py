@@ -28,6 +28,8 @@ class PrepareOptions:
     flat, nan: "zero" blanks the lead and marks it, "drop" quarantines the record.
     keep_unlabelled: keep records without any scored label; they are not normal, only unlabelled.
     patients: CSV with the columns record and patient; a patient never straddles two splits.
+    labels: label table: "challenge", "ptb-xl-superclasses" or a CSV (see tables.load_classes).
+    table: CSV that lists the records of the layout "csv"; records.csv in the raw folder if None.
     split: shares of train, validation and test; "official" takes the folds of the data set.
     """
 
@@ -42,6 +44,8 @@ class PrepareOptions:
     nan: Literal["zero", "drop"] = "drop"
     keep_unlabelled: bool = False
     patients: Path | None = None
+    labels: str | Path = "challenge"
+    table: Path | None = None
     split: tuple[float, float, float] | Literal["official"] = (0.6, 0.2, 0.2)
     split_seed: int = 0
 
@@ -84,9 +88,10 @@ class PrepareOptions:
         return round(self.seconds * self.sample_rate_hz)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON types; what `patients` said is kept row by row, so its path is left out."""
+        """Return JSON types, without the paths of tables: a store keeps what those say."""
         values = asdict(self)
-        del values["patients"]
+        for name in ("patients", "labels", "table"):
+            del values[name]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 

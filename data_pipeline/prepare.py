@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -27,12 +28,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from data_pipeline.assembly import assemble
 from data_pipeline.errors import DataError
-from data_pipeline.labels import CLASSES, LabelClass
-from data_pipeline.layouts import Candidate, read_patients, scan
+from data_pipeline.labels import LabelClass
+from data_pipeline.layouts import Candidate, scan_challenge
 from data_pipeline.options import PrepareOptions
 from data_pipeline.parts import Part, prepare_part
 from data_pipeline.preprocessing import METHOD
+from data_pipeline.ptb_xl import scan_ptb_xl
 from data_pipeline.store import VERSION, Store, open_store
+from data_pipeline.tables import load_classes, read_patients, scan_csv
 
 RECORDS_PER_PART = 100
 Progress = Callable[[int, int], None]
@@ -58,11 +61,12 @@ def prepare_store(
     raw, out = Path(raw), Path(out)
     if jobs < 1:
         raise DataError(f"Expected at least one process, but got {jobs}.")
-    candidates = scan(raw, options)
+    classes = load_classes(options.labels)
+    candidates = scan(raw, options, classes)
     if options.patients is not None:
         known = read_patients(options.patients)
         candidates = [replace(c, patient=known.get(c.record, c.patient)) for c in candidates]
-    fingerprint = _fingerprint(candidates, options, CLASSES)
+    fingerprint = _fingerprint(candidates, options, classes)
     existing = _existing(out, fingerprint)
     if existing is not None:
         return existing
@@ -71,7 +75,8 @@ def prepare_store(
         with _alone(work):
             existing = _existing(out, fingerprint)
             if existing is None:
-                _run(raw, out, work, candidates, options, fingerprint, jobs, progress)
+                plan = _Plan(raw, out, work, options, classes, fingerprint)
+                _run(plan, candidates, jobs, progress)
     except OSError as error:
         raise _explained(error, out) from error
     except BrokenProcessPool as error:
@@ -82,51 +87,82 @@ def prepare_store(
     return open_store(out)
 
 
+def scan(raw: Path, options: PrepareOptions, classes: Sequence[LabelClass]) -> list[Candidate]:
+    """List every record below a folder in the order in which they will be stored."""
+    if not raw.is_dir():
+        raise DataError(
+            f"Expected a folder with ECG records at {raw}, but there is "
+            f"{'a file' if raw.exists() else 'nothing'}; check the path."
+        )
+    if options.layout == "ptb-xl":
+        candidates = scan_ptb_xl(raw)
+    elif options.layout == "csv":
+        candidates = scan_csv(raw, options.table, classes)
+    else:
+        candidates = scan_challenge(raw)
+    if not candidates:
+        raise DataError(
+            f"Expected records (.hea files) in {raw} or its folders, but found none; "
+            "check the path, or get some with `ecgscale download`."
+        )
+    return candidates
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    raw: Path
+    out: Path
+    work: Path
+    options: PrepareOptions
+    classes: tuple[LabelClass, ...]
+    fingerprint: str
+
+    @property
+    def folder(self) -> Path:
+        return self.work / self.fingerprint[:16]
+
+
 def _run(
-    raw: Path,
-    out: Path,
-    work: Path,
-    candidates: Sequence[Candidate],
-    options: PrepareOptions,
-    fingerprint: str,
-    jobs: int,
-    progress: Progress | None,
+    plan: _Plan, candidates: Sequence[Candidate], jobs: int, progress: Progress | None
 ) -> None:
-    folder = work / fingerprint[:16]
-    for stale in work.iterdir():
-        if stale.is_dir() and stale != folder:
+    for stale in plan.work.iterdir():
+        if stale.is_dir() and stale != plan.folder:
             shutil.rmtree(stale)
-    folder.mkdir(exist_ok=True)
+    plan.folder.mkdir(exist_ok=True)
     parts = [
         Part(number, tuple(candidates[start : start + RECORDS_PER_PART]))
         for number, start in enumerate(range(0, len(candidates), RECORDS_PER_PART))
     ]
-    missing = [part for part in parts if not part.rows_file(folder).exists()]
+    missing = [part for part in parts if not part.rows_file(plan.folder).exists()]
     done = len(candidates) - sum(len(part.candidates) for part in missing)
-    for count in _prepare_parts(missing, raw, folder, options, jobs):
+    for count in _prepare_parts(missing, plan, jobs):
         done += count
         if progress is not None:
             progress(done, len(candidates))
-    target = work / "store"
-    assemble(parts, folder, target, options, CLASSES, fingerprint)
-    target.rename(out)
-    shutil.rmtree(work)
+    target = plan.work / "store"
+    assemble(parts, plan.folder, target, plan.options, plan.classes, plan.fingerprint)
+    target.rename(plan.out)
+    shutil.rmtree(plan.work)
 
 
-def _prepare_parts(
-    parts: Sequence[Part], raw: Path, folder: Path, options: PrepareOptions, jobs: int
-) -> Iterator[int]:
+def _prepare_parts(parts: Sequence[Part], plan: _Plan, jobs: int) -> Iterator[int]:
+    work = partial(
+        prepare_part,
+        raw=plan.raw,
+        folder=plan.folder,
+        options=plan.options,
+        classes=plan.classes,
+    )
     jobs = min(jobs, len(parts))
     if jobs <= 1:
         # Several threads of the linear algebra only get into each other's way on small matrices.
         with threadpool_limits(1):
-            for part in parts:
-                yield prepare_part(part, raw, folder, options, CLASSES)
+            yield from map(work, parts)
         return
     # A fresh interpreter: a fork of one with threads (torch, a progress bar) may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker) as pool:
-        futures = [pool.submit(prepare_part, part, raw, folder, options, CLASSES) for part in parts]
+        futures = [pool.submit(work, part) for part in parts]
         try:
             for future in as_completed(futures):
                 yield future.result()

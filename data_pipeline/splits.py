@@ -51,3 +51,18 @@ def stratified_split(
     for group in unlabelled[np.lexsort((luck[unlabelled], -sizes[unlabelled]))]:
         deal(int(group), lacking_rows)
     return part[index]
+
+
+LOW_DATA: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+def nested_fractions(
+    labels: NDArray[np.uint8], groups: Sequence[str], seed: int
+) -> NDArray[np.float64]:
+    """Return for every row the smallest share of LOW_DATA that holds it.
+
+    The rows up to 0.03 contain those up to 0.01 and so on, each share stratified over labels with
+    groups kept together, so that results at little data can be compared with those at more.
+    """
+    steps = np.diff(LOW_DATA, prepend=0.0)
+    return np.asarray(LOW_DATA)[stratified_split(labels, groups, steps.tolist(), seed)]

@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_pipeline.errors import DataError
+from data_pipeline.splits import LOW_DATA
 
 FORMAT = "ecgscale-store"
 VERSION = 1
@@ -38,6 +39,7 @@ RECORD_COLUMNS: dict[str, str] = {
     "source": "str",
     "patient": "str",
     "split": "str",
+    "fraction": "float64",
     "age": "float64",
     "sex": "str",
     "sample_rate_hz": "float64",
@@ -50,7 +52,9 @@ RECORD_COLUMNS: dict[str, str] = {
     "dx": "str",
     "path": "str",
 }
-"""Columns of `Store.records`; an unknown patient is "", several leads or codes are joined by |."""
+"""Columns of `Store.records`; an unknown patient is "", several leads or codes are joined by |.
+
+fraction is the smallest of the nested low-data shares of the training split that holds a row."""
 QUARANTINE_COLUMNS: dict[str, str] = {
     "record": "str",
     "source": "str",
@@ -104,11 +108,48 @@ class Store:
     def __len__(self) -> int:
         return len(self.signals)
 
-    def rows(self, split: Split) -> NDArray[np.int64]:
-        """Return the row numbers of one split, ascending."""
+    def rows(self, split: Split, *, fraction: float = 1.0) -> NDArray[np.int64]:
+        """Return the row numbers of one split, ascending.
+
+        fraction takes only that share of the training split; the rows of a smaller share are
+        among those of every larger one.
+        """
         if split not in SPLITS:
             raise DataError(f"Expected a split out of {', '.join(SPLITS)}, but got {split!r}.")
-        return np.flatnonzero((self.records["split"] == split).to_numpy()).astype(np.int64)
+        if fraction not in LOW_DATA:
+            raise DataError(
+                f"Expected a share out of {', '.join(map(str, LOW_DATA))}, but got {fraction}."
+            )
+        chosen = (self.records["split"] == split).to_numpy()
+        if split == "train":
+            chosen = chosen & (self.records["fraction"] <= fraction).to_numpy()
+        return np.flatnonzero(chosen).astype(np.int64)
+
+    def without_source(self, source: str) -> dict[Split, NDArray[np.int64]]:
+        """Leave one source out: train and validate on the others, test on all of its rows."""
+        sources = self.records["source"].to_numpy(dtype=str)
+        if source not in sources:
+            names = ", ".join(sorted(set(sources)))
+            raise DataError(f"Expected a source out of {names}, but got {source!r}.")
+        inside = sources == source
+        return {
+            "train": self._others("train", inside),
+            "validation": self._others("validation", inside),
+            "test": np.flatnonzero(inside).astype(np.int64),
+        }
+
+    def _others(self, split: Split, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+        rows = self.rows(split)
+        # A patient seen at the source that is left out must not be trained on elsewhere.
+        patients = self.records["patient"].to_numpy(dtype=object)
+        tested = set(patients[inside]) - {""}
+        return rows[~inside[rows] & ~np.isin(patients[rows].astype(str), list(tested))]
+
+    def label_table(self) -> pd.DataFrame:
+        """Count positive rows by class (index) and by source and split (columns)."""
+        counts = pd.DataFrame(self.labels, columns=list(self.classes)).astype(np.int64)
+        keys = [self.records["source"], self.records["split"]]
+        return counts.groupby(keys, observed=True).sum().T.rename_axis("class")
 
     def label_counts(self) -> dict[str, int]:
         """Count the positive rows of every class."""
