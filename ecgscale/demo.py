@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -164,6 +165,7 @@ def _train(name: str, out: Path, store: Store, storage: Storage, workers: int) -
     logs = out / "logs"
     logs.mkdir(exist_ok=True)
     with ExitStack() as stack:
+        stack.enter_context(_sigterm_as_interrupt())
         processes = [
             stack.enter_context(_worker(name, store, storage, logs / f"worker-{number}.log"))
             for number in range(1, workers + 1)
@@ -185,6 +187,20 @@ def _train(name: str, out: Path, store: Store, storage: Storage, workers: int) -
 
 def _show(progress: Progress, status: StudyStatus) -> None:
     progress(status.complete + status.failed, status.planned)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the demo as Ctrl-C does: a worker without its parent would run on."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ecgscale.output import engineering, print_table
-
-if TYPE_CHECKING:
-    from models import Architecture
 
 PANEL = "Architectures"
 
@@ -24,8 +20,13 @@ def register(app: typer.Typer) -> None:
 
 def cost(
     architecture: Annotated[
-        str, typer.Argument(metavar="FILE.json", help="An architecture, as `trials` gives it.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="NAME|FILE.json",
+            help="A reference CNN, such as xresnet1d18 or mobilenetv2@0.5 (half as wide), or a "
+            "file that `recommend --out` wrote. Without one: all reference CNNs.",
+        ),
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples per lead of one record.")] = 1000,
     leads: Annotated[int, typer.Option(min=1, help="Leads of one record.")] = 12,
     outputs: Annotated[int, typer.Option(min=1, help="Classes to tell apart.")] = 26,
@@ -34,12 +35,23 @@ def cost(
     """Count parameters, FLOPs and activations of a network exactly, without building it."""
     import pandas as pd
 
-    chosen = read_architecture(architecture)
-    total = chosen.cost(samples=samples, leads=leads, outputs=outputs)
+    from models import find_architecture, reference, reference_names
+
+    shape = {"samples": samples, "leads": leads, "outputs": outputs}
+    if architecture is None:
+        costs = {name: asdict(reference(name).cost(**shape)) for name in reference_names()}
+        if as_json:
+            print(json.dumps(costs, indent=2))
+        else:
+            listed = pd.DataFrame(costs).T.rename_axis("reference").reset_index()
+            print_table(listed, title=f"One record of {leads} leads × {samples} samples")
+        return
+    chosen = find_architecture(architecture)
+    total = chosen.cost(**shape)
     if as_json:
         print(json.dumps(asdict(total)))
         return
-    stages = chosen.describe(samples=samples, leads=leads, outputs=outputs)
+    stages = chosen.describe(**shape)
     print_table(
         pd.DataFrame([asdict(stage) for stage in stages]),
         title=f"{chosen.name} {chosen.hash}, one record of {leads} leads × {samples} samples",
@@ -48,20 +60,3 @@ def cost(
         f"{engineering(total.params)} parameters, {engineering(total.flops, 'FLOPs')} "
         f"(2 × multiply-accumulates, forward), {engineering(total.activations)} activations"
     )
-
-
-def read_architecture(argument: str) -> Architecture:
-    """Return the architecture in a JSON file.
-
-    Raises:
-        ModelError: there is no such file, or it holds no architecture.
-    """
-    from models import Architecture, ModelError
-
-    path = Path(argument)
-    if not path.is_file():
-        raise ModelError(
-            f"expected a file with an architecture, got {argument!r}; "
-            "write one with `ecgscale recommend STUDY --flops 10M --out FILE.json`"
-        )
-    return Architecture.from_json(path.read_text("utf-8"))
