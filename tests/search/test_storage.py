@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import os
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from search.errors import StudyError
+from search.schema import init_db, require_schema
+from search.storage import Storage, open_storage
+from search.study import create_study, open_study
+
+
+@pytest.fixture
+def database(storage: Storage) -> str:
+    """A fresh database on the same server, by URL; dropped never: the server goes at the end."""
+    name = f"db{time.monotonic_ns()}"
+    with storage.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(
+            text(f"CREATE DATABASE {name}")
+        )
+    return storage.engine.url.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("postgresql://me:secret@127.0.0.1:1/x", "Connection refused"),
+        ("postgresql://me:secret@no-host.invalid/x", "translate host name"),
+        ("postgresql:///x?host=/nonexistent&password=secret", "No such file"),
+        ("sqlite:///secret", "expected a PostgreSQL URL"),
+        ("secret", "expected --storage"),
+        ("postgresql://me:sec@ret@127.0.0.1/x", "%40"),
+        ("postgresql://me:secret@127.0.0.1:port/x", "expected --storage"),
+    ],
+)
+def test_wrong_storage_is_one_sentence_without_password(where: str, says: str):
+    with pytest.raises(StudyError, match=says) as caught:
+        open_storage(where)
+    told = str(caught.value)
+    assert "\n" not in told
+    assert "secret" not in told
+    assert "ret@" not in told
+
+
+def test_silent_server_is_given_up_after_a_while():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(StudyError, match="expected a PostgreSQL that answers"):
+            open_storage(f"postgresql://me@127.0.0.1:{port}/x?connect_timeout=2")
+
+
+def test_password_shows_nowhere(storage: Storage):
+    url = storage.engine.url.set(password="secret", username="ecgscale")
+    opened = open_storage(url.render_as_string(hide_password=False))
+    assert "secret" not in repr(opened)
+    assert "secret" not in opened.label
+    assert "secret" in opened.url
+    opened.engine.dispose()
+
+
+def test_password_from_a_file(storage: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    secret = tmp_path / "password"
+    secret.write_text("secret\n")
+    monkeypatch.setenv("ECGSCALE_PASSWORD_FILE", str(secret))
+    opened = open_storage(storage.engine.url.render_as_string())
+    assert opened.engine.url.password == "secret"
+    opened.engine.dispose()
+    monkeypatch.setenv("ECGSCALE_PASSWORD_FILE", str(tmp_path / "none"))
+    with pytest.raises(StudyError, match="ECGSCALE_PASSWORD_FILE"):
+        open_storage(storage.engine.url.render_as_string())
+
+
+def test_default_storage_is_the_variable(storage: Storage, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ECGSCALE_STORAGE", storage.label)
+    opened = open_storage()
+    assert opened.server == storage.server
+    opened.engine.dispose()
+
+
+def test_url_without_tables_asks_for_init_db(database: str, store):
+    from conftest import define
+
+    opened = open_storage(database)
+    for act in (
+        lambda: require_schema(opened),
+        lambda: open_study("any", opened),
+        lambda: create_study(define(), store, opened),
+    ):
+        with pytest.raises(StudyError, match="ecgscale init-db"):
+            act()
+    init_db(opened)
+    assert create_study(define(), store, opened).planned == 6
+    opened.engine.dispose()
+
+
+def test_init_db_by_many_at_once(database: str):
+    def make(_: int) -> None:
+        opened = open_storage(database)
+        init_db(opened)
+        require_schema(opened)
+        opened.engine.dispose()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(8)))
+    with create_engine(database).connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM ecgscale_schema")) == 1
+        assert connection.scalar(text("SELECT count(*) FROM version_info")) == 1
+
+
+def test_interrupted_init_db_is_completed(database: str, monkeypatch: pytest.MonkeyPatch):
+    opened = open_storage(database)
+    opened.optuna(create_tables=True)  # and then the power failed
+    with pytest.raises(StudyError, match="init-db"):
+        require_schema(opened)
+    init_db(opened)
+    require_schema(opened)
+    opened.engine.dispose()
+
+
+def test_tables_of_another_version_are_refused(database: str):
+    opened = open_storage(database)
+    init_db(opened)
+    with opened.begin() as connection:
+        connection.execute(text("UPDATE ecgscale_schema SET version = 99"))
+    with pytest.raises(StudyError, match="version 99"):
+        require_schema(opened)
+    opened.engine.dispose()
+
+
+def test_patience_starts_a_dead_embedded_server(own_storage: Storage):
+    own_storage.server.stop()
+
+    def ask() -> int:
+        with own_storage.engine.connect() as connection:
+            return connection.scalar(text("SELECT 3"))
+
+    with pytest.raises(OperationalError):
+        ask()
+    said: list[str] = []
+    assert own_storage.patiently(ask, say=said.append) == 3
+    assert len(said) == 1
+    assert "waiting for it" in said[0]
+
+
+def test_patience_has_an_end_and_no_mercy_for_mistakes(storage: Storage):
+    lonely = Storage(create_engine("postgresql+psycopg2://me:secret@127.0.0.1:1/x"))
+
+    def ask() -> None:
+        with lonely.engine.connect():
+            pass
+
+    with pytest.raises(StudyError, match="Connection refused"):
+        lonely.patiently(ask, seconds=0.5)
+
+    def mistake() -> None:
+        with storage.engine.connect() as connection:
+            connection.execute(text("SELECT * FROM no_such_table"))
+
+    with pytest.raises(ProgrammingError):
+        storage.patiently(mistake)
+
+
+def test_a_worker_takes_at_most_two_connections(storage: Storage):
+    opened = open_storage(storage.label)
+    pool = opened.engine.pool
+    assert pool.size() + pool._max_overflow == 2
+    opened.engine.dispose()
+    assert os.environ.get("PGPASSWORD") is None
