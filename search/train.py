@@ -25,7 +25,9 @@ import torch
 
 from data_pipeline.batches import ResidentRecords, batches
 from models import Architecture
+from models.memory import training_memory
 from search import device as devices
+from search.device import compute_dtype
 from search.errors import StudyError
 from search.metrics import best_thresholds, macro_f1
 from search.recipe import Recipe
@@ -34,6 +36,7 @@ from search.scores import probabilities, score_fold
 
 __all__ = ["Diverged", "Interrupted", "TrialScores", "train_one"]
 
+MEMORY_SLACK = 1.25  # for the allocator and workspaces, which the estimate leaves out
 SMALLEST_MICRO_BATCH = 8  # batch normalisation over fewer records is another method
 STEPS_BETWEEN_LOSS_CHECKS = 50  # reading the loss waits for the device
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -90,8 +93,8 @@ def train_one(
     `on_epoch(epoch, macro_f1)` is called after every epoch, counted from 0. `should_stop()` is
     asked after every step; once true, the checkpoint is written and Interrupted raised, and the
     same call goes on from there (without a path the work is lost). The caller removes the file.
-    Out of memory: the trial goes on from its checkpoint, or starts again, with half the
-    micro-batch. Raises Diverged when the loss does.
+    Micro-batches start as large as the memory estimate allows; out of memory, the trial goes on
+    from its checkpoint, or starts again, with half the size. Raises Diverged when the loss does.
     """
     wanted = torch.device(device).type if device is not None else train.device.type
     if not wanted == train.device.type == validation.device.type:
@@ -100,7 +103,7 @@ def train_one(
             f" records on {validation.device}; load both onto the training device."
         )
     trial = Trial(architecture, train, validation, recipe, seed)
-    micro_batch = recipe.batch_size
+    micro_batch = _micro_batch_that_fits(trial)
     while True:
         try:
             with devices.reproducible(seed, train.device):
@@ -111,6 +114,27 @@ def train_one(
         # Not inside the handler: it keeps the failed attempt's tensors alive.
         micro_batch = max(micro_batch // 2, SMALLEST_MICRO_BATCH)
         devices.release_memory(train.device)
+
+
+def _micro_batch_that_fits(trial: Trial) -> int:
+    """Return the batch size, halved until the estimate of a step's memory fits the device."""
+    _, leads, samples = trial.train.signals.shape
+    half = compute_dtype(trial.train.device, trial.recipe.precision) is torch.bfloat16
+    free = devices.free_memory_bytes(trial.train.device)
+    size = trial.recipe.batch_size
+    while size > SMALLEST_MICRO_BATCH:
+        memory = training_memory(
+            trial.architecture,
+            batch=size,
+            samples=trial.recipe.augment_crop_samples or samples,
+            leads=leads,
+            outputs=trial.train.labels.shape[1],
+            bytes_per_element=2 if half else 4,
+        )
+        if MEMORY_SLACK * memory.peak_bytes <= free:
+            break
+        size = max(size // 2, SMALLEST_MICRO_BATCH)
+    return size
 
 
 def _train(

@@ -32,11 +32,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
-from train_networks import GROUPINGS, Conv1dTwin, network_of
+from train_networks import GROUPINGS, network_of
 
 from data_pipeline import open_store
 from data_pipeline.batches import ResidentRecords, batches
 from models.build import build
+from models.plain import as_conv1d
 from search.device import compute_dtype, synchronize
 from search.metrics import macro_auroc, macro_f1
 from search.recipe import Recipe
@@ -130,7 +131,7 @@ def _compare(
     cost = architecture.cost(samples=records.signals.shape[2])
     torch.manual_seed(0)
     network = build(architecture).to(device)
-    twin = Conv1dTwin(network).to(device)
+    twin = as_conv1d(network)
     difference = _difference(network, twin, records)
     loader = DataLoader(
         files,

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+import search.device
 import search.run
 import search.train
 from data_pipeline.batches import ResidentRecords, shuffled_labels
 from models import Architecture, load_space
 from models.layers import Dropout, GlobalPool, Linear, Sequence
+from models.memory import training_memory
 from search.checkpoint import load_checkpoint
 from search.errors import StudyError
 from search.recipe import Recipe
@@ -292,6 +294,18 @@ def test_out_of_memory_halves_the_micro_batch(network, monkeypatch):
     assert scored(result) == scored(train_one(network, train, validation, recipe, 0))
 
 
+def test_micro_batches_start_at_what_the_estimate_allows(network, monkeypatch):
+    train, validation = records(90, 1), records(40, 2)
+    recipe = dataclasses.replace(QUICK, batch_size=64)
+    needed = [
+        training_memory(network, batch=64 >> k, samples=SAMPLES, outputs=CLASSES).peak_bytes
+        for k in range(3)
+    ]
+    for free, expected in ((2 * needed[0], 64), (1.3 * needed[1], 32), (1.3 * needed[2], 16)):
+        monkeypatch.setattr(search.device, "free_memory_bytes", lambda device, n=free: n)
+        assert train_one(network, train, validation, recipe, 0).micro_batch == expected
+
+
 def test_out_of_memory_at_the_smallest_micro_batch_is_raised(network, monkeypatch):
     short_of_memory(monkeypatch, 4)
     with pytest.raises(torch.OutOfMemoryError):
@@ -312,6 +326,20 @@ def test_micro_batches_add_up_to_the_batch(network, monkeypatch):
         steps.append([p.detach().clone() for p in run.network.parameters()])
     for whole, parts in zip(*steps, strict=True):
         torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-6)
+
+
+def test_predictions_of_the_folded_network_are_the_networks_own(network):
+    trial = search.run.Trial(network, records(64, 1), records(20, 2), QUICK, 0)
+    run = search.run.Run(trial, 16, None)
+    run.network.train()
+    for _ in range(5):
+        run.step(trial.train.signals[:16].float() / 1000, trial.train.labels[:16])
+    scored = run.averaged.network.eval()
+    with torch.no_grad():
+        expected = scored(trial.validation.signals.float() * trial.validation.step)
+    torch.testing.assert_close(
+        torch.from_numpy(run.predict(trial.validation)), expected, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_running_statistics_keep_their_horizon_under_micro_batches():
