@@ -9,13 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from data_pipeline.errors import DataError
-from data_pipeline.headers import SYNTHETIC_KEY
 from data_pipeline.heartbeats import draw_ecg, labels_with_p
 from data_pipeline.labels import CLASSES
-from data_pipeline.store import LEADS
+from data_pipeline.quirks import QUIRKS, Draft, write_draft
 
 RATE_HZ = 500
 SECONDS = 10
@@ -51,29 +49,38 @@ def synthesize(
     *,
     records: int,
     seed: int = 0,
+    quirks: float = 0.0,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write synthetic records of 10 s at 500 Hz below `out`, in the layout of the Challenge.
 
     Record i depends on (seed, i) alone. Every header says that its ECG is synthetic, and a
-    store made from it says so too.
+    store made from it says so too. quirks is the share of records that get one of the faults
+    of real files; quirks.csv then says which, and why such a record is put aside.
     """
     if records < 1 or jobs < 1:
         raise DataError(f"Expected at least one record and process, but got {records} and {jobs}.")
+    if not 0 <= quirks <= 1:
+        raise DataError(f"Expected a share from 0 to 1 of records with quirks, but got {quirks}.")
     folders = [range(i, min(i + _PER_FOLDER, records)) for i in range(0, records, _PER_FOLDER)]
-    work = partial(_write_folder, Path(out), seed)
-    done = 0
+    work = partial(_write_folder, Path(out), seed, quirks)
+    done, told = 0, ["record,quirk,reason"]
     try:
-        for count in _each(work, folders, jobs):
+        for count, lines in _each(work, folders, jobs):
             done += count
+            told += lines
             if progress is not None:
                 progress(done, records)
+        if quirks:
+            (Path(out) / "quirks.csv").write_text("\n".join(told) + "\n", "utf-8")
     except OSError as error:
         raise DataError(f"Expected to write records to {out}, but that failed: {error}.") from error
 
 
-def _each(work: Callable[[range], int], folders: list[range], jobs: int) -> Iterator[int]:
+def _each(
+    work: Callable[[range], tuple[int, list[str]]], folders: list[range], jobs: int
+) -> Iterator[tuple[int, list[str]]]:
     if min(jobs, len(folders)) == 1:
         yield from map(work, folders)
         return
@@ -82,18 +89,38 @@ def _each(work: Callable[[range], int], folders: list[range], jobs: int) -> Iter
         yield from pool.map(work, folders)
 
 
-def _write_folder(out: Path, seed: int, numbers: range) -> int:
+def _write_folder(out: Path, seed: int, quirks: float, numbers: range) -> tuple[int, list[str]]:
     folder = out / "training" / "synthetic" / f"g{numbers.start // _PER_FOLDER + 1}"
     folder.mkdir(parents=True, exist_ok=True)
-    names = [f"SY{number + 1:06d}" for number in numbers]
-    for number, name in zip(numbers, names, strict=True):
+    names, told = [], []
+    for number in numbers:
         rng = np.random.default_rng([seed, number])
-        labels = draw_labels(rng)
-        leads = draw_ecg(labels, RATE_HZ, SECONDS, rng)
-        stored = np.clip(np.rint(leads * _GAIN), -32767, 32767).astype(np.int16)
-        write_record(folder, name, stored, RATE_HZ, codes_of(labels, rng), rng)
+        draft = _draft(f"SY{number + 1:06d}", rng)
+        names.append(draft.name)
+        # Drawn last, so that quirks leave the other records as they are.
+        if rng.random() >= quirks:
+            write_draft(folder, draft)
+            continue
+        name = list(QUIRKS)[int(rng.integers(len(QUIRKS)))]
+        quirk = QUIRKS[name]
+        write_draft(folder, quirk.change(draft, rng))
+        quirk.spoil(folder / f"{draft.name}.mat")
+        told.append(f"{draft.name},{name},{quirk.reason}")
     (folder / "RECORDS").write_text("\n".join(names) + "\n", "utf-8")
-    return len(names)
+    return len(names), told
+
+
+def _draft(name: str, rng: np.random.Generator) -> Draft:
+    labels = draw_labels(rng)
+    leads = draw_ecg(labels, RATE_HZ, SECONDS, rng)
+    return Draft(
+        name=name,
+        stored=np.clip(np.rint(leads * _GAIN), -32767, 32767).astype(np.int16),
+        rate_hz=RATE_HZ,
+        dx=",".join(codes_of(labels, rng)),
+        age=str(int(rng.integers(18, 90))),
+        sex="Female" if rng.random() < 0.5 else "Male",
+    )
 
 
 def draw_labels(rng: np.random.Generator) -> tuple[str, ...]:
@@ -120,30 +147,3 @@ def codes_of(labels: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ..
     return tuple(
         c.codes[int(rng.integers(len(c.codes)))] for c in CLASSES if c.abbreviation in labels
     )
-
-
-def write_record(
-    folder: Path,
-    name: str,
-    stored: NDArray[np.int16],
-    rate_hz: int,
-    codes: tuple[str, ...],
-    rng: np.random.Generator,
-) -> None:
-    """Write one record (leads, samples) as MATLAB v4 and WFDB header, as the Challenge does."""
-    leads, samples = stored.shape
-    # Type 30 is int16; then rows, columns, no imaginary part, length of the name with its zero.
-    start = np.array([30, leads, samples, 0, 4], dtype="<i4").tobytes() + b"val\0"
-    data = np.ascontiguousarray(stored.T, dtype="<i2").tobytes()
-    (folder / f"{name}.mat").write_bytes(start + data)
-    sums = stored.sum(axis=1, dtype=np.int64).astype(np.int16)
-    lines = [f"{name} {leads} {rate_hz} {samples}"]
-    for lead, first, total in zip(LEADS, stored[:, 0].tolist(), sums.tolist(), strict=True):
-        lines.append(f"{name}.mat 16+24 {_GAIN}/mV 16 0 {first} {total} 0 {lead}")
-    lines += [
-        f"#Age: {int(rng.integers(18, 90))}",
-        f"#Sex: {'Female' if rng.random() < 0.5 else 'Male'}",
-        f"#Dx: {','.join(codes)}",
-        f"#{SYNTHETIC_KEY.capitalize()}: computed from its diagnoses, not recorded from a person",
-    ]
-    (folder / f"{name}.hea").write_text("\n".join(lines) + "\n", "utf-8")

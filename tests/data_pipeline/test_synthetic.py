@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import wfdb
 from scipy.signal import find_peaks
@@ -11,6 +12,7 @@ from data_pipeline import PrepareOptions, prepare_store
 from data_pipeline.headers import read_header
 from data_pipeline.heartbeats import LEAD_MATRIX, beat_times, draw_ecg, shape_beat
 from data_pipeline.labels import CLASSES
+from data_pipeline.quirks import QUIRKS
 from data_pipeline.signals import read_leads
 from data_pipeline.store import LEADS
 from data_pipeline.synthetic import draw_labels, synthesize
@@ -127,3 +129,27 @@ def test_sizes_follow_the_labels() -> None:
     assert np.dot(normal, inverted) < 0
     assert np.linalg.norm(flat) < 0.3 * np.linalg.norm(normal)
     assert shape_beat(("IAVB",), rng(0))["P"].at_s < -0.24
+
+
+def test_every_quirk_ends_where_it_should(tmp_path: Path) -> None:
+    synthesize(tmp_path / "raw", records=200, seed=4, quirks=0.8)
+    told = pd.read_csv(tmp_path / "raw" / "quirks.csv", keep_default_na=False)
+    assert set(told["quirk"]) == set(QUIRKS)
+    assert 130 < len(told) < 190
+    store = prepare_store(tmp_path / "raw", tmp_path / "store", PrepareOptions())
+    assert len(store) + len(store.quarantine) == 200
+    expected = told[told["reason"] != ""].set_index("record")["reason"].to_dict()
+    assert (
+        dict(zip(store.quarantine["record"], store.quarantine["reason"], strict=True)) == expected
+    )
+
+    # What is harmless changes no signal: the same records come without quirks.
+    synthesize(tmp_path / "plain", records=200, seed=4)
+    plain = prepare_store(tmp_path / "plain", tmp_path / "plainstore", PrepareOptions())
+    changing = {"two flat leads", "spikes", "half as long", "longer"}
+    quirk = told.set_index("record")["quirk"]
+    rows = plain.records.reset_index().set_index("record")["index"]
+    for row, record in enumerate(store.records["record"]):
+        if quirk.get(record) not in changing:
+            np.testing.assert_array_equal(store.signals[row], plain.signals[rows[record]])
+            np.testing.assert_array_equal(store.labels[row], plain.labels[rows[record]])
