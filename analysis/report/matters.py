@@ -70,11 +70,7 @@ def _target_blocks(results: Results, target: Target) -> list[Block]:
         reason = results.reasons.get(f"surrogate of {target}", "no surrogate")
         return [Paragraph(f"{QUESTION[target]}: {reason}", "refusal")]
     blocks: list[Block] = [Paragraph(quality_sentence(results, fitted))]
-    if fitted.refusal is not None:
-        blocks.append(
-            Paragraph(f"No importances are shown: {fitted.refusal.rstrip('.')}.", "refusal")
-        )
-    elif f"importance for {target}" in results.reasons:
+    if f"importance for {target}" in results.reasons:
         blocks.append(Paragraph(results.reasons[f"importance for {target}"], "refusal"))
     key = target.replace(" ", "_")
     for subset in SUBSETS:
@@ -100,54 +96,63 @@ def _target_blocks(results: Results, target: Target) -> list[Block]:
 
 
 def _importance_blocks(results: Results, explained: Importance, key: str) -> list[Block]:
-    table = results.table
     which = SUBSETS[explained.subset]
+    shown: list[Block] = [_bars(results, explained, key)]
+    if explained.subset == "all":
+        shown.append(_swarm(results, explained, key))
     if explained.refusal is not None:
-        text = f"Importances within {which} are not shown: {explained.refusal.rstrip('.')}."
-        return [Paragraph(text, "refusal")]
-    bars = FigureBlock(
-        f"importance_{key}",
-        f"{QUESTION[explained.target]}, {which}.",
-        f"Mean absolute SHAP value over {explained.n} networks, each explained by a surrogate "
-        f"that did not see it; bars are 95 % intervals over {explained.bootstraps} bootstrap "
-        "refits. The dashed line is what permuted factors reach; filled points lie above it. The "
-        "unit is points of "
-        f"{quantity(table.objective).name}: 0.010 moves the score by 0.010 on average.",
-        importance_bars(explained, table.objective),
-    )
+        text = f"Not to be relied on, {which}: {explained.refusal.rstrip('.')}."
+        folded = f"The importances all the same, {which} – without evidence"
+        return [Paragraph(text, "refusal"), Details(folded, tuple(shown))]
     if explained.subset != "all":
-        return [Details(f"The same within {which}", (bars,))]
-    shown = [f.factor for f in explained.factors][:MOST_PANELS]
-    more: list[Block] = [
+        return [Details(f"The same within {which}", tuple(shown))]
+    each_value = tuple(_each_value(results, explained, key))
+    return [*shown, Details("Effect of each value, and pairs of factors", each_value)]
+
+
+def _bars(results: Results, explained: Importance, key: str) -> FigureBlock:
+    metric = results.table.objective
+    return FigureBlock(
+        f"importance_{key}",
+        f"{QUESTION[explained.target]}, {SUBSETS[explained.subset]}.",
+        f"Mean absolute SHAP value over {explained.n} networks, each explained by a surrogate "
+        f"that did not see it, with 95 % intervals over {explained.bootstraps} bootstrap refits. "
+        "The dashed line is what permuted factors reach; filled points lie above it. The unit is "
+        f"that of {quantity(metric).name}: a factor at 0.010 moves the score by 0.010 on average.",
+        importance_bars(explained, metric),
+    )
+
+
+def _swarm(results: Results, explained: Importance, key: str) -> FigureBlock:
+    return FigureBlock(
+        f"beeswarm_{key}",
+        "Direction of effects.",
+        "One point per network and factor; to the right the choice raised the predicted score. "
+        "Colour runs from the factor's lowest to its highest value.",
+        beeswarm(explained, results.table, results.table.objective),
+    )
+
+
+def _each_value(results: Results, explained: Importance, key: str) -> list[Block]:
+    table = results.table
+    names = [f.factor for f in explained.factors][:MOST_PANELS]
+    panels = tuple(
         FigureBlock(
-            f"beeswarm_{key}",
-            "Direction of effects.",
-            "One point per network and factor; to the right the choice raised the predicted "
-            "score. Colour runs from the factor's lowest to its highest value.",
-            beeswarm(explained, table, table.objective),
-        ),
-        GridBlock(
-            f"dependence_{key}",
-            "Effect of each value.",
-            f"SHAP values over the values of the {len(shown)} most important factors; colour is "
-            "the compute of the network.",
-            tuple(
-                FigureBlock(
-                    f"dependence_{key}_{name}",
-                    words(name),
-                    "",
-                    dependence(explained, table, name, table.objective),
-                )
-                for name in shown
-            ),
-        ),
-    ]
-    pairs = _pairs(explained, key)
-    return [
-        bars,
-        *more[:1],
-        Details("Effect of each value, and pairs of factors", (more[1], *pairs)),
-    ]
+            f"dependence_{key}_{name}",
+            words(name),
+            "",
+            dependence(explained, table, name, table.objective),
+        )
+        for name in names
+    )
+    grid = GridBlock(
+        f"dependence_{key}",
+        "Effect of each value.",
+        f"SHAP values over the values of the {len(names)} most important factors; colour is the "
+        "compute of the network.",
+        panels,
+    )
+    return [grid, *_pairs(explained, key)]
 
 
 def _pairs(explained: Importance, key: str) -> list[Block]:

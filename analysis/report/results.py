@@ -150,8 +150,6 @@ def compute(
             surrogates[target] = fitted
     importances: dict[tuple[Target, Subset], Importance] = {}
     for target, fitted in surrogates.items():
-        if not fitted.adequate:  # the surrogate carries the reason
-            continue
         name = f"importance for {target}"
         explained = parts.attempt(name, importance, table, fitted, bootstraps=bootstraps, seed=seed)
         importances |= {(target, subset): each for subset, each in (explained or {}).items()}

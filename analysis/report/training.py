@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.figures.curves import leak_check, learning_curves
+from analysis.figures.noise import noise_by_cost
 from analysis.quantities import quantity, score, short
 from analysis.report.blocks import (
     Block,
@@ -50,6 +51,7 @@ def checks_section(results: Results) -> Section:
         )
     )
     blocks += _failures(results)
+    blocks += _noise(results)
     blocks += _labels(results)
     return Section("checks", "Can the trials be trusted?", tuple(blocks))
 
@@ -73,6 +75,36 @@ def training_section(results: Results) -> Section:
         )
     blocks += _classes(results)
     return Section("training", "How training went", tuple(blocks))
+
+
+def _noise(results: Results) -> list[Block]:
+    """Show what the random seed alone changes."""
+    noise, table = results.noise, results.table
+    if noise is None:
+        return [Paragraph(results.reasons["noise"], "refusal")] if len(results.designs) else []
+    if noise.refusal is not None:
+        return [Paragraph(noise.refusal, "refusal")]
+    name = quantity(noise.metric).name
+    trend = (
+        f"It changes with compute (p = {noise.trend_p:.3f}), and the line follows that."
+        if noise.trend_p < 0.05
+        else f"No trend with compute could be told (p = {noise.trend_p:.2f})."
+    )
+    return [
+        Paragraph(
+            f"Luck of the seed: training the same network again changes its {name} by a standard "
+            f"deviation of {noise.sd:.4f} (95 % interval {noise.low:.4f} to {noise.high:.4f}), "
+            f"so two runs of one network often differ by {1.41 * noise.sd:.3f} or more. Of the "
+            f"differences between networks at equal compute, at most "
+            f"{100 * noise.ceiling_equal_cost:.0f} % are more than that luck."
+        ),
+        FigureBlock(
+            "noise",
+            "What another seed changes.",
+            f"{plural(len(noise.replicates), 'network')} trained with several seeds. {trend}",
+            noise_by_cost(noise, table.cost),
+        ),
+    ]
 
 
 def _failures(results: Results) -> list[Block]:
