@@ -54,13 +54,13 @@ def recommend(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
     """Name the architecture to use within a FLOPs budget, with the score to expect."""
-    from analysis import table
     from analysis.errors import AnalysisError
     from analysis.recommend import recommend as choose
+    from analysis.study import read_table
     from search.definition import parse_count
     from search.storage import open_storage
 
-    result = choose(table.from_study(study, open_storage(storage)), parse_count(flops, "--flops"))
+    result = choose(read_table(study, open_storage(storage)), parse_count(flops, "--flops"))
     if result.refusal:
         raise AnalysisError(result.refusal)
     if out is not None and result.architecture is not None:
@@ -114,8 +114,8 @@ def make_report(
     study: str, storage: Storage, out: Path, *, bootstraps: int, seed: int, quiet: bool
 ) -> Path:
     """Read a study, analyse it and write its report; return the page."""
-    from analysis import table
     from analysis.report import write_report
+    from analysis.study import read_table
     from search.records import read_class_scores, read_curves
 
     def say(part: str) -> None:
@@ -123,7 +123,7 @@ def make_report(
             print(f"  {part}")
 
     return write_report(
-        table.from_study(study, storage),
+        read_table(study, storage),
         out,
         seed=seed,
         bootstraps=bootstraps,
