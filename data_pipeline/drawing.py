@@ -1,0 +1,134 @@
+"""Twelve leads on ECG paper: 25 mm per second, 10 mm per millivolt."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_pipeline.errors import DataError
+from data_pipeline.store import LEADS, Store
+
+_MM_PER_S, _MM_PER_UNIT = 25.0, 10.0
+_LEFT_MM, _TOP_MM, _RIGHT_MM = 12.0, 24.0, 3.0
+_ROW_MM = 15.0
+_PINK, _PALE, _INK = "#eaa0a8", "#f8dcdf", "#1b1b2f"
+
+
+def find_row(store: Store, record: str) -> int:
+    """Return the first row of a record.
+
+    Raises:
+        DataError: the record is not in the store; the message says where it went.
+    """
+    rows = np.flatnonzero(store.records["record"].to_numpy(dtype=str) == record)
+    if len(rows):
+        return int(rows[0])
+    aside = store.quarantine[store.quarantine["record"] == record]
+    if len(aside):
+        reason, detail = aside.iloc[0]["reason"], aside.iloc[0]["detail"]
+        raise DataError(
+            f"Expected a record of the store, but {record} was put aside: {reason} ({detail})."
+        )
+    known = store.records["record"].iloc[:3]
+    raise DataError(
+        f"Expected a record of {store.path}, such as {', '.join(known)}, but got {record!r}."
+    )
+
+
+def draw(store: Store, row: int) -> str:
+    """Return one row of a store as SVG, with its diagnoses above and every lead named."""
+    record = store.records.iloc[row]
+    valid = int(record["valid_samples"])
+    signal = np.asarray(store.signals[row, :, :valid] * store.step, dtype=np.float64)
+    rate = store.sample_rate_hz
+    seconds = max(valid / rate, 1.0)
+    scale = _mm_per_unit(signal)
+    width = _LEFT_MM + seconds * _MM_PER_S + _RIGHT_MM
+    height = _TOP_MM + _ROW_MM * len(LEADS) + 8
+    positive = [name for name, y in zip(store.classes, store.labels[row], strict=True) if y]
+    unit = "mV" if store.manifest["content"]["options"]["standardise"] == "none" else "sd"
+    origin = "SYNTHETIC, not from a person · " if store.synthetic else ""
+    person = " · ".join(
+        str(part)
+        for part in (record["sex"], "" if np.isnan(record["age"]) else f"{record['age']:.0f} years")
+        if part
+    )
+    title = f"{record['record']} · {', '.join(positive) or 'no scored label'}"
+    below = f"{origin}{record['source']} · {record['split']}" + (f" · {person}" if person else "")
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.1f} {height:.1f}" '
+        f'width="{width:.1f}mm" role="img" aria-label="{html.escape(title)}" '
+        'font-family="system-ui, sans-serif">',
+        _grid(width, height),
+        f'<text x="{_LEFT_MM}" y="7" font-size="5" font-weight="600">{html.escape(title)}</text>',
+        f'<text x="{_LEFT_MM}" y="12.5" font-size="3.4">{html.escape(below)}</text>',
+    ]
+    dark = {*str(record["flat_leads"]).split("|"), *str(record["nan_leads"]).split("|")}
+    for number, lead in enumerate(LEADS):
+        y = _TOP_MM + _ROW_MM * (number + 0.5)
+        parts.append(f'<text x="2" y="{y + 1.2:.1f}" font-size="4" font-weight="600">{lead}</text>')
+        parts.append(_trace(signal[number], y, rate, scale))
+        if lead in dark:
+            parts.append(
+                f'<text x="{_LEFT_MM + 1}" y="{y - 1.5:.1f}" font-size="3" fill="#a00">'
+                "blank: flat or missing in the recording</text>"
+            )
+    calibration = f"25 mm/s · {scale:g} mm/{unit} · {rate:g} Hz"
+    parts.append(
+        f'<text x="{_LEFT_MM}" y="{height - 2:.1f}" font-size="3.2">{calibration}</text></svg>'
+    )
+    return "\n".join(parts)
+
+
+def _mm_per_unit(signal: NDArray[np.float64]) -> float:
+    """Return 10 mm, or the half or quarter of it where the traces would overlap too much."""
+    swing = float(np.median(np.ptp(signal, axis=1))) if signal.size else 0.0
+    scale = _MM_PER_UNIT
+    while swing * scale > 2 * _ROW_MM and scale > 1:
+        scale /= 2
+    return scale
+
+
+def _trace(lead: NDArray[np.float64], y_mm: float, rate_hz: float, scale: float) -> str:
+    x = _LEFT_MM + np.arange(len(lead)) / rate_hz * _MM_PER_S
+    y = y_mm - np.clip(lead * scale, -1.5 * _ROW_MM, 1.5 * _ROW_MM)
+    points = " ".join(f"{a:.2f},{b:.2f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+    return (
+        f'<polyline points="{points}" fill="none" stroke="{_INK}" stroke-width="0.3" '
+        'stroke-linejoin="round"/>'
+    )
+
+
+def _grid(width: float, height: float) -> str:
+    """Draw small squares of 1 mm (40 ms) and large ones of 5 mm (200 ms)."""
+    return (
+        '<defs><pattern id="mm" width="1" height="1" patternUnits="userSpaceOnUse">'
+        f'<path d="M1 0H0V1" fill="none" stroke="{_PALE}" stroke-width="0.15"/></pattern>'
+        '<pattern id="cm" width="5" height="5" patternUnits="userSpaceOnUse">'
+        '<rect width="5" height="5" fill="url(#mm)"/>'
+        f'<path d="M5 0H0V5" fill="none" stroke="{_PINK}" stroke-width="0.25"/></pattern></defs>'
+        f'<rect width="{width:.1f}" height="{height:.1f}" fill="#fffdfb"/>'
+        f'<rect x="{_LEFT_MM}" y="{_TOP_MM - 4}" width="{width - _LEFT_MM - _RIGHT_MM:.1f}" '
+        f'height="{height - _TOP_MM - 2:.1f}" fill="url(#cm)"/>'
+    )
+
+
+def show(store: Store, record: str, out: Path) -> Path:
+    """Draw a record of a store into an .svg or .html file; return its path."""
+    kind = out.suffix.lower()
+    if kind not in {".svg", ".html", ".htm"}:
+        raise DataError(f"Expected a file that ends in .html or .svg, but got {out}.")
+    picture = draw(store, find_row(store, record))
+    if kind != ".svg":
+        picture = (
+            f'<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+            f"<title>{html.escape(record)}</title>\n<body>{picture}</body></html>\n"
+        )
+    try:
+        out.write_text(picture, "utf-8")
+    except OSError as error:
+        raise DataError(f"Expected to write {out}, but that failed: {error.strerror}.") from error
+    return out

@@ -1,0 +1,76 @@
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from data_pipeline import DataError, PrepareOptions, Store, prepare_store
+from data_pipeline.drawing import draw, show
+from data_pipeline.page import write_page
+from tests.data_pipeline.files import AF, LEADS, UNSCORED, ecg_like, write_record
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    raw = tmp_path_factory.mktemp("drawing") / "raw"
+    flat = ecg_like(np.random.default_rng(0), 5000)
+    flat[:, 8] = 0
+    write_record(raw / "<b>", "A1", dx=f"{AF},39732003", signals=flat)
+    write_record(raw / "<b>", "A2", signals=ecg_like(np.random.default_rng(1), 2500))
+    write_record(raw / "<b>", "A3", dx=UNSCORED)
+    return prepare_store(raw, raw.parent / "store", PrepareOptions())
+
+
+def test_a_drawing_shows_every_sample_of_every_lead_to_scale(store: Store) -> None:
+    tree = ElementTree.fromstring(draw(store, 0))
+    lines = tree.findall(f"{SVG}polyline")
+    assert len(lines) == 12
+    for line, stored in zip(lines, store.signals[0], strict=True):
+        points = np.array([p.split(",") for p in line.attrib["points"].split()], dtype=float)
+        assert len(points) == 1000
+        np.testing.assert_allclose(np.diff(points[:, 0]), 25 / 100, atol=0.011)
+        height = -(points[:, 1] - points[0, 1])
+        expected = (stored - stored[0].astype(float)) * store.step
+        scale = (
+            np.linalg.lstsq(expected[:, None], height, rcond=None)[0][0] if expected.any() else 0
+        )
+        assert min(abs(scale - s) for s in (0, 2.5, 5, 10)) < 0.02
+    texts = [text.text for text in tree.findall(f"{SVG}text")]
+    assert set(LEADS) <= set(texts)
+    assert "A1 · AF, LAD" in texts
+    assert sum("blank" in str(text) for text in texts) == 1
+    short = ElementTree.fromstring(draw(store, 1)).findall(f"{SVG}polyline")
+    assert len(short[0].attrib["points"].split()) == 500
+
+
+@pytest.mark.parametrize("name", ["a.svg", "a.html"])
+def test_show_writes_a_file(store: Store, tmp_path: Path, name: str) -> None:
+    content = show(store, "A1", tmp_path / name).read_text()
+    assert content.count("<polyline") == 12
+    assert "<b>" not in content
+
+
+def test_show_says_what_is_wrong(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="A3 was put aside: no scored label"):
+        show(store, "A3", tmp_path / "a.svg")
+    with pytest.raises(DataError, match="such as A1, A2, but got 'B1'"):
+        show(store, "B1", tmp_path / "a.svg")
+    with pytest.raises(DataError, match=r"\.html or \.svg"):
+        show(store, "A1", tmp_path / "a.gif")
+    with pytest.raises(DataError, match="failed"):
+        show(store, "A1", tmp_path / "none" / "a.svg")
+
+
+def test_the_page_tells_what_the_store_holds(store: Store, tmp_path: Path) -> None:
+    text = write_page(store, tmp_path / "page.html").read_text()
+    cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", text)]
+    assert store.hash in text
+    assert text.count("<svg") == 2
+    assert "A3: only unscored codes: 164884008" in cells
+    assert "&lt;b&gt;" in cells
+    assert "<b>" not in text
+    assert "synthetic:" not in text
+    assert "http" not in text.replace("http://www.w3.org", "")
