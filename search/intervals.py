@@ -7,12 +7,15 @@ intervals too narrow. The interval covers the chance in who was recorded, not th
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from data_pipeline.labels import ABBREVIATIONS
+from search import metrics
 from search.errors import StudyError
 
 Score = Callable[
@@ -69,27 +72,58 @@ def bootstrap_intervals(
     )
 
 
-def by_source(
-    score: Score,
+def interval_table(
     labels: npt.ArrayLike,
-    outputs: npt.ArrayLike,
+    probabilities: npt.ArrayLike,
+    thresholds: npt.ArrayLike,
     patients: npt.ArrayLike,
     sources: npt.ArrayLike,
     rng: np.random.Generator,
     *,
+    classes: Sequence[str] = ABBREVIATIONS,
     resamples: int = 1000,
     level: float = 0.95,
-) -> dict[str, tuple[Interval, ...]]:
-    """Return `bootstrap_intervals` within every source (records,) of names."""
-    truth, values = np.asarray(labels), np.asarray(outputs)
-    owners, origins = np.asarray(patients), np.asarray(sources)
-    result = {}
-    for source in np.unique(origins):
-        own = origins == source
-        result[str(source)] = bootstrap_intervals(
-            score, truth[own], values[own], owners[own], rng, resamples=resamples, level=level
-        )
-    return result
+) -> pd.DataFrame:
+    """Return F1, AUROC and AUPRC of every class and their macro means, for all and each source.
+
+    Columns: source ("all" first), class ("macro" first), score, estimate, low, high, records,
+    patients, positives. `sources` (records,) holds names.
+    """
+    truth, values = np.asarray(labels), np.asarray(probabilities)
+    owners, origins, cuts = np.asarray(patients), np.asarray(sources), np.asarray(thresholds)
+    rows = []
+    for source in ["all", *np.unique(origins)]:
+        own = np.ones(len(truth), dtype=bool) if source == "all" else origins == source
+        positives = truth[own].sum(axis=0).astype(int)
+        counts = [int(truth[own].any(axis=1).sum()), *positives.tolist()]
+        for name, score in _TABLE_SCORES.items():
+            outputs = values[own] > cuts if name == "f1" else values[own]
+            intervals = bootstrap_intervals(
+                score, truth[own], outputs, owners[own], rng, resamples=resamples, level=level
+            )
+            for label, count, interval in zip(["macro", *classes], counts, intervals, strict=True):
+                row = {"source": str(source), "class": label, "score": name}
+                rows.append(row | asdict(interval) | {"positives": count})
+    return pd.DataFrame(rows)
+
+
+def _with_macro(per_class: Callable[..., npt.NDArray[np.float64]]) -> Score:
+    """Return a score that puts the macro mean before the classes."""
+
+    def score(
+        labels: npt.NDArray[np.generic], outputs: npt.NDArray[np.generic]
+    ) -> npt.NDArray[np.float64]:
+        scores = per_class(labels, outputs)
+        return np.concatenate([[metrics.macro_mean(scores)], scores])
+
+    return score
+
+
+_TABLE_SCORES: dict[str, Score] = {
+    "f1": _with_macro(metrics.f1_per_class),
+    "auroc": _with_macro(metrics.auroc_per_class),
+    "auprc": _with_macro(metrics.auprc_per_class),
+}
 
 
 def _percentiles(draws: npt.NDArray[np.float64], tail: float) -> tuple[float, float]:

@@ -42,7 +42,7 @@ def f1_per_class(
 
 def macro_f1(labels: npt.ArrayLike, decisions: npt.ArrayLike, *, absent: str = "skip") -> float:
     """Return the mean F1 over the classes it is defined for."""
-    return _macro(f1_per_class(labels, decisions, absent=absent))
+    return macro_mean(f1_per_class(labels, decisions, absent=absent))
 
 
 # ---- Ranking scores ---- #
@@ -61,7 +61,7 @@ def auroc_per_class(labels: npt.ArrayLike, outputs: npt.ArrayLike) -> Floats:
 
 def macro_auroc(labels: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the mean AUROC over the classes with positive and negative records."""
-    return _macro(auroc_per_class(labels, outputs))
+    return macro_mean(auroc_per_class(labels, outputs))
 
 
 def auprc_per_class(labels: npt.ArrayLike, outputs: npt.ArrayLike) -> Floats:
@@ -73,7 +73,7 @@ def auprc_per_class(labels: npt.ArrayLike, outputs: npt.ArrayLike) -> Floats:
 
 def macro_auprc(labels: npt.ArrayLike, outputs: npt.ArrayLike) -> float:
     """Return the mean average precision over the classes with positive records."""
-    return _macro(auprc_per_class(labels, outputs))
+    return macro_mean(auprc_per_class(labels, outputs))
 
 
 # ---- Thresholds ---- #
@@ -174,7 +174,7 @@ def expected_calibration_error(
     labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, bins: int = 15
 ) -> float:
     """Return the mean over classes of `calibration_error_per_class`."""
-    return _macro(calibration_error_per_class(labels, probabilities, bins=bins))
+    return macro_mean(calibration_error_per_class(labels, probabilities, bins=bins))
 
 
 # ---- Shared steps ---- #
@@ -247,5 +247,7 @@ def _ratio(numerator: npt.NDArray[Any], denominator: npt.NDArray[Any]) -> Floats
     return result
 
 
-def _macro(per_class: Floats) -> float:
-    return float(np.nanmean(per_class)) if np.isfinite(per_class).any() else float("nan")
+def macro_mean(per_class: npt.ArrayLike) -> float:
+    """Return the mean over classes that have a score; NaN when none has."""
+    scores = np.asarray(per_class, dtype=np.float64)
+    return float(np.nanmean(scores)) if np.isfinite(scores).any() else float("nan")

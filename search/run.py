@@ -150,12 +150,15 @@ class Run:
         """Return labels and logits (records, classes) of this epoch's training steps."""
         return torch.cat(self._labels).cpu().numpy(), torch.cat(self._outputs).cpu().numpy()
 
+    def scored_network(self) -> nn.Module:
+        """Return the network that is scored: the averaged one if the recipe has it."""
+        return self.averaged.network if self.averaged is not None else self.network
+
     def predict(self, records: ResidentRecords) -> npt.NDArray[np.float32]:
         """Return the logits (records, classes) of the network that is scored."""
-        network = self.averaged.network if self.averaged is not None else self.network
         # Without gradients four times the records fit; on CPU smaller batches stay in the cache.
         size = self.micro_batch * (1 if self.device.type == "cpu" else 4)
-        folded = fold_batch_norms(network)  # a fifth to a third faster
+        folded = fold_batch_norms(self.scored_network())  # a fifth to a third faster
         logits = predict(folded, records, batch_size=size, dtype=self.dtype)
         if not np.isfinite(logits).all():
             raise Diverged(f"The outputs are not finite after epoch {self.progress.epoch + 1}.")

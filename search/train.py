@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from data_pipeline.batches import ResidentRecords, batches
 from models import Architecture
@@ -34,7 +35,7 @@ from search.recipe import Recipe
 from search.run import Diverged, Run, Trial
 from search.scores import probabilities, score_fold
 
-__all__ = ["Diverged", "Interrupted", "TrialScores", "train_one"]
+__all__ = ["Diverged", "Interrupted", "Trained", "TrialScores", "train_one"]
 
 MEMORY_SLACK = 1.25  # for the allocator and workspaces, which the estimate leaves out
 SMALLEST_MICRO_BATCH = 8  # batch normalisation over fewer records is another method
@@ -76,6 +77,18 @@ class TrialScores:
     precision: str
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A network as it was scored, its thresholds, and its probabilities on the validation records.
+
+    `network` is in evaluation mode; copy its weights before training goes on elsewhere.
+    """
+
+    network: nn.Module
+    thresholds: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64]
+
+
 def train_one(
     architecture: Architecture,
     train: ResidentRecords,
@@ -86,6 +99,7 @@ def train_one(
     device: torch.device | str | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    on_finish: Callable[[Trained], None] | None = None,
     checkpoint: Path | None = None,
 ) -> TrialScores:
     """Train an architecture on `train` and return its scores on `validation`.
@@ -93,6 +107,7 @@ def train_one(
     `on_epoch(epoch, macro_f1)` is called after every epoch, counted from 0. `should_stop()` is
     asked after every step; once true, the checkpoint is written and Interrupted raised, and the
     same call goes on from there (without a path the work is lost). The caller removes the file.
+    `on_finish(trained)` gets the network and its outputs, to keep weights or to score further.
     Micro-batches start as large as the memory estimate allows; out of memory, the trial goes on
     from its checkpoint, or starts again, with half the size. Raises Diverged when the loss does.
     """
@@ -107,7 +122,7 @@ def train_one(
     while True:
         try:
             with devices.reproducible(seed, train.device):
-                return _train(trial, micro_batch, on_epoch, should_stop, checkpoint)
+                return _train(trial, micro_batch, on_epoch, should_stop, on_finish, checkpoint)
         except (RuntimeError, MemoryError) as error:
             if not devices.is_out_of_memory(error) or micro_batch <= SMALLEST_MICRO_BATCH:
                 raise
@@ -142,6 +157,7 @@ def _train(
     micro_batch: int,
     on_epoch: Callable[[int, float], None] | None,
     should_stop: Callable[[], bool] | None,
+    on_finish: Callable[[Trained], None] | None,
     checkpoint: Path | None,
 ) -> TrialScores:
     recipe, train, validation = trial.recipe, trial.train, trial.validation
@@ -191,10 +207,13 @@ def _train(
     # ---- Final score ---- #
     seen_logits = run.predict(train)
     thresholds = best_thresholds(_labels(train), probabilities(seen_logits), slack=slack)
-    scores = score_fold(_labels(validation), probabilities(run.predict(validation)), thresholds)
+    chances = probabilities(run.predict(validation))
+    scores = score_fold(_labels(validation), chances, thresholds)
     run.end_epoch(scores.macro_f1)
     if on_epoch is not None:
         on_epoch(progress.epoch - 1, scores.macro_f1)
+    if on_finish is not None:
+        on_finish(Trained(run.scored_network().eval(), thresholds, chances))
     return TrialScores(
         macro_f1=scores.macro_f1,
         macro_auroc=scores.macro_auroc,

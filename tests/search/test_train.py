@@ -17,6 +17,7 @@ from models.layers import Dropout, GlobalPool, Linear, Sequence
 from models.memory import training_memory
 from search.checkpoint import load_checkpoint
 from search.errors import StudyError
+from search.metrics import macro_auroc, macro_f1
 from search.recipe import Recipe
 from search.train import Diverged, Interrupted, train_one
 
@@ -85,7 +86,7 @@ QUICK = Recipe(epochs=3, batch_size=16, learning_rate=3e-3, average_epochs=0.5, 
 
 def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(network):
     recipe = Recipe(epochs=8, batch_size=32, learning_rate=5e-3)
-    train, validation = records(400, 1), records(200, 2)
+    train, validation = records(320, 1), records(200, 2)
     learned = train_one(network, train, validation, recipe, 0)
     assert learned.macro_auroc > 0.9
     assert learned.macro_f1 > 0.75
@@ -113,6 +114,20 @@ def test_the_scores_describe_every_class(network):
     assert 0 < result.validation_seconds < result.seconds
     assert result.records_per_second > 0
     assert result.peak_memory_bytes > 10_000_000
+
+
+def test_the_finished_network_is_the_one_that_was_scored(network):
+    train, validation = records(80, 1), records(60, 2)
+    finished = []
+    result = train_one(network, train, validation, QUICK, 0, on_finish=finished.append)
+    (trained,) = finished
+    with torch.no_grad():
+        logits = trained.network(validation.signals.float() * validation.step)
+    probabilities = torch.sigmoid(logits.double()).numpy()
+    np.testing.assert_allclose(probabilities, trained.probabilities, atol=1e-4)
+    labels = validation.labels.numpy()
+    assert macro_auroc(labels, trained.probabilities) == result.macro_auroc
+    assert macro_f1(labels, trained.probabilities > trained.thresholds) == result.macro_f1
 
 
 def test_the_validation_records_teach_nothing(network):
