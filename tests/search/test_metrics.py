@@ -233,7 +233,7 @@ def literal_thresholds(labels, probabilities, slack):
 
 @pytest.mark.parametrize("levels", [None, 5])
 def test_slack_averages_over_all_cuts_that_are_nearly_as_good(levels):
-    labels, outputs = fold(4, records=120, classes=4, levels=levels)
+    labels, outputs = fold(4, records=60, classes=3, levels=levels)
     labels[0] = 1
     probabilities = 1 / (1 + np.exp(-outputs))
     measured = metrics.best_thresholds(labels, probabilities, slack=0.5)
