@@ -1,5 +1,10 @@
 """Design spaces, architectures and their exact cost; networks are built by `models.build`."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from models.architecture import Architecture, StageRow
 from models.cost import Cost
 from models.errors import ModelError
@@ -10,6 +15,9 @@ from models.sampling import Sample, sample_architectures
 from models.space import Space
 from models.space_file import load_space
 
+if TYPE_CHECKING:
+    from torch import nn
+
 __all__ = [
     "Architecture",
     "Cost",
@@ -19,8 +27,20 @@ __all__ = [
     "Space",
     "StageRow",
     "find_architecture",
+    "load",
     "load_space",
     "reference",
     "reference_names",
     "sample_architectures",
 ]
+
+
+def load(path: str | Path) -> nn.Module:
+    """Return an exported network, ready to use: `models.load("network.safetensors")`.
+
+    In evaluation mode, float32 (batch, leads, samples) to logits (batch, classes), with its
+    `architecture` and its `card` (classes, thresholds, scores, how to prepare signals).
+    """
+    from models.export import load_network
+
+    return load_network(Path(path))

@@ -59,7 +59,12 @@ def build(architecture: Architecture, leads: int = 12, outputs: int = 26) -> nn.
     that `architecture.cost` accepts. Weights are in channels_last memory; convolutions start from
     He's normal initialisation (fan in, so that grouped ones are right too), the last layer near 0.
     """
-    body, _ = _build(architecture.layers, leads, outputs)
+    return build_layers(architecture.layers, leads, outputs)
+
+
+def build_layers(layers: Layer, leads: int, outputs: int) -> nn.Module:
+    """Return the network of a tree of layers."""
+    body, _ = _build(layers, leads, outputs)
     return Network(body).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
