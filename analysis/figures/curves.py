@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from analysis.figures.style import (
     BLUE,
@@ -13,10 +12,8 @@ from analysis.figures.style import (
     PALE,
     VERMILLION,
     Drawn,
+    Sketch,
     axis,
-    band,
-    canvas,
-    reference_line,
 )
 from analysis.quantities import quantity, score, short
 from analysis.table import TrialTable
@@ -45,37 +42,30 @@ def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
     frame = joined[
         ["trial", "architecture_hash", table.cost, "epoch", metric, "final"]
     ].reset_index(drop=True)
-    figure = canvas()
+    figure = Sketch()
     xs, ys = _with_gaps(frame, metric)
-    figure.add_trace(
-        go.Scatter(
-            x=xs,
-            y=ys,
-            mode="lines",
-            name="each trial",
-            hoverinfo="skip",
-            line={"color": PALE, "width": 0.7},
-            opacity=0.6,
-        )
+    figure.scatter(
+        x=xs,
+        y=ys,
+        mode="lines",
+        name="each trial",
+        hoverinfo="skip",
+        line={"color": PALE, "width": 0.7},
+        opacity=0.6,
     )
     grouped = frame.groupby("epoch")[metric]
     middle = pd.DataFrame(
         {"series": "middle half"}
         | {name: grouped.quantile(q) for name, q in (("low", 0.25), (metric, 0.5), ("high", 0.75))}
     ).reset_index()
-    for trace in band(
-        middle["epoch"], middle["low"], middle["high"], color=BLUE, name="middle half"
-    ):
-        figure.add_trace(trace)
-    figure.add_trace(
-        go.Scatter(
-            x=middle["epoch"],
-            y=middle[metric],
-            mode="lines",
-            name="median",
-            line={"color": BLUE, "width": 2},
-            hovertemplate="epoch %{x}: median %{y:.3f}<extra></extra>",
-        )
+    figure.band(middle["epoch"], middle["low"], middle["high"], color=BLUE, name="middle half")
+    figure.scatter(
+        x=middle["epoch"],
+        y=middle[metric],
+        mode="lines",
+        name="median",
+        line={"color": BLUE, "width": 2},
+        hovertemplate="epoch %{x}: median %{y:.3f}<extra></extra>",
     )
     last = (
         frame.drop_duplicates("trial").nlargest(HIGHLIGHTED, "final")
@@ -85,22 +75,22 @@ def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
     for place, row in enumerate(last.to_dict("records")):
         own = frame[frame["trial"] == row["trial"]]
         name = f"no. {place + 1}: {short(row[table.cost])} {_unit(table)}"
-        figure.add_trace(
-            go.Scatter(
-                x=own["epoch"],
-                y=own[metric],
-                mode="lines",
-                name=name,
-                line={"color": CYCLE[place + 1], "width": 1.6},
-                hovertemplate="epoch %{x}: %{y:.3f}<extra>"
-                + str(row["architecture_hash"])[:12]
-                + "</extra>",
-            )
+        figure.scatter(
+            x=own["epoch"],
+            y=own[metric],
+            mode="lines",
+            name=name,
+            line={"color": CYCLE[place + 1], "width": 1.6},
+            hovertemplate="epoch %{x}: %{y:.3f}<extra>"
+            + str(row["architecture_hash"])[:12]
+            + "</extra>",
         )
-    figure.update_xaxes(axis("Epoch (passes over the training data)"))
-    figure.update_yaxes(axis(f"Validation {quantity(metric).axis}"))
+    figure.axes(
+        x=axis("Epoch (passes over the training data)"),
+        y=axis(f"Validation {quantity(metric).axis}"),
+    )
     drawn = pd.concat([frame.assign(series="trial"), middle], ignore_index=True)
-    return Drawn(figure, drawn)
+    return figure.drawn(drawn)
 
 
 def leak_check(table: TrialTable, metric: str, chance: float) -> Drawn:
@@ -110,7 +100,7 @@ def leak_check(table: TrialTable, metric: str, chance: float) -> Drawn:
         ("shuffled training labels", table.complete(["control"]), VERMILLION),
     )
     parts = []
-    figure = canvas(300, legend=False)
+    figure = Sketch(300, legend=False)
     for place, (name, rows, color) in enumerate(groups):
         values = rows[metric].dropna().to_numpy(float)
         # Spread by rank, not by chance, so that the figure is the same every time.
@@ -125,33 +115,31 @@ def leak_check(table: TrialTable, metric: str, chance: float) -> Drawn:
                 }
             )
         )
-        figure.add_trace(
-            go.Scatter(
-                x=values,
-                y=place + spread,
-                mode="markers",
-                name=name,
-                marker={
-                    "color": color,
-                    "size": 7 if place else 5,
-                    "opacity": 0.9 if place else 0.5,
-                },
-                text=rows["architecture_hash"][rows[metric].notna()].str[:12],
-                hovertemplate="%{text}: %{x:.3f}<extra></extra>",
-            )
+        figure.scatter(
+            x=values,
+            y=place + spread,
+            mode="markers",
+            name=name,
+            marker={
+                "color": color,
+                "size": 7 if place else 5,
+                "opacity": 0.9 if place else 0.5,
+            },
+            text=rows["architecture_hash"][rows[metric].notna()].str[:12],
+            hovertemplate="%{text}: %{x:.3f}<extra></extra>",
         )
-    reference_line(figure, f"chance {score(chance)[:4]}", x=chance)
-    figure.update_xaxes(axis(f"Validation {quantity(metric).axis}"))
-    figure.update_yaxes(
-        axis(
+    figure.mark(chance, f"chance {score(chance)[:4]}")
+    figure.axes(
+        x=axis(f"Validation {quantity(metric).axis}"),
+        y=axis(
             "",
             tickvals=[0, 1],
             ticktext=["true<br>labels", "shuffled<br>labels"],
             range=[-0.5, 1.6],
-        )
+            showgrid=False,
+        ),
     )
-    figure.update_yaxes(showgrid=False)
-    return Drawn(figure, pd.concat(parts, ignore_index=True))
+    return figure.drawn(pd.concat(parts, ignore_index=True))
 
 
 def _with_gaps(frame: pd.DataFrame, metric: str) -> tuple[list[float | None], list[float | None]]:

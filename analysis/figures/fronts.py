@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from analysis.figures.style import (
     BLACK,
@@ -15,9 +14,8 @@ from analysis.figures.style import (
     SMALL_HEIGHT,
     VERMILLION,
     Drawn,
+    Sketch,
     axis,
-    band,
-    canvas,
     column_axis,
     hover_texts,
 )
@@ -49,108 +47,96 @@ def pareto_front(
     drawn.loc[members, "on_observed_front"] = True
     if estimated is not None:
         drawn["front_probability"] = estimated.membership
-    figure = canvas(SMALL_HEIGHT if small else 470)
+    figure = Sketch(SMALL_HEIGHT if small else 470, legend=not small)
     texts = hover_texts(designs, table.factor_names, shown)
     frames = [drawn]
     if estimated is not None:
         frames.append(_add_estimated(figure, estimated, cost, metric))
-    figure.add_trace(
-        go.Scatter(
-            x=designs[cost],
-            y=designs[metric],
-            mode="markers",
-            name="random networks",
-            marker={
-                "color": GREY,
-                "size": 5 if small or len(designs) > 400 else 6,
-                "opacity": 0.55,
-            },
-            text=texts,
-            hovertemplate="%{text}<extra></extra>",
-        )
+    figure.scatter(
+        x=designs[cost],
+        y=designs[metric],
+        mode="markers",
+        name="random networks",
+        marker={
+            "color": GREY,
+            "size": 5 if small or len(designs) > 400 else 6,
+            "opacity": 0.55,
+        },
+        text=texts,
+        hovertemplate="%{text}<extra></extra>",
     )
-    figure.add_trace(
-        go.Scatter(
-            x=designs[cost].iloc[members],
-            y=designs[metric].iloc[members],
-            mode="lines+markers",
-            name="observed front",
-            line={"color": VERMILLION, "width": 1.6, "shape": "hv"},
-            marker={"color": VERMILLION, "size": 7 if small else 8},
-            text=[texts[i] for i in members],
-            hovertemplate="%{text}<extra>observed front</extra>",
-        )
+    figure.scatter(
+        x=designs[cost].iloc[members],
+        y=designs[metric].iloc[members],
+        mode="lines+markers",
+        name="observed front",
+        line={"color": VERMILLION, "width": 1.6, "shape": "hv"},
+        marker={"color": VERMILLION, "size": 7 if small else 8},
+        text=[texts[i] for i in members],
+        hovertemplate="%{text}<extra>observed front</extra>",
     )
     if estimated is not None:
         likely = np.flatnonzero(estimated.membership >= 0.1)
         probabilities = estimated.membership[likely]
-        figure.add_trace(
-            go.Scatter(
-                x=designs[cost].iloc[likely],
-                y=designs[metric].iloc[likely],
-                mode="markers",
-                name="P(on true front) ≥ 10 %",
-                marker={
-                    "symbol": "circle-open",
-                    "color": BLUE,
-                    "size": 9 + 9 * probabilities,
-                    "line": {"width": 1.6},
-                },
-                text=[
-                    f"{texts[i]}<br>on the true front: {p:.0%}"
-                    for i, p in zip(likely, probabilities, strict=True)
-                ],
-                hovertemplate="%{text}<extra></extra>",
-            )
+        figure.scatter(
+            x=designs[cost].iloc[likely],
+            y=designs[metric].iloc[likely],
+            mode="markers",
+            name="P(on true front) ≥ 10 %",
+            marker={
+                "symbol": "circle-open",
+                "color": BLUE,
+                "size": 9 + 9 * probabilities,
+                "line": {"width": 1.6},
+            },
+            text=[
+                f"{texts[i]}<br>on the true front: {p:.0%}"
+                for i, p in zip(likely, probabilities, strict=True)
+            ],
+            hovertemplate="%{text}<extra></extra>",
         )
     references = _references(table, metric, cost)
     if len(references):
         frames.append(references)
-        figure.add_trace(
-            go.Scatter(
-                x=references[cost],
-                y=references[metric],
-                mode="markers",
-                name="known networks",
-                marker={
-                    "symbol": "diamond",
-                    "color": ORANGE,
-                    "size": 10,
-                    "line": {"color": BLACK, "width": 1},
-                },
-                text=references["architecture_hash"],
-                hovertemplate="%{text}: %{y:.3f}<extra>known network</extra>",
-            )
+        figure.scatter(
+            x=references[cost],
+            y=references[metric],
+            mode="markers",
+            name="known networks",
+            marker={
+                "symbol": "diamond",
+                "color": ORANGE,
+                "size": 10,
+                "line": {"color": BLACK, "width": 1},
+            },
+            text=references["architecture_hash"],
+            hovertemplate="%{text}: %{y:.3f}<extra>known network</extra>",
         )
-    figure.update_xaxes(column_axis(cost, designs[cost]))
-    figure.update_yaxes(axis(quantity(metric).axis))
+    figure.axes(x=column_axis(cost, designs[cost]), y=axis(quantity(metric).axis))
     if small:
-        figure.update_layout(margin={"l": 48, "r": 8, "t": 8, "b": 44}, showlegend=False)
-    return Drawn(figure, pd.concat(frames, ignore_index=True))
+        figure.small()
+    return figure.drawn(pd.concat(frames, ignore_index=True))
 
 
 def _add_estimated(
-    figure: go.Figure, estimated: EstimatedFront, cost: str, metric: str
+    figure: Sketch, estimated: EstimatedFront, cost: str, metric: str
 ) -> pd.DataFrame:
     """Draw the band and median of the best true score within each cost; tabulate them."""
-    for trace in band(
+    figure.band(
         estimated.grid_cost,
         estimated.lower,
         estimated.upper,
         color=BLUE,
         name="95 % band",
-        step=True,
-    ):
-        figure.add_trace(trace)
-    figure.add_trace(
-        go.Scatter(
-            x=estimated.grid_cost,
-            y=estimated.median,
-            mode="lines",
-            name="estimated front",
-            line={"color": BLUE, "width": 2, "shape": "hv", "dash": "dash"},
-            hovertemplate="expected best within %{x:.3s}: %{y:.3f}<extra></extra>",
-        )
+        shape="hv",
+    )
+    figure.scatter(
+        x=estimated.grid_cost,
+        y=estimated.median,
+        mode="lines",
+        name="estimated front",
+        line={"color": BLUE, "width": 2, "shape": "hv", "dash": "dash"},
+        hovertemplate="expected best within %{x:.3s}: %{y:.3f}<extra></extra>",
     )
     return pd.DataFrame(
         {
@@ -177,21 +163,15 @@ def hypervolume_curve(
 ) -> Drawn:
     """Draw how the observed front's hypervolume grows with the number of networks trained."""
     frame = pd.DataFrame({"networks": sizes, "hypervolume": mean, "low": low, "high": high})
-    figure = canvas(SMALL_HEIGHT + 60)
-    for trace in band(
-        frame["networks"], frame["low"], frame["high"], color=GREEN, name="90 % of orders"
-    ):
-        figure.add_trace(trace)
-    figure.add_trace(
-        go.Scatter(
-            x=frame["networks"],
-            y=frame["hypervolume"],
-            mode="lines+markers",
-            name="mean",
-            line={"color": GREEN},
-            hovertemplate="%{x} networks: %{y:.3f}<extra></extra>",
-        )
+    figure = Sketch(SMALL_HEIGHT + 60)
+    figure.band(frame["networks"], frame["low"], frame["high"], color=GREEN, name="90 % of orders")
+    figure.scatter(
+        x=frame["networks"],
+        y=frame["hypervolume"],
+        mode="lines+markers",
+        name="mean",
+        line={"color": GREEN},
+        hovertemplate="%{x} networks: %{y:.3f}<extra></extra>",
     )
-    figure.update_xaxes(axis("Networks trained (count)"))
-    figure.update_yaxes(axis("Hypervolume (share of box)"))
-    return Drawn(figure, frame)
+    figure.axes(x=axis("Networks trained (count)"), y=axis("Hypervolume (share of box)"))
+    return figure.drawn(frame)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from analysis.factors import FactorInfo, label
 from analysis.figures.style import (
@@ -14,9 +13,8 @@ from analysis.figures.style import (
     SMALL_HEIGHT,
     VERMILLION,
     Drawn,
+    Sketch,
     axis,
-    canvas,
-    reference_line,
 )
 from analysis.importance import Importance
 from analysis.quantities import quantity, short
@@ -27,59 +25,54 @@ def importance_bars(result: Importance, metric: str) -> Drawn:
     """Draw mean |SHAP| of every factor with its interval, and the level of permuted factors."""
     frame = result.to_frame()
     shown = frame.iloc[::-1]
-    figure = canvas(90 + 30 * len(frame), legend=False)
+    figure = Sketch(90 + 30 * len(frame), legend=False)
     for important, color in ((True, BLUE), (False, GREY)):
         rows = shown[shown["important"] == important]
-        figure.add_trace(
-            go.Scatter(
-                x=rows["importance"],
-                y=rows["factor"].map(words),
-                mode="markers",
-                name="above the noise floor" if important else "within the noise floor",
-                marker={
-                    "color": color,
-                    "size": 10,
-                    "symbol": "circle" if important else "circle-open",
-                },
-                error_x={
-                    "type": "data",
-                    "symmetric": False,
-                    "color": color,
-                    "thickness": 1.6,
-                    "width": 4,
-                    "array": rows["high"] - rows["importance"],
-                    "arrayminus": rows["importance"] - rows["low"],
-                },
-                customdata=rows[["low", "high", "rank_low", "rank_high"]],
-                hovertemplate="%{y}: %{x:.4f} (%{customdata[0]:.4f} to %{customdata[1]:.4f})<br>"
-                "rank %{customdata[2]} to %{customdata[3]}<extra></extra>",
-            )
+        figure.scatter(
+            x=rows["importance"],
+            y=rows["factor"].map(words),
+            mode="markers",
+            name="above the noise floor" if important else "within the noise floor",
+            marker={
+                "color": color,
+                "size": 10,
+                "symbol": "circle" if important else "circle-open",
+            },
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "color": color,
+                "thickness": 1.6,
+                "width": 4,
+                "array": rows["high"] - rows["importance"],
+                "arrayminus": rows["importance"] - rows["low"],
+            },
+            customdata=rows[["low", "high", "rank_low", "rank_high"]],
+            hovertemplate="%{y}: %{x:.4f} (%{customdata[0]:.4f} to %{customdata[1]:.4f})<br>"
+            "rank %{customdata[2]} to %{customdata[3]}<extra></extra>",
         )
     if np.isfinite(result.floor):
-        reference_line(figure, "permuted factors reach", x=result.floor)
-    figure.update_layout(margin_t=26)
-    figure.update_xaxes(
-        axis(
+        figure.mark(result.floor, "permuted factors reach")
+    figure.axes(
+        x=axis(
             f"Mean |SHAP| ({quantity(metric).name}, 0 to 1)",
             rangemode="tozero",
-        )
+        ),
+        y=axis(
+            "",
+            categoryorder="array",
+            categoryarray=list(shown["factor"].map(words)),
+            ticks="",
+            showline=False,
+        ),
     )
-    figure.update_yaxes(
-        axis(
-            "", categoryorder="array", categoryarray=list(shown["factor"].map(words)), showgrid=True
-        )
-    )
-    figure.update_yaxes(ticks="", showline=False)
-    figure.layout.annotations = tuple(
-        a.update(y=1.0, yanchor="bottom") for a in figure.layout.annotations
-    )
-    return Drawn(figure, frame)
+    return figure.drawn(frame)
 
 
 def beeswarm(result: Importance, table: TrialTable, metric: str) -> Drawn:
     """Draw every network's SHAP values, one row per factor, coloured by the factor's value."""
     names = list(result.values.columns)
-    figure = canvas(110 + 38 * len(names), legend=False)
+    figure = Sketch(110 + 38 * len(names), legend=False)
     parts = []
     for place, name in enumerate(names[::-1]):
         phi = result.values[name].to_numpy(float)
@@ -95,49 +88,45 @@ def beeswarm(result: Importance, table: TrialTable, metric: str) -> Drawn:
             }
         )
         parts.append(frame)
-        figure.add_trace(
-            go.Scatter(
-                x=phi,
-                y=place + 0.8 * frame["offset"],
-                mode="markers",
-                marker={
-                    "size": 4.5,
-                    "opacity": 0.85,
-                    "color": position,
-                    "cmin": 0,
-                    "cmax": 1,
-                    "colorscale": _scale(),
-                    "showscale": place == 0,
-                    "colorbar": {
-                        "title": {
-                            "text": "value of the factor",
-                            "side": "right",
-                            "font": {"size": 11},
-                        },
-                        "tickvals": [0, 1],
-                        "ticktext": ["low", "high"],
-                        "thickness": 10,
-                        "len": 0.5,
-                        "outlinewidth": 0,
+        figure.scatter(
+            x=phi,
+            y=place + 0.8 * frame["offset"],
+            mode="markers",
+            marker={
+                "size": 4.5,
+                "opacity": 0.85,
+                "color": position,
+                "cmin": 0,
+                "cmax": 1,
+                "colorscale": _scale(),
+                "showscale": place == 0,
+                "colorbar": {
+                    "title": {
+                        "text": "value of the factor",
+                        "side": "right",
+                        "font": {"size": 11},
                     },
+                    "tickvals": [0, 1],
+                    "ticktext": ["low", "high"],
+                    "thickness": 10,
+                    "len": 0.5,
+                    "outlinewidth": 0,
                 },
-                text=frame["value"],
-                hovertemplate=f"{words(name)} %{{text}}: %{{x:+.4f}}<extra></extra>",
-            )
+            },
+            text=frame["value"],
+            hovertemplate=f"{words(name)} %{{text}}: %{{x:+.4f}}<extra></extra>",
         )
-    figure.add_shape(
-        type="line", x0=0, x1=0, yref="paper", y0=0, y1=1, line={"color": "#777", "width": 1}
-    )
-    figure.update_xaxes(axis(f"SHAP value ({quantity(metric).name}, 0 to 1)"))
-    figure.update_yaxes(
-        axis(
+    figure.zero(x=0)
+    figure.axes(
+        x=axis(f"SHAP value ({quantity(metric).name}, 0 to 1)"),
+        y=axis(
             "",
             tickvals=list(range(len(names))),
             ticktext=[words(n) for n in names[::-1]],
             range=[-0.6, len(names) - 0.4],
-        )
+        ),
     )
-    return Drawn(figure, pd.concat(parts[::-1], ignore_index=True))
+    return figure.drawn(pd.concat(parts[::-1], ignore_index=True))
 
 
 def dependence(result: Importance, table: TrialTable, name: str, metric: str) -> Drawn:
@@ -154,7 +143,7 @@ def dependence(result: Importance, table: TrialTable, name: str, metric: str) ->
             "shap": result.values[name],
         }
     )
-    figure = canvas(SMALL_HEIGHT, legend=False)
+    figure = Sketch(SMALL_HEIGHT, legend=False)
     position = factor.code(values) if factor.kind == "choice" else values.to_numpy(float)
     if factor.kind == "choice":
         codes = factor.code(_choices_in_order(factor))
@@ -165,70 +154,63 @@ def dependence(result: Importance, table: TrialTable, name: str, metric: str) ->
         frame["offset"] = 0.0
         x_axis = axis(words(name), log=factor.log, dtick="D2" if factor.log else None)
     low, high = float(np.log10(cost.min())), float(np.log10(cost.max()))
-    figure.add_trace(
-        go.Scatter(
-            x=position + frame["offset"],
-            y=frame["shap"],
-            mode="markers",
-            marker={
-                "size": 4.5,
-                "opacity": 0.85,
-                "color": np.log10(cost),
-                "colorscale": _scale(),
-                "cmin": low,
-                "cmax": high,
-                "showscale": True,
-                "colorbar": {
-                    "tickvals": [low, high],
-                    "ticktext": [short(cost.min()), short(cost.max())],
-                    "thickness": 8,
-                    "len": 0.8,
-                    "outlinewidth": 0,
-                    "tickfont": {"size": 10},
-                },
+    figure.scatter(
+        x=position + frame["offset"],
+        y=frame["shap"],
+        mode="markers",
+        marker={
+            "size": 4.5,
+            "opacity": 0.85,
+            "color": np.log10(cost),
+            "colorscale": _scale(),
+            "cmin": low,
+            "cmax": high,
+            "showscale": True,
+            "colorbar": {
+                "tickvals": [low, high],
+                "ticktext": [short(cost.min()), short(cost.max())],
+                "thickness": 8,
+                "len": 0.8,
+                "outlinewidth": 0,
+                "tickfont": {"size": 10},
             },
-            text=frame["value"].map(label),
-            hovertemplate="%{text}: %{y:+.4f}<extra></extra>",
-        )
+        },
+        text=frame["value"].map(label),
+        hovertemplate="%{text}: %{y:+.4f}<extra></extra>",
     )
-    figure.add_shape(
-        type="line", y0=0, y1=0, xref="paper", x0=0, x1=1, line={"color": "#777", "width": 1}
-    )
-    figure.update_layout(margin={"l": 54, "r": 8, "t": 8, "b": 44})
-    figure.update_xaxes(x_axis)
-    figure.update_yaxes(axis(f"SHAP ({quantity(metric).name})", nticks=6))
-    return Drawn(figure, frame)
+    figure.zero(y=0)
+    figure.small()
+    figure.axes(x=x_axis, y=axis(f"SHAP ({quantity(metric).name})", nticks=6))
+    return figure.drawn(frame)
 
 
 def predicted_against_observed(predictions: pd.DataFrame, metric: str) -> Drawn:
     """Draw what the surrogate says of networks it has not seen against what they scored."""
     frame = predictions.copy()
-    figure = canvas(360, legend=False)
+    figure = Sketch(360, legend=False)
     ends = [
         float(frame[["score", "predicted"]].to_numpy().min()),
         float(frame[["score", "predicted"]].to_numpy().max()),
     ]
-    figure.add_shape(
-        type="line",
+    figure.line(
         x0=ends[0],
         x1=ends[1],
         y0=ends[0],
         y1=ends[1],
         line={"color": VERMILLION, "width": 1.2, "dash": "dash"},
     )
-    figure.add_trace(
-        go.Scatter(
-            x=frame["predicted"],
-            y=frame["score"],
-            mode="markers",
-            marker={"size": 5.5, "color": BLUE, "opacity": 0.6},
-            text=frame["architecture_hash"].str[:12],
-            hovertemplate="%{text}: predicted %{x:.3f}, scored %{y:.3f}<extra></extra>",
-        )
+    figure.scatter(
+        x=frame["predicted"],
+        y=frame["score"],
+        mode="markers",
+        marker={"size": 5.5, "color": BLUE, "opacity": 0.6},
+        text=frame["architecture_hash"].str[:12],
+        hovertemplate="%{text}: predicted %{x:.3f}, scored %{y:.3f}<extra></extra>",
     )
-    figure.update_xaxes(axis(f"Predicted {quantity(metric).axis}"))
-    figure.update_yaxes(axis(f"Observed {quantity(metric).axis}"))
-    return Drawn(figure, frame)
+    figure.axes(
+        x=axis(f"Predicted {quantity(metric).axis}"), y=axis(f"Observed {quantity(metric).axis}")
+    )
+    return figure.drawn(frame)
 
 
 def words(name: str) -> str:

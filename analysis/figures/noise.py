@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
-from analysis.figures.style import BLUE, VERMILLION, Drawn, axis, canvas, column_axis
+from analysis.figures.style import BLUE, VERMILLION, Drawn, Sketch, axis, column_axis
 from analysis.noise import Noise
 from analysis.quantities import quantity
 
@@ -19,32 +18,28 @@ def noise_by_cost(noise: Noise, cost: str) -> Drawn:
     grid = np.geomspace(own["cost"].min(), own["cost"].max(), GRID_POINTS)
     used = pd.DataFrame({"series": "used", "cost": grid, "sd": noise.sd_at(grid)})
     frame = pd.concat([own.assign(series="network"), used], ignore_index=True)
-    figure = canvas(330)
-    figure.add_trace(
-        go.Scatter(
-            x=own["cost"],
-            y=own["sd"],
-            mode="markers",
-            name="networks trained several times",
-            marker={"color": BLUE, "size": 7, "opacity": 0.75},
-            text=own["architecture_hash"].str[:12],
-            customdata=own[["seeds", "mean"]],
-            hovertemplate="%{text}: sd %{y:.4f} of %{customdata[0]} seeds, "
-            "mean %{customdata[1]:.3f}<extra></extra>",
-        )
+    figure = Sketch(330)
+    figure.scatter(
+        x=own["cost"],
+        y=own["sd"],
+        mode="markers",
+        name="networks trained several times",
+        marker={"color": BLUE, "size": 7, "opacity": 0.75},
+        text=own["architecture_hash"].str[:12],
+        customdata=own[["seeds", "mean"]],
+        hovertemplate="%{text}: sd %{y:.4f} of %{customdata[0]} seeds, "
+        "mean %{customdata[1]:.3f}<extra></extra>",
     )
-    figure.add_trace(
-        go.Scatter(
-            x=used["cost"],
-            y=used["sd"],
-            mode="lines",
-            name="noise assumed",
-            line={"color": VERMILLION, "width": 2, "dash": "dash"},
-            hovertemplate="sd %{y:.4f}<extra></extra>",
-        )
+    figure.scatter(
+        x=used["cost"],
+        y=used["sd"],
+        mode="lines",
+        name="noise assumed",
+        line={"color": VERMILLION, "width": 2, "dash": "dash"},
+        hovertemplate="sd %{y:.4f}<extra></extra>",
     )
-    figure.update_xaxes(column_axis(cost, own["cost"]))
-    figure.update_yaxes(
-        axis(f"Sd between seeds ({quantity(noise.metric).name}, 0 to 1)", rangemode="tozero")
+    figure.axes(
+        x=column_axis(cost, own["cost"]),
+        y=axis(f"Sd between seeds ({quantity(noise.metric).name}, 0 to 1)", rangemode="tozero"),
     )
-    return Drawn(figure, frame)
+    return figure.drawn(frame)

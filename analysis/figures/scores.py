@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from analysis.distributions import BestOfN, MatchedComparison, ScoreCurve, best_of_n, score_curve
 from analysis.figures.style import (
@@ -14,9 +15,8 @@ from analysis.figures.style import (
     SEQUENTIAL,
     SMALL_HEIGHT,
     Drawn,
+    Sketch,
     axis,
-    band,
-    canvas,
 )
 from analysis.quantities import p_value, percent, quantity, short
 from analysis.table import TrialTable
@@ -36,19 +36,17 @@ def score_distribution(table: TrialTable, metric: str) -> Drawn:
             name = f"{short(costs.min())} to {short(costs.max())} {_cost_word(table)}"
             curves.append(score_curve(name, designs[metric].iloc[part]))
     frame = pd.concat([_curve_frame(curve, i == 0) for i, curve in enumerate(curves)])
-    figure = canvas()
+    figure = Sketch()
     whole = frame[frame["networks"] == curves[0].name]
-    for trace in band(
-        whole["score"], whole["lower"], whole["upper"], color=BLACK, name="95 % band", step=True
-    ):
-        figure.add_trace(trace.update(line_shape="vh"))
+    figure.band(
+        whole["score"], whole["lower"], whole["upper"], color=BLACK, name="95 % band", shape="vh"
+    )
     for index, curve in enumerate(curves):
         part_frame = frame[frame["networks"] == curve.name]
         color = BLACK if index == 0 else CYCLE[index - 1]
-        figure.add_trace(_curve_trace(part_frame, curve.name, color, DASHES[index]))
-    figure.update_xaxes(axis(quantity(metric).axis))
-    figure.update_yaxes(axis(SHARE, range=[0, 102]))
-    return Drawn(figure, frame.reset_index(drop=True))
+        figure.scatter(**_curve(part_frame, curve.name, color, DASHES[index]))
+    figure.axes(x=axis(quantity(metric).axis), y=axis(SHARE, range=[0, 102]))
+    return figure.drawn(frame.reset_index(drop=True))
 
 
 def factor_distribution(comparison: MatchedComparison, metric: str) -> Drawn:
@@ -58,23 +56,17 @@ def factor_distribution(comparison: MatchedComparison, metric: str) -> Drawn:
         factor=comparison.factor
     )
     colors = _ordered_colors(len(curves))
-    figure = canvas(SMALL_HEIGHT)
+    figure = Sketch(SMALL_HEIGHT)
     for index, curve in enumerate(curves):
         part = frame[frame["networks"] == curve.name]
-        figure.add_trace(
-            _curve_trace(
-                part,
-                curve.name,
-                colors[index],
-                # Many ordered values differ in lightness; dashes on top would only flicker.
-                DASHES[index] if len(curves) <= 3 else "solid",
-                width=1.8,
-            )
-        )
-    figure.update_layout(margin={"l": 48, "r": 8, "t": 8, "b": 44}, legend_font_size=11)
-    figure.update_xaxes(axis(quantity(metric).axis, nticks=5))
-    figure.update_yaxes(axis("Networks at or above (%)", range=[0, 102]))
-    return Drawn(figure, frame.reset_index(drop=True))
+        # Many ordered values differ in lightness; dashes on top would only flicker.
+        dash = DASHES[index] if len(curves) <= 3 else "solid"
+        figure.scatter(**_curve(part, curve.name, colors[index], dash, width=1.8))
+    figure.small()
+    figure.axes(
+        x=axis(quantity(metric).axis, nticks=5), y=axis("Networks at or above (%)", range=[0, 102])
+    )
+    return figure.drawn(frame.reset_index(drop=True))
 
 
 def best_of_n_curve(table: TrialTable, metric: str) -> Drawn:
@@ -102,24 +94,22 @@ def best_of_n_curve(table: TrialTable, metric: str) -> Drawn:
         ],
         ignore_index=True,
     )
-    figure = canvas()
+    figure = Sketch()
     for index, (name, _) in enumerate(curves):
         part_frame = frame[frame["networks"] == name]
-        figure.add_trace(
-            go.Scatter(
-                x=part_frame["n"],
-                y=part_frame["expected_best"],
-                mode="lines",
-                name=name,
-                line={"color": BLACK if index == 0 else CYCLE[index - 1], "dash": DASHES[index]},
-                hovertemplate="best of %{x}: %{y:.3f}<extra>" + name + "</extra>",
-            )
+        figure.scatter(
+            x=part_frame["n"],
+            y=part_frame["expected_best"],
+            mode="lines",
+            name=name,
+            line={"color": BLACK if index == 0 else CYCLE[index - 1], "dash": DASHES[index]},
+            hovertemplate="best of %{x}: %{y:.3f}<extra>" + name + "</extra>",
         )
-    figure.update_xaxes(
-        axis("Networks trained (count)", log=True, dtick=1 if len(designs) > 99 else "D2")
+    figure.axes(
+        x=axis("Networks trained (count)", log=True, dtick=1 if len(designs) > 99 else "D2"),
+        y=axis(f"Expected best {quantity(metric).axis}"),
     )
-    figure.update_yaxes(axis(f"Expected best {quantity(metric).axis}"))
-    return Drawn(figure, frame)
+    return figure.drawn(frame)
 
 
 def caption(comparison: MatchedComparison) -> str:
@@ -146,18 +136,18 @@ def _curve_frame(curve: ScoreCurve, with_band: bool) -> pd.DataFrame:
     )
 
 
-def _curve_trace(
+def _curve(
     frame: pd.DataFrame, name: str, color: str, dash: str, width: float = 2.2
-) -> go.Scatter:
+) -> dict[str, Any]:
     """Draw a survival step function: it falls at each score, just after it."""
-    return go.Scatter(
-        x=frame["score"],
-        y=frame["share_percent"],
-        mode="lines",
-        name=name,
-        line={"color": color, "shape": "vh", "width": width, "dash": dash},
-        hovertemplate="%{y:.0f} % score at least %{x:.3f}<extra>" + name + "</extra>",
-    )
+    return {
+        "x": frame["score"],
+        "y": frame["share_percent"],
+        "mode": "lines",
+        "name": name,
+        "line": {"color": color, "shape": "vh", "width": width, "dash": dash},
+        "hovertemplate": "%{y:.0f} % score at least %{x:.3f}<extra>" + name + "</extra>",
+    }
 
 
 def _ordered_colors(count: int) -> tuple[str, ...]:
