@@ -32,6 +32,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 # What of TrialScores is stored as it is; the rest is the value, the curve and the classes.
 NOT_ATTRIBUTES = ("macro_f1", "curve", "class_scores")
 SECONDS_TO_HAND_BACK = 20.0
+# Process id of a launcher: a worker ends, its trial handed back, when its launcher is gone.
+PARENT_VARIABLE = "ECGSCALE_PARENT"
 
 
 class Trainer(Protocol):
@@ -84,12 +86,11 @@ def run_worker(
     Raises StudyError if the store is not the study's.
     """
     options = options or WorkerOptions()
-    study = open_study(study_name, storage)
-    check_store(study, store)
-    place = choose_device(device)
-    host = platform.node()
-    who = WorkerName(options.name or f"{host}:{os.getpid()}", host, place)
     with stopping_signals() as stop:
+        study = open_study(study_name, storage)
+        check_store(study, store)
+        host = platform.node()
+        who = WorkerName(options.name or f"{host}:{os.getpid()}", host, choose_device(device))
         return Worker(study, store, who, options, train or _train_one(), say, stop).run()
 
 
@@ -331,8 +332,11 @@ def git_commit() -> str:
 
 @contextmanager
 def stopping_signals() -> Iterator[threading.Event]:
-    """Turn SIGTERM, SIGUSR1 and Ctrl-C into an event while a worker runs."""
+    """Turn SIGTERM, SIGUSR1, Ctrl-C and a launcher's death into an event."""
     stop = threading.Event()
+    parent = os.environ.get(PARENT_VARIABLE)
+    if parent is not None and parent == str(os.getppid()):
+        threading.Thread(target=_watch_parent, args=(int(parent), stop), daemon=True).start()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -342,3 +346,9 @@ def stopping_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _watch_parent(parent: int, stop: threading.Event) -> None:
+    while os.getppid() == parent and not stop.wait(1.0):
+        pass
+    stop.set()

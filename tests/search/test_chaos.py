@@ -102,7 +102,9 @@ class Crew:
             if process.exitcode is None:
                 continue
             self.processes.remove(process)
-            assert process.exitcode in (0, 75, -signal.SIGKILL), self.log.read_text()
+            # -SIGTERM: struck before it was up; 1: came while the database was down.
+            fallen = (75, 1, -signal.SIGKILL, -signal.SIGTERM)
+            assert process.exitcode in (0, *fallen), self.log.read_text()
             if process.exitcode == 0:
                 self.going_home = True
         while not self.going_home and len(self.processes) < wanted:

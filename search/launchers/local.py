@@ -1,0 +1,218 @@
+"""Workers on this machine: one process per slot of a GPU, or per core; replaced when they die."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from search.errors import StudyError
+from search.status import StudyStatus, read_status
+from search.storage import VARIABLE, Storage
+from search.worker import INTERRUPTED, PARENT_VARIABLE, stopping_signals
+
+CONFIGURATION_ERROR = 2
+QUICK_DEATH_SECONDS = 30.0
+QUICK_DEATHS = 5
+SECONDS_TO_STOP = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place for one worker: its GPU (None on the processor) and its cores."""
+
+    number: int
+    gpu: str | None
+    cores: tuple[int, ...]
+    pinned: bool
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that keep a worker to its place."""
+        threads = str(len(self.cores))
+        values = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        return values | {"CUDA_VISIBLE_DEVICES": self.gpu or ""}
+
+
+def plan_slots(
+    *,
+    gpus: Sequence[str] = (),
+    per_gpu: int = 1,
+    workers: int | None = None,
+    cores: Sequence[int] | None = None,
+) -> tuple[Slot, ...]:
+    """Share GPUs and cores out: `per_gpu` workers on each GPU, else one worker per core.
+
+    Each gets an equal run of cores of its own; where there are fewer cores than workers, one
+    thread each and no pinning.
+    """
+    if per_gpu < 1 or (workers is not None and workers < 1):
+        raise StudyError("expected at least one worker per GPU and in all, got less: raise it")
+    have = list(cores if cores is not None else available_cores())
+    places: list[str | None] = [gpu for gpu in gpus for _ in range(per_gpu)]
+    if not places:
+        places = [None] * (workers or len(have))
+    elif workers is not None:
+        places = places[:workers]
+    share = len(have) // len(places)
+    if share == 0:
+        return tuple(
+            Slot(number, gpu, (have[number % len(have)],), pinned=False)
+            for number, gpu in enumerate(places)
+        )
+    return tuple(
+        Slot(number, gpu, tuple(have[number * share : (number + 1) * share]), pinned=True)
+        for number, gpu in enumerate(places)
+    )
+
+
+def available_cores() -> list[int]:
+    """List the cores this process may use."""
+    with suppress(AttributeError):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def available_gpus() -> list[str]:
+    """List the GPUs this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = torch.cuda.device_count()
+    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
+
+
+def worker_command(study: str, data: Path, checkpoints: Path | None) -> list[str]:
+    """Build the command of one worker; the storage goes by environment, never by command line."""
+    command = [sys.executable, "-u", "-m", "ecgscale", "worker", study, "--data", str(data)]
+    return command + (["--checkpoints", str(checkpoints)] if checkpoints else [])
+
+
+def launch_local(
+    study: str,
+    storage: Storage,
+    command: Sequence[str],
+    slots: Sequence[Slot],
+    *,
+    logs: Path,
+    on_status: Callable[[StudyStatus], None] | None = None,
+    every_seconds: float = 10.0,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Keep one worker per slot until the study is done; return 0, or 75 when told to stop.
+
+    Raises StudyError when a worker says that something is set up wrongly, or dies at once again
+    and again.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    crew = [
+        Place(slot, command, storage.url if storage.server is None else storage.label, logs)
+        for slot in slots
+    ]
+    with stopping_signals() as stop:
+        try:
+            for place in crew:
+                place.start()
+            told = time.monotonic()
+            while any(not place.done for place in crew):
+                for place in crew:
+                    place.look_after(say)
+                if on_status and time.monotonic() - told >= every_seconds:
+                    on_status(storage.patiently(lambda: read_status(study, storage)))
+                    told = time.monotonic()
+                if stop.wait(0.2):
+                    return INTERRUPTED
+            return 0
+        finally:
+            for place in crew:
+                place.terminate()
+            deadline = time.monotonic() + SECONDS_TO_STOP
+            for place in crew:
+                place.wait(deadline)
+
+
+@dataclass(slots=True)
+class Place:
+    """A slot with its worker."""
+
+    slot: Slot
+    command: Sequence[str]
+    where: str = field(repr=False)
+    logs: Path
+    process: subprocess.Popen[bytes] | None = None
+    born: float = 0.0
+    quick_deaths: int = 0
+    done: bool = False
+
+    @property
+    def log(self) -> Path:
+        """What the workers of this slot say."""
+        return self.logs / f"worker-{self.slot.number}.log"
+
+    def start(self) -> None:
+        """Start a worker."""
+        environment: Mapping[str, str] = {
+            **os.environ,
+            **self.slot.environment,
+            VARIABLE: self.where,
+            PARENT_VARIABLE: str(os.getpid()),
+        }
+        with self.log.open("ab") as log:
+            # Its own session: Ctrl-C comes once, from us.
+            self.process = subprocess.Popen(
+                self.command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.born = time.monotonic()
+        if self.slot.pinned and hasattr(os, "sched_setaffinity"):
+            with suppress(OSError):
+                os.sched_setaffinity(self.process.pid, self.slot.cores)
+
+    def look_after(self, say: Callable[[str], None]) -> None:
+        """Replace a worker that died; give up on one that cannot work."""
+        code = None if self.done or self.process is None else self.process.poll()
+        if code is None:
+            return
+        if code == 0:
+            self.done = True
+            return
+        if code == CONFIGURATION_ERROR:
+            raise StudyError(f"worker {self.slot.number} could not start: {self._last_words()}")
+        quick = time.monotonic() - self.born < QUICK_DEATH_SECONDS
+        self.quick_deaths = self.quick_deaths + 1 if quick else 0
+        if self.quick_deaths >= QUICK_DEATHS:
+            raise StudyError(
+                f"expected workers that live, got {QUICK_DEATHS} in a row that died within "
+                f"{QUICK_DEATH_SECONDS:g} s (exit code {code}): read {self.log}"
+            )
+        say(f"worker {self.slot.number} ended with {code}; starting another")
+        self.start()
+
+    def terminate(self) -> None:
+        """Ask the worker to hand its trial back."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def wait(self, deadline: float) -> None:
+        """Wait for the worker to end, and end it at the deadline."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").split("\n")
+        said = [line.strip() for line in lines if line.strip()]
+        return said[-1] if said else f"read {self.log}"

@@ -1,0 +1,206 @@
+"""A study as one file: gzipped lines of JSON, the first for the study, one per trial after it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from search.definition import NAME
+from search.errors import StudyError
+from search.schema import ADVISORY_LOCK, require_schema
+from search.storage import Storage
+from search.study import ADD_STUDY, Study, open_study
+from search.view import refresh_view
+
+FORMAT, VERSION = "ecgscale-study", 1
+BATCH = 500
+# optuna-dashboard keeps the notes of trials under their row's id; in the file it is the number.
+NOTE = re.compile(r"^dashboard:(\d+):")
+
+STUDY = """
+SELECT
+    (SELECT json_object_agg(key, value_json) FROM study_user_attributes WHERE study_id = :study)
+        AS user,
+    (SELECT json_object_agg(key, value_json) FROM study_system_attributes WHERE study_id = :study)
+        AS system
+"""
+# A running trial travels as a waiting one: its worker stays behind.
+TRIALS = """
+SELECT json_build_object(
+    'number', t.number,
+    'state', CASE t.state::text WHEN 'RUNNING' THEN 'WAITING' ELSE t.state::text END,
+    'started', CASE t.state::text WHEN 'RUNNING' THEN NULL ELSE t.datetime_start END,
+    'finished', t.datetime_complete,
+    'params', (SELECT coalesce(json_agg(json_build_array(
+        param_name, param_value, distribution_json) ORDER BY param_id), '[]')
+        FROM trial_params x WHERE x.trial_id = t.trial_id),
+    'user', (SELECT coalesce(json_agg(json_build_array(key, value_json)
+        ORDER BY trial_user_attribute_id), '[]')
+        FROM trial_user_attributes x WHERE x.trial_id = t.trial_id),
+    'system', (SELECT coalesce(json_agg(json_build_array(key, value_json)
+        ORDER BY trial_system_attribute_id), '[]')
+        FROM trial_system_attributes x WHERE x.trial_id = t.trial_id),
+    'values', (SELECT coalesce(json_agg(json_build_array(objective, value, value_type)), '[]')
+        FROM trial_values x WHERE x.trial_id = t.trial_id),
+    'curve', (SELECT coalesce(json_agg(json_build_array(
+        step, intermediate_value, intermediate_value_type) ORDER BY step), '[]')
+        FROM trial_intermediate_values x WHERE x.trial_id = t.trial_id),
+    'classes', (SELECT coalesce(json_agg(json_build_array(
+        class, positives, f1, auroc, auprc, threshold)), '[]')
+        FROM ecgscale_class_scores x WHERE x.trial_id = t.trial_id)
+)::text FROM trials t WHERE t.study_id = :study ORDER BY t.number
+"""
+
+ADD_STUDY_ATTRIBUTES = """
+INSERT INTO {table} (study_id, key, value_json)
+SELECT :study, key, value FROM json_each_text(CAST(:values AS json))
+"""
+ADD_TRIALS = """
+INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete)
+SELECT number, :study, state::trialstate, started, finished
+FROM json_to_recordset(CAST(:rows AS json))
+    AS r(number int, state text, started timestamp, finished timestamp)
+RETURNING number, trial_id
+"""
+# {columns} and {values} of one table, from the lists under {key} of every trial.
+ADD_ROWS = """
+INSERT INTO {table} (trial_id, {columns})
+SELECT t.trial_id, {values} FROM json_array_elements(CAST(:rows AS json)) WITH ORDINALITY r(v, i)
+JOIN trials t ON t.study_id = :study AND t.number = (r.v ->> 'number')::int,
+LATERAL json_array_elements(r.v -> '{key}') WITH ORDINALITY p(v, j) ORDER BY r.i, p.j
+"""
+# Table, key of its rows in the file, columns and their types.
+TABLES = (
+    ("trial_params", "params", "param_name text, param_value float8, distribution_json text"),
+    ("trial_user_attributes", "user", "key text, value_json text"),
+    ("trial_system_attributes", "system", "key text, value_json text"),
+    ("trial_values", "values", "objective int, value float8, value_type trialvaluetype"),
+    (
+        *("trial_intermediate_values", "curve"),
+        "step int, intermediate_value float8, intermediate_value_type trialintermediatevaluetype",
+    ),
+    (
+        *("ecgscale_class_scores", "classes"),
+        "class text, positives int, f1 float8, auroc float8, auprc float8, threshold float8",
+    ),
+)
+
+
+def dump_study(study_name: str, storage: Storage, path: Path) -> int:
+    """Write a study with all its trials into one file; return the number of trials."""
+    study = open_study(study_name, storage)
+    partial = path.with_name(path.name + ".partial")
+    count = 0
+    try:
+        with storage.connect() as connection, gzip.open(partial, "wt", encoding="utf-8") as file:
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            row = connection.execute(text(STUDY), {"study": study.study_id}).one()
+            numbers = _numbers(connection, study.study_id)
+            header = {
+                "format": FORMAT, "version": VERSION, "name": study.name,
+                "user": row.user, "system": _renamed(row.system or {}, numbers, "#"),
+            }
+            file.write(json.dumps(header) + "\n")
+            streaming = connection.execution_options(yield_per=BATCH)
+            for line in streaming.execute(text(TRIALS), {"study": study.study_id}).scalars():
+                file.write(line + "\n")
+                count += 1
+        partial.replace(path)
+    except OSError as error:
+        raise StudyError(
+            f"expected a file that can be written, got {path}: {error.strerror}"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def load_study(path: Path, storage: Storage, *, name: str | None = None) -> Study:
+    """Add a dumped study to a database, whole or not at all, under its own or another name."""
+    require_schema(storage)
+    lines = _lines(path)
+    header = next(lines, {})
+    if header.get("format") != FORMAT or header.get("version") != VERSION:
+        raise StudyError(
+            f"expected a study dumped by ecgscale (version {VERSION}), got {path}: "
+            "make it with 'ecgscale dump'"
+        )
+    name = name or str(header["name"])
+    if not NAME.fullmatch(name):
+        raise StudyError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")
+    header["user"]["definition"] = json.dumps(
+        {**json.loads(header["user"]["definition"]), "name": name}
+    )
+    with storage.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        taken = text("SELECT 1 FROM studies WHERE study_name = :name")
+        if connection.scalar(taken, {"name": name}):
+            raise StudyError(
+                f"the study {name} exists already in {storage.label}: load it under another name"
+            )
+        study_id = connection.scalar(text(ADD_STUDY), {"name": name})
+        while batch := list(islice(lines, BATCH)):
+            _add_trials(connection, study_id, batch)
+        ids = {number: id_ for id_, number in _numbers(connection, study_id).items()}
+        system = _renamed(header["system"], ids, "")
+        for table, values in (
+            ("study_user_attributes", header["user"]),
+            ("study_system_attributes", system),
+        ):
+            statement = text(ADD_STUDY_ATTRIBUTES.format(table=table))
+            connection.execute(statement, {"study": study_id, "values": json.dumps(values)})
+        refresh_view(connection)
+    return open_study(name, storage)
+
+
+def _add_trials(connection: Connection, study_id: int, batch: list[dict[str, Any]]) -> None:
+    values = {"study": study_id, "rows": json.dumps(batch)}
+    connection.execute(text(ADD_TRIALS), values)
+    for table, key, described in TABLES:
+        columns = [column.split() for column in described.split(", ")]
+        statement = ADD_ROWS.format(
+            table=table,
+            key=key,
+            columns=", ".join(column for column, _ in columns),
+            values=", ".join(f"(p.v ->> {i})::{kind}" for i, (_, kind) in enumerate(columns)),
+        )
+        connection.execute(text(statement), values)
+
+
+def _numbers(connection: Connection, study_id: int) -> dict[int, int]:
+    rows = connection.execute(
+        text("SELECT trial_id, number FROM trials WHERE study_id = :study"), {"study": study_id}
+    )
+    return {row.trial_id: row.number for row in rows}
+
+
+def _renamed(attributes: dict[str, str], numbers: dict[int, int], mark: str) -> dict[str, str]:
+    """Let notes of trials follow them from one id to another."""
+    renamed = {}
+    for key, value in attributes.items():
+        match = NOTE.match(key.replace("dashboard:#", "dashboard:", 1))
+        if match and int(match[1]) in numbers:
+            rest = key.split(":", 2)[2]
+            key = f"dashboard:{mark}{numbers[int(match[1])]}:{rest}"
+        renamed[key] = value
+    return renamed
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for line in file:
+                yield json.loads(line)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StudyError(
+            f"expected a whole file of 'ecgscale dump' at {path}, got: {reason}"
+        ) from None
