@@ -1,4 +1,4 @@
-"""Commands on ECG files and stores: download, synthesize, prepare, store."""
+"""Commands on ECG files and stores: download, synthesize, prepare, store, show."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(synthesize)
     app.command(rich_help_panel=PANEL)(prepare)
     app.command(rich_help_panel=PANEL)(store)
+    app.command(rich_help_panel=PANEL)(show)
 
 
 def download(
-    dataset: Annotated[str, typer.Argument(help="challenge-2021")],
+    dataset: Annotated[str, typer.Argument(help="challenge-2021 or ptb-xl.")],
     out: Annotated[Path, typer.Option(help="Folder for the files; an earlier run is continued.")],
     records: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many records; default: all.")
@@ -34,22 +35,28 @@ def download(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Download a public data set; every file is checked against its SHA-256."""
-    from data_pipeline.download import download_challenge
+    from data_pipeline.download import download_challenge, download_ptb_xl
     from data_pipeline.errors import DataError
 
-    if dataset != "challenge-2021":
+    sources = {"challenge-2021": download_challenge, "ptb-xl": download_ptb_xl}
+    if dataset not in sources:
         raise DataError(
-            f"Expected a data set out of challenge-2021, but got {dataset!r}; choose one of these."
+            f"Expected a data set out of {', '.join(sources)}, but got {dataset!r}; "
+            "choose one of these."
         )
     with Progress("downloading", "records", quiet) as progress:
-        download_challenge(out, records=records, connections=connections, progress=progress)
-    print(f"Next: ecgscale prepare {out} --out STORE")
+        sources[dataset](out, records=records, connections=connections, progress=progress)
+    layout = "" if dataset == "challenge-2021" else f" --format {dataset}"
+    print(f"Next: ecgscale prepare {out} --out STORE{layout}")
 
 
 def synthesize(
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     records: Annotated[int, typer.Option(min=1, help="How many ECGs.")],
     seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 0,
+    quirks: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of records with the faults of real files.")
+    ] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
@@ -57,7 +64,7 @@ def synthesize(
     from data_pipeline.synthetic import synthesize as write
 
     with Progress("synthesizing", "records", quiet) as progress:
-        write(out, records=records, seed=seed, jobs=jobs, progress=progress)
+        write(out, records=records, seed=seed, quirks=quirks, jobs=jobs, progress=progress)
     print(f"Next: ecgscale prepare {out} --out STORE")
 
 
@@ -65,17 +72,48 @@ def prepare(
     raw: Annotated[Path, typer.Argument(help="Folder of WFDB files, nested in any way.")],
     out: Annotated[Path, typer.Option(help="Folder of the store to make.")],
     layout: Annotated[
-        str, typer.Option("--format", help="Layout of RAW: challenge, ptb-xl or csv.")
+        str,
+        typer.Option(
+            "--format", help="challenge, ptb-xl, or csv (WFDB files and a CSV of labels)."
+        ),
+    ] = "challenge",
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="For --format csv: record, labels (joined by |) and, if known, patient, source, "
+            "fold, age, sex.",
+            show_default="RAW/records.csv",
+        ),
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="challenge, ptb-xl-superclasses, or a CSV with abbreviation, name, codes."
+        ),
     ] = "challenge",
     rate: Annotated[int, typer.Option(help="Samples per second to keep, Hz.")] = 100,
     seconds: Annotated[float, typer.Option(help="Length to keep of each record, s.")] = 10,
+    band: Annotated[
+        str, typer.Option(help="Band-pass LOW-HIGH in Hz, zero phase; or none.")
+    ] = "0.5-40",
     standardise: Annotated[
         str, typer.Option(help="Unit variance of each lead, of each record, or none (mV).")
     ] = "lead",
+    windows: Annotated[
+        int, typer.Option(min=0, help="Windows of a longer record: 1 the middle, 0 all that fit.")
+    ] = 1,
+    flat: Annotated[
+        str, typer.Option(help="Flat lead: zero (and mark it), or drop the record.")
+    ] = ("zero"),
+    nan: Annotated[str, typer.Option(help="Lead with NaN: drop the record, or zero it.")] = "drop",
     patients: Annotated[
         Path | None,
         typer.Option(help="CSV with columns record, patient: a patient stays in one split."),
     ] = None,
+    split: Annotated[
+        str,
+        typer.Option(help="Shares of train, validation, test; or official (a data set's folds)."),
+    ] = "60/20/20",
     keep_unlabelled: Annotated[
         bool, typer.Option(help="Keep records without any scored label (they are not normal!).")
     ] = False,
@@ -85,13 +123,21 @@ def prepare(
     """Turn raw ECG files into a store: resampled, filtered, standardised, labelled and split."""
     from data_pipeline import PrepareOptions, prepare_store
 
+    shares = None if split == "official" else _numbers(split, "/", "--split", 3)
     options = PrepareOptions(
-        layout=layout,  # type: ignore[arg-type]  # checked by PrepareOptions
+        layout=layout,  # type: ignore[arg-type]  # words are checked by PrepareOptions
         sample_rate_hz=rate,
         seconds=seconds,
+        band_hz=None if band == "none" else _numbers(band, "-", "--band", 2),  # type: ignore[arg-type]
         standardise=standardise,  # type: ignore[arg-type]
-        patients=patients,
+        windows=windows,
+        flat=flat,  # type: ignore[arg-type]
+        nan=nan,  # type: ignore[arg-type]
         keep_unlabelled=keep_unlabelled,
+        patients=patients,
+        labels=labels,
+        table=table,
+        split="official" if shares is None else tuple(share / sum(shares) for share in shares),  # type: ignore[arg-type]
     )
     with Progress("preparing", "records", quiet) as progress:
         made = prepare_store(raw, out, options, jobs=jobs, progress=progress)
@@ -102,15 +148,47 @@ def prepare(
 def store(
     path: Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with label counts and a few ECGs here.")
+    ] = None,
 ) -> None:
     """Show what a store holds: records, sources, labels by split, and what was left out."""
     from data_pipeline import open_store
+    from data_pipeline.page import write_page
 
     opened = open_store(path)
-    if as_json:
+    if html is not None:
+        print(f"Page: {write_page(opened, html)}")
+    elif as_json:
         print(json.dumps(_facts(opened), indent=2))
     else:
         describe_store(opened)
+
+
+def show(
+    path: Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store.")],
+    record: Annotated[str, typer.Argument(help="Name of a record, as in records.csv.")],
+    out: Annotated[Path, typer.Option(help="File to draw to: .html or .svg.")],
+) -> None:
+    """Draw the twelve leads of one ECG on ECG paper."""
+    from data_pipeline import open_store
+    from data_pipeline.drawing import show as draw
+
+    print(f"Drawing: {draw(open_store(path), record, out)}")
+
+
+def _numbers(text: str, between: str, name: str, count: int) -> tuple[float, ...]:
+    """Read numbers such as 60/20/20."""
+    from data_pipeline.errors import DataError
+
+    try:
+        numbers = tuple(float(part) for part in text.split(between))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != count or sum(numbers) <= 0:
+        pattern = between.join("ABC"[:count])
+        raise DataError(f"Expected {name} as {pattern}, all numbers, but got {text!r}.")
+    return numbers
 
 
 def describe_store(store: Store) -> None:
