@@ -11,7 +11,7 @@ from html import escape
 
 from models.architecture import Architecture, StageRow
 
-HEIGHT, GAP, MARGIN, LABELS = 150.0, 26.0, 16.0, 62.0
+HEIGHT, GAP, MARGIN, LABELS = 150.0, 36.0, 16.0, 62.0
 WIDEST, NARROWEST = 120.0, 30.0
 
 
