@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from data_pipeline.errors import DataError
@@ -69,6 +70,7 @@ class Header:
         return tuple(found[lead] for lead in LEADS)
 
 
+@lru_cache(maxsize=4096)
 def lead_name(text: str) -> str | None:
     """Return the standard name of a lead, or None: `AVR`, `Lead aVR` and `avr` are aVR."""
     name = re.sub(r"[^A-Z0-9]", "", text.upper()).removeprefix("MDCECG").removeprefix("ECG")
@@ -135,10 +137,10 @@ def _parse(path: Path, words: list[str], comments: dict[str, str]) -> Header:
 
 def _signal(line: str) -> SignalLine:
     words = line.split()
-    form = _FORMAT.fullmatch(words[1]) if len(words) > 1 else None
+    form = _match(_FORMAT, words[1]) if len(words) > 1 else None
     if form is None:
         raise DataError(f"has the signal line {line[:60]!r}")
-    match = _GAIN.fullmatch(words[2]) if len(words) > 2 else None
+    match = _match(_GAIN, words[2]) if len(words) > 2 else None
     gain = float(match[1]) if match and match[1] else 0.0
     # Without a baseline of its own, a signal's zero is that of the converter.
     zero = int(words[4]) if len(words) > 4 else 0
@@ -156,6 +158,11 @@ def _signal(line: str) -> SignalLine:
         checksum=int(words[6]) if len(words) > 6 else None,
         name=" ".join(words[8:]),
     )
+
+
+@lru_cache(maxsize=4096)
+def _match(pattern: re.Pattern[str], word: str) -> re.Match[str] | None:
+    return pattern.fullmatch(word)
 
 
 def parse_age(text: str) -> float:

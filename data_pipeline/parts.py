@@ -94,7 +94,7 @@ def _prepare(
         raise Rejected("checksum", str(error)) from error
     except DataError as error:
         raise Rejected("unreadable", str(error)) from error
-    header = replace(header, samples=leads.values.shape[1], sample_rate_hz=leads.sample_rate_hz)
+    header = replace(header, samples=leads.stored.shape[1], sample_rate_hz=leads.sample_rate_hz)
     return header, prepare_windows(leads, options)
 
 

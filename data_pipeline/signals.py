@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from data_pipeline.errors import DataError
 from data_pipeline.headers import Header, SignalLine
 
+Array = NDArray[np.float64]
 INVALID = -32768
 """Stored value of a missing sample in format 16."""
 DIGITAL_GAINS_OF_THE_CHALLENGE = frozenset({200.0, 4880.0, 2_000_000.0})
@@ -27,33 +28,67 @@ class Checksum(DataError):
     """The samples are not those that the header was written for."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Leads:
-    """Twelve leads in the order of LEADS: float64 (12, samples), NaN where missing."""
+    """Twelve leads in the order of LEADS: stored (12, samples), baseline and gain (12,), float64.
 
-    values: NDArray[np.float64]
+    Missing samples are NaN. complete says that none is, None that nobody has looked.
+    """
+
+    stored: Array
     sample_rate_hz: float
+    baseline: Array
+    gain: Array
+    complete: bool | None = None
+
+    @property
+    def values(self) -> Array:
+        """Physical values (12, samples)."""
+        return (self.stored - self.baseline[:, None]) / self.gain[:, None]
+
+    @classmethod
+    def of_values(cls, values: Array, sample_rate_hz: float) -> Leads:
+        """Hold values that are physical already."""
+        return cls(values, sample_rate_hz, np.zeros(len(values)), np.ones(len(values)))
+
+    def missing(self) -> list[int]:
+        """Return the leads with missing samples."""
+        if self.complete:
+            return []
+        return np.flatnonzero(~np.isfinite(self.stored).all(axis=1)).tolist()
 
 
 def read_leads(header: Header, *, fix_gains: bool = False) -> Leads:
-    """Read the twelve leads of a record in physical units.
+    """Read the twelve leads of a record.
 
     fix_gains replaces the gains known to be wrong in copies of the Challenge by 1000 per mV.
 
     Raises:
         DataError: a lead or the file is missing, too short or not what the header says.
     """
+    if fix_gains:
+        header = replace(header, signals=tuple(corrected(line) for line in header.signals))
     if header.segments:
         return _read_by_wfdb(header)
     rows = header.lead_rows()
     if not is_plain_int16(header):
         return _read_by_wfdb(header)
-    stored = read_int16(header)
-    check_sums(header, stored)
+    digital = read_int16(header)
+    check_sums(header, digital)
     lines = [header.signals[row] for row in rows]
-    if fix_gains:
-        lines = [corrected(line) for line in lines]
-    return Leads(to_physical(stored[:, rows], lines), header.sample_rate_hz)
+    stored = digital.T.astype(np.float64, order="C")
+    if rows != tuple(range(len(stored))):
+        stored = stored[list(rows)]
+    complete = digital.size > 0 and int(digital.min()) != INVALID
+    if not complete:
+        stored[stored == INVALID] = np.nan
+    return Leads(
+        stored=stored,
+        sample_rate_hz=header.sample_rate_hz,
+        baseline=np.array([line.baseline for line in lines], dtype=np.float64),
+        gain=np.array([line.gain for line in lines]),
+        complete=complete,
+    )
 
 
 def is_plain_int16(header: Header) -> bool:
@@ -98,24 +133,15 @@ class MissingFile(DataError):
 
 def check_sums(header: Header, stored: NDArray[np.int16]) -> None:
     """Compare the sums of all samples with the header, modulo 65536."""
-    sums = stored.sum(axis=0, dtype=np.int64)
+    count = stored.shape[1]
+    # int16 wraps around as the checksum does; rows of 32 samples add up faster than single ones.
+    whole = len(stored) // 32 * 32
+    sums = stored[:whole].reshape(-1, 32 * count).sum(axis=0, dtype=np.int16)
+    sums = sums.reshape(32, count).sum(axis=0, dtype=np.int16)
+    sums += stored[whole:].sum(axis=0, dtype=np.int16)
     for line, total in zip(header.signals, sums.tolist(), strict=True):
         if line.checksum is not None and (total - line.checksum) % 65536:
             raise Checksum(f"the checksum of {line.name} does not fit")
-
-
-def to_physical(stored: NDArray[np.int16], lines: list[SignalLine]) -> NDArray[np.float64]:
-    """Turn stored values (samples, signals) into physical ones (signals, samples)."""
-    baseline = np.array([line.baseline for line in lines], dtype=np.float64)
-    gain = np.array([line.gain for line in lines])
-    values = stored.T.astype(np.float64, order="C")
-    missing = values == INVALID if stored.min(initial=0) == INVALID else None
-    if baseline.any():
-        values -= baseline[:, None]
-    values /= gain[:, None]
-    if missing is not None:
-        values[missing] = np.nan
-    return values
 
 
 def _read_by_wfdb(header: Header) -> Leads:
@@ -138,7 +164,7 @@ def _read_by_wfdb(header: Header) -> Leads:
     lines = tuple(_named(name) for name in record.sig_name)
     rows = replace(header, signals=lines).lead_rows()
     values = np.ascontiguousarray(record.p_signal.T[list(rows)], dtype=np.float64)
-    return Leads(values, float(record.fs))
+    return Leads.of_values(values, float(record.fs))
 
 
 def _plain_copy(header: Header, scratch: Path) -> str:
