@@ -20,6 +20,13 @@ class Paragraph:
     kind: Kind = "text"
 
 
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading within a chapter."""
+
+    text: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FigureBlock:
     """A figure with its caption; its data become tables/`name`.csv."""
@@ -59,7 +66,7 @@ class Details:
     blocks: tuple[Block, ...]
 
 
-Block = Paragraph | FigureBlock | GridBlock | TableBlock | Details
+Block = Heading | Paragraph | FigureBlock | GridBlock | TableBlock | Details
 
 
 @dataclass(frozen=True, slots=True, eq=False)

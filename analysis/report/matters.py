@@ -18,6 +18,7 @@ from analysis.report.blocks import (
     Details,
     FigureBlock,
     GridBlock,
+    Heading,
     Paragraph,
     Section,
     TableBlock,
@@ -49,12 +50,12 @@ def matters_section(results: Results) -> Section:
     return Section("matters", "Which design choices matter", tuple(blocks))
 
 
-def quality_sentence(results: Results, fitted: Surrogate) -> str:
+def quality_sentence(fitted: Surrogate) -> str:
     """Say how well the surrogate predicts, beside the cost alone and the noise ceiling."""
     quality = fitted.quality
     alone = next(q for q in fitted.baselines if q.name == "cost alone")
     text = (
-        f"{QUESTION[fitted.target]}: the surrogate ({quality.name}) predicts networks it has not "
+        f"The surrogate ({quality.name}) predicts networks it has not "
         f"seen with R² = {quality.r2:.2f} (the cost alone {alone.r2:.2f}; gain "
         f"{fitted.gain:+.2f}, 95 % interval {fitted.gain_low:+.2f} to {fitted.gain_high:+.2f}) "
         f"and Kendall τ = {quality.tau:.2f}, {quality.tau_within:.2f} among networks of like cost."
@@ -68,14 +69,14 @@ def _target_blocks(results: Results, target: Target) -> list[Block]:
     fitted = results.surrogates.get(target)
     if fitted is None:
         reason = results.reasons.get(f"surrogate of {target}", "no surrogate")
-        return [Paragraph(f"{QUESTION[target]}: {reason}", "refusal")]
-    blocks: list[Block] = [Paragraph(quality_sentence(results, fitted))]
+        return [Heading(QUESTION[target]), Paragraph(reason, "refusal")]
+    blocks: list[Block] = [Heading(QUESTION[target]), Paragraph(quality_sentence(fitted))]
     if f"importance for {target}" in results.reasons:
         blocks.append(Paragraph(results.reasons[f"importance for {target}"], "refusal"))
     key = target.replace(" ", "_")
     for subset in SUBSETS:
         explained = results.importances.get((target, subset))
-        if explained is not None:
+        if explained is not None and (subset == "all" or fitted.adequate):
             blocks += _importance_blocks(results, explained, f"{key}_{subset.replace(' ', '_')}")
     blocks.append(
         Details(

@@ -20,6 +20,7 @@ from analysis.report.blocks import (
     Details,
     FigureBlock,
     GridBlock,
+    Heading,
     Paragraph,
     Section,
     TableBlock,
@@ -70,6 +71,8 @@ def _blocks(blocks: Sequence[Block], page: Page) -> Markup:
 
 def _block(block: Block, page: Page) -> Markup:
     match block:
+        case Heading(text):
+            return Markup("<h3>{}</h3>").format(text)
         case Paragraph(text, kind):
             return Markup('<p class="{}">{}</p>').format(kind, text)
         case FigureBlock():

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analysis.distributions import MatchedComparison, compare_factors
 from analysis.errors import AnalysisError
 from analysis.importance import Importance, Subset, importance
+from analysis.likely_best import LikelyBest, likely_best
 from analysis.noise import Noise, noise
 from analysis.pareto import (
     EstimatedFront,
@@ -64,6 +65,7 @@ class Results:
     surrogates: Mapping[Target, Surrogate] = field(default_factory=dict)
     importances: Mapping[tuple[Target, Subset], Importance] = field(default_factory=dict)
     comparisons: tuple[MatchedComparison, ...] = ()
+    likely_best: tuple[LikelyBest, ...] = ()
     shrunken: Shrunken | None = None
     fronts: Mapping[tuple[str, str], EstimatedFront] = field(default_factory=dict)
     growth: Growth | None = None
@@ -174,6 +176,7 @@ def compute(
         surrogates=surrogates,
         importances=importances,
         comparisons=parts.attempt("distributions", compare_factors, table, seed=seed) or (),
+        likely_best=parts.attempt("likely best ranges", likely_best, table, seed=seed) or (),
         shrunken=shrunken,
         fronts=fronts,
         growth=parts.attempt("hypervolume", _growth, table, designs, seed),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from analysis.factors import label
 from analysis.figures.importance import words
 from analysis.figures.scores import (
     best_of_n_curve,
@@ -9,9 +12,19 @@ from analysis.figures.scores import (
     factor_distribution,
     score_distribution,
 )
-from analysis.quantities import quantity
-from analysis.report.blocks import Block, FigureBlock, GridBlock, Paragraph, Section
+from analysis.likely_best import FEWEST, LikelyBest, to_frame
+from analysis.quantities import percent, quantity, short
+from analysis.report.blocks import (
+    Block,
+    Details,
+    FigureBlock,
+    GridBlock,
+    Paragraph,
+    Section,
+    TableBlock,
+)
 from analysis.report.results import Results
+from analysis.report.text import unit_of_cost
 
 
 def spread_section(results: Results) -> Section:
@@ -59,6 +72,7 @@ def spread_section(results: Results) -> Section:
     else:
         reason = results.reasons.get("distributions", "too few networks share a range of compute")
         blocks.append(Paragraph(f"Factors are not compared at equal compute: {reason}.", "refusal"))
+    blocks += _likely_best(results)
     blocks.append(
         FigureBlock(
             "best_of_n",
@@ -69,3 +83,33 @@ def spread_section(results: Results) -> Section:
         )
     )
     return Section("spread", "How scores are distributed", tuple(blocks))
+
+
+def _likely_best(results: Results) -> list[Block]:
+    """Tabulate where the best networks of each range of compute lie."""
+    if not results.likely_best:
+        return []
+    ranges = list(dict.fromkeys((e.cost_low, e.cost_high) for e in results.likely_best))
+    found = {(e.factor, e.cost_low): e for e in results.likely_best}
+    shown = pd.DataFrame({"factor": [words(name) for name in results.table.factor_names]})
+    for low, high in ranges:
+        shown[f"{short(low)} to {short(high)}"] = [
+            _range_text(found[name, low]) for name in results.table.factor_names
+        ]
+    table = TableBlock(
+        "likely_best",
+        "Likely best values.",
+        f"Columns are ranges of {unit_of_cost(results.table)}. Numbers: the best network's value, "
+        "median and 95 % range over draws of a quarter of the networks; switches and kinds: how "
+        "often each was the best. Descriptive (RegNet's empirical bootstrap), no test; ranges of "
+        f"fewer than {FEWEST} networks are left out.",
+        shown,
+        to_frame(results.likely_best),
+    )
+    return [Details("Where the best networks lie", (table,))]
+
+
+def _range_text(entry: LikelyBest) -> str:
+    if entry.shares:
+        return ", ".join(f"{name} {percent(share)}" for name, share in entry.shares)
+    return f"{label(entry.middle)} ({label(entry.low)} to {label(entry.high)})"

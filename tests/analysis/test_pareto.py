@@ -116,6 +116,20 @@ def test_membership_without_noise_is_the_observed_front() -> None:
     assert result.hypervolume == pytest.approx(result.observed_hypervolume)
 
 
+@given(points)
+@settings(max_examples=60, deadline=None)
+def test_many_draws_at_once_agree_with_each(pairs: list[tuple[int, int]]) -> None:
+    log_cost, score = np.array(pairs, dtype=float).T
+    score = score + np.arange(score.size) * 1e-6  # no exact twins
+    cost = 10**log_cost
+    exact = shrink(score, 1, 0.0, score)
+    result = estimate_front(cost, score, exact, np.random.default_rng(0), draws=3, grid_points=7)
+    assert set(np.flatnonzero(result.membership)) == set(front(cost, score))
+    np.testing.assert_allclose(result.median, best_within(cost, score, result.grid_cost))
+    volumes = (*result.hypervolume_interval, result.hypervolume)
+    np.testing.assert_allclose(volumes, result.observed_hypervolume)
+
+
 def test_membership_probabilities_are_calibrated() -> None:
     claimed, true = [], []
     for seed in range(40):
