@@ -110,10 +110,8 @@ def launch_local(
     and again.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    crew = [
-        Place(slot, command, storage.url if storage.server is None else storage.label, logs)
-        for slot in slots
-    ]
+    where = storage.url if storage.server is None else storage.label
+    crew = [Place(slot, command, where, logs) for slot in slots]
     with stopping_signals() as stop:
         try:
             for place in crew:
