@@ -33,13 +33,22 @@ def report(
         int, typer.Option(min=10, help="Refits behind every interval of an importance.")
     ] = 200,
     seed: Annotated[int, typer.Option(help="Same seed, same report.")] = 0,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Put figures and findings into optuna-dashboard too.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Analyse a study: one self-contained HTML page, and a CSV for every figure."""
     from search.storage import open_storage
 
     page = make_report(
-        study, open_storage(storage), out, bootstraps=bootstraps, seed=seed, quiet=quiet
+        study,
+        open_storage(storage),
+        out,
+        bootstraps=bootstraps,
+        seed=seed,
+        publish=publish,
+        quiet=quiet,
     )
     print(f"Report: {page}")
 
@@ -111,26 +120,39 @@ def dashboard(
 
 
 def make_report(
-    study: str, storage: Storage, out: Path, *, bootstraps: int, seed: int, quiet: bool
+    study: str,
+    storage: Storage,
+    out: Path,
+    *,
+    bootstraps: int,
+    seed: int,
+    publish: bool,
+    quiet: bool,
 ) -> Path:
     """Read a study, analyse it and write its report; return the page."""
-    from analysis.report import write_report
+    from analysis import dashboard as published
+    from analysis.report import compute
+    from analysis.report.write import write_results
     from analysis.study import read_table
     from search.records import read_class_scores, read_curves
+    from search.study import open_study
 
     def say(part: str) -> None:
         if not quiet:
             print(f"  {part}")
 
-    return write_report(
+    results = compute(
         read_table(study, storage),
-        out,
         seed=seed,
         bootstraps=bootstraps,
         curves=read_curves(study, storage),
         class_scores=read_class_scores(study, storage),
         progress=say,
     )
+    page = write_results(results, out)
+    if publish:
+        published.publish(open_study(study, storage).optuna(), results)
+    return page
 
 
 def _recommendation(result: Recommendation) -> dict[str, Any]:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -22,7 +18,6 @@ from ecgscale.study_commands import StorageOption
 if TYPE_CHECKING:
     from data_pipeline import Store
     from search.definition import StudyDefinition
-    from search.status import StudyStatus
     from search.storage import Storage
 
 DOWNLOADED_RECORDS = 400
@@ -75,7 +70,13 @@ def demo(
     _train(definition.name, out, store, opened, workers)
     print("\n[4/4] Analysing")
     page = make_report(
-        definition.name, opened, out / "report", bootstraps=BOOTSTRAPS, seed=0, quiet=False
+        definition.name,
+        opened,
+        out / "report",
+        bootstraps=BOOTSTRAPS,
+        seed=0,
+        publish=True,
+        quiet=False,
     )
     _summarise(definition.name, opened, store)
     where = f"--storage {storage or opened.label}"
@@ -158,70 +159,22 @@ def _create(definition: StudyDefinition, store: Store, storage: Storage) -> None
 
 
 def _train(name: str, out: Path, store: Store, storage: Storage, workers: int) -> None:
-    """Run workers as processes of their own until all trials are done."""
-    from search.errors import StudyError
-    from search.status import read_status
+    """Keep workers as processes of their own until all trials are done."""
+    from search.launchers.local import launch_local, plan_slots, worker_command
 
-    logs = out / "logs"
-    logs.mkdir(exist_ok=True)
-    with ExitStack() as stack:
-        stack.enter_context(_sigterm_as_interrupt())
-        processes = [
-            stack.enter_context(_worker(name, store, storage, logs / f"worker-{number}.log"))
-            for number in range(1, workers + 1)
-        ]
-        progress = stack.enter_context(
-            Progress("training", "trials", interval_seconds=PLAIN_INTERVAL_SECONDS)
+    with Progress("training", "trials", interval_seconds=PLAIN_INTERVAL_SECONDS) as progress:
+        code = launch_local(
+            name,
+            storage,
+            worker_command(name, store.path, out / "checkpoints"),
+            plan_slots(workers=workers),
+            logs=out / "logs",
+            on_status=lambda now: progress(now.complete + now.failed, now.planned),
+            every_seconds=POLL_SECONDS,
         )
-        while any(process.poll() is None for process in processes):
-            _show(progress, read_status(name, storage))
-            time.sleep(POLL_SECONDS)
-        _show(progress, read_status(name, storage))
-    codes = [process.returncode for process in processes]
-    if any(codes):
-        raise StudyError(
-            f"expected every worker to end with 0, got {codes}; read {logs}/worker-*.log, mend "
-            "the cause and run the demo again: finished trials are kept"
-        )
-
-
-def _show(progress: Progress, status: StudyStatus) -> None:
-    progress(status.complete + status.failed, status.planned)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the demo as Ctrl-C does: a worker without its parent would run on."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _worker(
-    name: str, store: Store, storage: Storage, log: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a worker with one thread; stop it, work handed back, if the demo is interrupted."""
-    # The address goes through the environment: a process list shows arguments, passwords too.
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "ECGSCALE_STORAGE": storage.url}
-    command = [sys.executable, "-u", "-m", "ecgscale", "worker", name]
-    command += ["--data", str(store.path), "--checkpoints", str(log.parent / "checkpoints")]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
+    if code:
+        print("Interrupted; run the demo again, and it goes on from here.")
+        raise typer.Exit(code)
 
 
 def _summarise(name: str, storage: Storage, store: Store) -> None:

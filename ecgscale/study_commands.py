@@ -1,4 +1,4 @@
-"""Commands on studies: init-db, create, worker, status, trials."""
+"""Commands on studies: init-db, create, worker, launch, status, trials, dump, load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Format, duration, engineering, print_facts, print_table
+from ecgscale.output import Format, Progress, duration, engineering, print_facts, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,17 @@ StorageOption = Annotated[
         "(a PostgreSQL of your own, the default).",
     ),
 ]
+DataOption = Annotated[
+    Path, typer.Option(metavar="STORE", help="Store that the study was created on.")
+]
+CheckpointsOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder that all workers share: any goes on where another stopped."),
+]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
+
+
+launch = typer.Typer(name="launch", help="Place workers on machines.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -33,8 +43,11 @@ def register(app: typer.Typer) -> None:
     app.command("init-db", rich_help_panel=PANEL)(init_db)
     app.command(rich_help_panel=PANEL)(create)
     app.command(rich_help_panel=PANEL)(worker)
+    app.add_typer(launch, rich_help_panel=PANEL)
     app.command(rich_help_panel=PANEL)(status)
     app.command(rich_help_panel=PANEL)(trials)
+    app.command(rich_help_panel=PANEL)(dump)
+    app.command(rich_help_panel=PANEL)(load)
 
 
 def init_db(storage: StorageOption = None) -> None:
@@ -73,15 +86,12 @@ def create(
 
 def worker(
     study: StudyArgument,
-    data: Annotated[Path, typer.Option(metavar="STORE", help="Store the study was created on.")],
+    data: DataOption,
     storage: StorageOption = None,
     device: Annotated[
         str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
     ] = "auto",
-    checkpoints: Annotated[
-        Path | None,
-        typer.Option(help="Folder that all workers share: any goes on where another stopped."),
-    ] = None,
+    checkpoints: CheckpointsOption = None,
     trial_seconds: Annotated[
         float | None, typer.Option(min=1, help="A trial that takes longer counts as failed.")
     ] = None,
@@ -94,6 +104,43 @@ def worker(
     opened = open_storage(storage)
     options = WorkerOptions(checkpoints=checkpoints, trial_seconds=trial_seconds)
     raise typer.Exit(run_worker(study, opened, open_store(data), device, options=options))
+
+
+@launch.command("local")
+def launch_local(
+    study: StudyArgument,
+    data: DataOption,
+    storage: StorageOption = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="How many in all; default: one per GPU, or per core.")
+    ] = None,
+    per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
+    checkpoints: CheckpointsOption = None,
+    logs: Annotated[Path, typer.Option(help="Folder for what the workers say.")] = Path("logs"),
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Keep workers on this machine until the study is done; Ctrl-C hands their work back."""
+    from data_pipeline import open_store
+    from search.launchers.local import available_gpus, plan_slots, worker_command
+    from search.launchers.local import launch_local as keep_workers
+    from search.storage import open_storage
+    from search.study import open_study
+    from search.worker import check_store
+
+    opened = open_storage(storage)
+    check_store(open_study(study, opened), open_store(data))
+    slots = plan_slots(gpus=available_gpus(), per_gpu=per_gpu, workers=workers)
+    with Progress("training", "trials", quiet) as progress:
+        code = keep_workers(
+            study,
+            opened,
+            worker_command(study, data, checkpoints),
+            slots,
+            logs=logs,
+            on_status=lambda now: progress(now.complete + now.failed, now.planned),
+            every_seconds=2.0,
+        )
+    raise typer.Exit(code)
 
 
 def status(study: StudyArgument, storage: StorageOption = None) -> None:
@@ -141,6 +188,32 @@ def trials(
     if format is Format.table:
         frame = brief(frame)
     print_table(frame, format)
+
+
+def dump(
+    study: StudyArgument,
+    file: Annotated[Path, typer.Argument(help="File to write.")],
+    storage: StorageOption = None,
+) -> None:
+    """Write a study with all its trials into one file."""
+    from search.storage import open_storage
+    from search.transfer import dump_study
+
+    count = dump_study(study, open_storage(storage), file)
+    print(f"{count} trials of {study} in {file}.")
+
+
+def load(
+    file: Annotated[Path, typer.Argument(help="File that `dump` wrote.")],
+    storage: StorageOption = None,
+    name: Annotated[str | None, typer.Option(help="Another name for the study.")] = None,
+) -> None:
+    """Add a dumped study to a database."""
+    from search.storage import open_storage
+    from search.transfer import load_study
+
+    study = load_study(file, open_storage(storage), name=name)
+    print(f"Study {study.name} with {study.planned} trials is in {study.storage.label}.")
 
 
 def sort_by(frame: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -80,6 +80,20 @@ def test_report_is_one_page_with_its_tables(
     assert len(trials) == 10
 
 
+def test_dumped_study_loads_under_another_name(
+    run: Run, finished: str, database: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "study.gz"
+    assert run("dump", finished, file, "--storage", database).returncode == 0
+    assert run("load", file, "--storage", database, "--name", "copy").returncode == 0
+    one, other = (
+        rows(run("trials", name, "--storage", database, "--format", "csv").stdout)
+        for name in (finished, "copy")
+    )
+    assert len(one) == 10
+    assert one == other
+
+
 def test_worker_without_work_ends_at_once(
     run: Run, finished: str, store: Path, database: str
 ) -> None:
@@ -113,7 +127,8 @@ def test_demo_walks_the_whole_path_and_goes_on_where_it_was(
     try:
         assert done.returncode == 0, done.stderr + done.stdout
         assert (out / "report" / "report.html").is_file()
-        logs = [(out / "logs" / f"worker-{n}.log").read_text() for n in (1, 2)]
+        logs = [path.read_text() for path in (out / "logs").glob("worker-*.log")]
+        assert len(logs) == 2
         assert all("macro-AUROC" in log for log in logs), "both workers must have trained"
         assert "control trials" in done.stdout
         again = run("demo", "--raw", raw, "--out", out, "--trials", "8")
