@@ -35,7 +35,7 @@ class Recipe:
     # AdamW. The rate rises linearly over the first `warmup` share of all steps and falls along a
     # half cosine to `final_learning_rate` (a share of `learning_rate`). Weight decay spares biases
     # and normalisation; gradients are clipped to a global norm.
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     warmup: float = 0.1
     final_learning_rate: float = 0.01
     weight_decay: float = 0.05
@@ -67,8 +67,8 @@ class Recipe:
     augment_gain: float = 0.0
     augment_noise: float = 0.0
     augment_wander: float = 0.0
-    augment_lead_dropout: float = 0.0
-    augment_mask: float = 0.0
+    augment_lead_dropout: float = 0.1
+    augment_mask: float = 0.2
     augment_warp: float = 0.0
 
     def __post_init__(self) -> None:
