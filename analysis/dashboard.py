@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import optuna
 
 PREFIX = "ecgscale-"
+CARD_HEIGHT = 440  # pixels; the dashboard cuts off what is taller
 LEFT_OUT = ("learning_curves", "surrogate_", "hypervolume")  # the dashboard has its own, or minor
 
 
@@ -57,9 +59,11 @@ def titled(block: FigureBlock) -> go.Figure:
         if isinstance(trace.get("text"), list):
             trace["text"] = [str(text).split("<br>")[0] for text in trace["text"]]
     layout = figure["layout"]
-    layout["title"] = {"text": block.title.rstrip("."), "x": 0.01, "y": 0.98, "yanchor": "top"}
+    title = "<br>".join(textwrap.wrap(block.title.rstrip("."), 36))  # beside the mode bar
+    font = {"size": 14}
+    layout["title"] = {"text": title, "font": font, "x": 0.01, "y": 0.98, "yanchor": "top"}
     layout["margin"]["t"] = 96
-    layout["height"] += 84
+    layout["height"] = CARD_HEIGHT
     return go.Figure(figure)
 
 

@@ -48,7 +48,12 @@ def pareto_front(
     if estimated is not None:
         drawn["front_probability"] = estimated.membership
     figure = Sketch(SMALL_HEIGHT if small else 470, legend=not small)
-    texts = hover_texts(designs, table.factor_names, shown)
+    # A page of small panels would repeat every network's factors many times over.
+    texts = (
+        hover_texts(designs, (), (metric, cost))
+        if small
+        else hover_texts(designs, table.factor_names, shown)
+    )
     frames = [drawn]
     if estimated is not None:
         frames.append(_add_estimated(figure, estimated, cost, metric))
