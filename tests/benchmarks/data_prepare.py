@@ -1,6 +1,6 @@
 """Preparing: ours against a plain loop of wfdb and SciPy with the same output, side by side.
 
-    python tests/benchmarks/data_prepare.py [--records 300] [--rounds 5]
+    python tests/benchmarks/data_prepare.py [--records 1000] [--rounds 5]
 
 Prints CPU milliseconds per record of both on one core, medians of interleaved rounds, and their
 ratio. Goal: at least 5.
@@ -48,7 +48,7 @@ def ours(raw: Path, out: Path) -> Store:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=300)
+    parser.add_argument("--records", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     times: dict[str, list[float]] = {"plain": [], "ours": []}
