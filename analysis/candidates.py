@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +12,6 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestRegressor,
 )
-from sklearn.linear_model import RidgeCV
 
 from analysis.factors import FactorInfo
 
@@ -47,8 +45,12 @@ class Candidate(Protocol):
         factors: Sequence[FactorInfo],
         seed: int,
         weights: np.ndarray | None = None,
+        free: np.ndarray | None = None,
     ) -> Fitted:
-        """Fit to coded factors (n, p) and scores (n,), with weights of rows (n,) or without."""
+        """Fit to coded factors (n, p) and scores (n,), with weights of rows (n,) or without.
+
+        `free` (n, q) are columns, a constant among them, that explain what they can unpenalised.
+        """
 
 
 # ------------------------------------------------------------------ quadratic ridge
@@ -73,7 +75,7 @@ class _Basis:
             return u[:, None]
         return np.column_stack([u, u**2 - self.square_middle])
 
-    def curved(self) -> np.ndarray:
+    def bent(self) -> np.ndarray:
         """Tell which columns of `main` bend (they are shrunk like pairs)."""
         if self.levels:
             return np.zeros(len(self.levels), dtype=bool)
@@ -86,58 +88,62 @@ class _Basis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedQuadratic:
-    """Squares and pairwise products of the factors; SHAP in closed form."""
+    """Straight, bent and pairwise effects of the factors; SHAP in closed form.
+
+    `joint` (q, q) is symmetric and holds the weights of products of the columns of `crossed`,
+    whose factors `owner` (q, p) tells.
+    """
 
     bases: tuple[_Basis, ...]
     intercept: float
     mains: tuple[np.ndarray, ...]
-    pairs: dict[tuple[int, int], np.ndarray]
+    joint: np.ndarray
+    owner: np.ndarray
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predict the score (n,)."""
-        total = np.full(len(x), self.intercept)
-        for j, (basis, weights) in enumerate(zip(self.bases, self.mains, strict=True)):
-            total += basis.main(x[:, j]) @ weights
-        crossed = [basis.crossed(x[:, j]) for j, basis in enumerate(self.bases)]
-        for (j, k), weights in self.pairs.items():
-            total += ((crossed[j] @ weights) * crossed[k]).sum(1)
-        return total
+        crossed = self._crossed(x)
+        pairs = ((crossed @ self.joint) * crossed).sum(1) / 2
+        return np.asarray(self.intercept + self._mains(x).sum(1) + pairs)
 
     def shap(self, x: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return interventional SHAP values (n, p) and the mean prediction on the background."""
-        return self.interactions(x, background).sum(2), float(self.predict(background).mean())
+        """Return interventional SHAP values (n, p) and the mean prediction on the background.
+
+        For a product of two columns the values of the four coalitions are its mean over the
+        background with none, one or both taken from x; the Shapley formula is applied to them.
+        """
+        here, there = self._crossed(x), self._crossed(background)
+        mean, moments = there.mean(0), there.T @ there / len(there)
+        alone = here * (self.joint @ mean) - (self.joint * moments).sum(1)
+        added = (here - mean) * (here @ self.joint)
+        own = self._mains(x) - self._mains(background).mean(0)
+        return own + (alone + added) / 2 @ self.owner, float(self.predict(background).mean())
 
     def interactions(self, x: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Return interventional SHAP interaction values (n, p, p).
+        """Return interventional SHAP interaction values (n, p, p)."""
+        here, there = self._crossed(x), self._crossed(background)
+        mean, moments = there.mean(0), there.T @ there / len(there)
+        first = here[:, :, None] * mean
+        products = here[:, :, None] * here[:, None, :] - first - first.transpose(0, 2, 1) + moments
+        out = self.owner.T @ (self.joint * products / 2) @ self.owner
+        index = np.arange(len(self.bases))
+        out[:, index, index] = self.shap(x, background)[0] - out.sum(2)
+        return np.asarray(out)
 
-        For a term t(x_j, x_k) the four coalition values are its mean over the background with
-        none, one or both arguments taken from x; the Shapley formula is applied to them.
-        """
-        p = len(self.bases)
-        out = np.zeros((len(x), p, p))
-        for j, (basis, weights) in enumerate(zip(self.bases, self.mains, strict=True)):
-            own = basis.main(x[:, j]) @ weights
-            out[:, j, j] = own - (basis.main(background[:, j]) @ weights).mean()
-        here = [basis.crossed(x[:, j]) for j, basis in enumerate(self.bases)]
-        there = [basis.crossed(background[:, j]) for j, basis in enumerate(self.bases)]
-        for (j, k), weights in self.pairs.items():
-            both = ((here[j] @ weights) * here[k]).sum(1)
-            neither = float(((there[j] @ weights) * there[k]).sum(1).mean())
-            first = here[j] @ (weights @ there[k].mean(0))
-            second = here[k] @ (there[j].mean(0) @ weights)
-            pair = (both - first - second + neither) / 2
-            out[:, j, k] = out[:, k, j] = pair
-            out[:, j, j] += first - neither
-            out[:, k, k] += second - neither
-        return out
+    def _mains(self, x: np.ndarray) -> np.ndarray:
+        pairs = enumerate(zip(self.bases, self.mains, strict=True))
+        return np.column_stack([basis.main(x[:, j]) @ weights for j, (basis, weights) in pairs])
+
+    def _crossed(self, x: np.ndarray) -> np.ndarray:
+        return np.hstack([basis.crossed(x[:, j]) for j, basis in enumerate(self.bases)])
 
 
 @dataclass(frozen=True, slots=True)
 class QuadraticRidge:
     """Ridge regression on factors, squares and pairwise products.
 
-    The penalty, and how much harder squares and pairs are shrunk than straight effects, are
-    chosen inside each fit by leave-one-out error: with few trials it is all but linear.
+    The penalty, and how much harder bends and pairs are shrunk than straight effects, are chosen
+    inside each fit by leave-one-out error: with few trials it is all but linear.
     """
 
     name: str = "quadratic ridge"
@@ -150,40 +156,61 @@ class QuadraticRidge:
         factors: Sequence[FactorInfo],
         seed: int,
         weights: np.ndarray | None = None,
+        free: np.ndarray | None = None,
     ) -> FittedQuadratic:
         """Fit to coded factors (n, p) and scores (n,), with weights of rows (n,) or without."""
         bases = tuple(_basis(x[:, j], factor) for j, factor in enumerate(factors))
         mains = [basis.main(x[:, j]) for j, basis in enumerate(bases)]
-        crossed = [basis.crossed(x[:, j]) for j, basis in enumerate(bases)]
-        blocks, pairs = list(mains), list(combinations(range(len(bases)), 2))
-        for j, k in pairs:
-            product = crossed[j][:, :, None] * crossed[k][:, None, :]
-            blocks.append(product.reshape(len(x), -1))
-        flags = [basis.curved() for basis in bases]
-        flags += [np.ones(block.shape[1], dtype=bool) for block in blocks[len(bases) :]]
-        curved = np.concatenate(flags)
-        columns = np.hstack(blocks)
-        best: tuple[float, np.ndarray, float] | None = None
+        blocks = [basis.crossed(x[:, j]) for j, basis in enumerate(bases)]
+        owner = np.repeat(np.eye(len(bases)), [block.shape[1] for block in blocks], axis=0)
+        crossed = np.hstack(blocks)
+        first, second = np.nonzero(np.triu(owner @ owner.T == 0))
+        columns = np.hstack([*mains, crossed[:, first] * crossed[:, second]])
+        bent = np.concatenate([*(basis.bent() for basis in bases), np.ones(len(first), bool)])
+        fits = []
         for scale in self.curved_scales:
-            scales = np.where(curved, scale, 1.0)
-            model = RidgeCV(alphas=np.logspace(-1, 4, 16)).fit(
-                columns * scales, y, sample_weight=weights
-            )
-            if best is None or model.best_score_ > best[0]:
-                best = (model.best_score_, model.coef_ * scales, float(model.intercept_))
-        assert best is not None
-        _, slopes, intercept = best
-        parts = np.split(slopes, np.cumsum([block.shape[1] for block in blocks])[:-1])
-        shapes = {(j, k): (crossed[j].shape[1], crossed[k].shape[1]) for j, k in pairs}
+            scales = np.where(bent, scale, 1.0)
+            loss, slopes, intercept = _ridge(columns * scales, y, weights, free)
+            fits.append((loss, scale, slopes * scales, intercept))
+        _, _, slopes, intercept = min(fits, key=lambda fit: fit[0])
+        ends = np.cumsum([main.shape[1] for main in mains])
+        joint = np.zeros((len(owner), len(owner)))
+        joint[first, second] = joint[second, first] = slopes[ends[-1] :]
         return FittedQuadratic(
-            bases,
-            intercept,
-            tuple(parts[: len(bases)]),
-            {
-                pair: part.reshape(shapes[pair])
-                for pair, part in zip(pairs, parts[len(bases) :], strict=True)
-            },
+            bases, intercept, tuple(np.split(slopes[: ends[-1]], ends[:-1])), joint, owner
         )
+
+
+def _ridge(
+    columns: np.ndarray, y: np.ndarray, weights: np.ndarray | None, free: np.ndarray | None = None
+) -> tuple[float, np.ndarray, float]:
+    """Fit ridge regression with the penalty of the least leave-one-out error.
+
+    Returns that error, the slopes and the intercept. The same numbers as scikit-learn's RidgeCV
+    from one decomposition for all penalties and rows, which 200 refits need; besides, the columns
+    of `free` are projected out of both sides (Frisch-Waugh-Lovell) and thereby not penalised.
+    """
+    weights = np.ones(len(y)) if weights is None else weights
+    root, total = np.sqrt(weights), weights.sum()
+    q, _ = np.linalg.qr(root[:, None] * (np.ones((len(y), 1)) if free is None else free))
+    left = columns * root[:, None]
+    left = left - q @ (q.T @ left)
+    target = y * root
+    target = target - q @ (q.T @ target)
+    if len(y) > columns.shape[1]:  # the Gram matrix is several times cheaper than an SVD
+        squares, v = np.linalg.eigh(left.T @ left)
+        d, vt = np.sqrt(np.maximum(squares, 0.0)), v.T
+        u = left @ v / np.maximum(d, 1e-6)
+    else:
+        u, d, vt = np.linalg.svd(left, full_matrices=False)
+    shrink = d[:, None] ** 2 / (d[:, None] ** 2 + np.logspace(-2, 4, 19))
+    fitted = u @ (shrink * (u.T @ target)[:, None])
+    leverage = u**2 @ shrink + (q**2).sum(1)[:, None]
+    losses = (((target[:, None] - fitted) / np.maximum(1 - leverage, 1e-9)) ** 2).sum(0) / total
+    best = int(np.argmin(losses))
+    inverse = np.divide(shrink[:, best], d, out=np.zeros_like(d), where=d > 1e-6)
+    slopes = vt.T @ (inverse * (u.T @ target))
+    return float(losses[best]), slopes, float(weights @ (y - columns @ slopes) / total)
 
 
 def _basis(x: np.ndarray, factor: FactorInfo) -> _Basis:
@@ -258,6 +285,7 @@ class Trees:
         factors: Sequence[FactorInfo],
         seed: int,
         weights: np.ndarray | None = None,
+        free: np.ndarray | None = None,
     ) -> FittedTrees:
         """Fit to coded factors (n, p) and scores (n,), with weights of rows (n,) or without."""
         if self.name == "gradient boosting":
@@ -279,6 +307,9 @@ class Trees:
                 max_features=0.6 if kind is RandomForestRegressor else 1.0,
                 random_state=seed,
             )
+        if free is not None:
+            root = np.sqrt(np.ones(len(y)) if weights is None else weights)
+            y = y - free @ np.linalg.lstsq(free * root[:, None], y * root, rcond=None)[0]
         low, high = x.min(0), x.max(0)
         fitted = FittedTrees(model, low, np.where(high > low, high - low, 1.0) / 4096)
         model.fit(fitted.whole(x), y, sample_weight=weights)

@@ -300,9 +300,14 @@ def _summary(
 
 
 def _interval(sampled: np.ndarray, estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 95 % percentile interval of bootstrap draws (draws, p)."""
-    low, high = np.quantile(sampled, [0.025, 0.975], axis=0)
-    return np.minimum(low, estimate), np.maximum(high, estimate)
+    """Return the 95 % percentile interval of bootstrap draws (draws, p), centred on the estimate.
+
+    Refits see 63 % of the architectures and shrink more, so their quantiles are taken relative to
+    their median; ratios keep an importance above zero.
+    """
+    low, middle, high = np.quantile(sampled, [0.025, 0.5, 0.975], axis=0)
+    middle = np.maximum(middle, 1e-12)
+    return estimate * low / middle, estimate * high / middle
 
 
 def _direction(problem: _Problem, mask: np.ndarray, j: int, phi: np.ndarray) -> float:

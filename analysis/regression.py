@@ -28,7 +28,7 @@ def natural_spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
 
 def spline_knots(x: np.ndarray, count: int = 5) -> np.ndarray:
     """Place knots at equal quantiles of x; fewer where x has few distinct values or rows."""
-    count = int(np.clip(min(count, len(x) // 8), 2, None))
+    count = int(np.clip(len(x) // 12, 3, count))
     return np.unique(np.quantile(x, np.linspace(0, 1, count)))
 
 

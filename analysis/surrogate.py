@@ -13,7 +13,14 @@ from scipy import stats
 from analysis.candidates import CANDIDATES, Candidate, Fitted
 from analysis.factors import FactorInfo
 from analysis.noise import Noise
-from analysis.regression import Spline, fit_spline, folds, r_squared
+from analysis.regression import (
+    Spline,
+    fit_spline,
+    folds,
+    natural_spline,
+    r_squared,
+    spline_knots,
+)
 from analysis.table import TrialTable
 
 Target = Literal["score", "equal cost"]
@@ -109,10 +116,17 @@ def fit_target(
     seed: int,
     weights: np.ndarray | None = None,
 ) -> TargetModel:
-    """Fit a candidate to scores, or to what a spline in ln cost leaves of them."""
-    spline = fit_spline(log_cost, y, weights=weights) if target == "equal cost" else None
-    left = y if spline is None else y - spline(log_cost)
-    return TargetModel(candidate.fit(x, left, factors, seed, weights), spline)
+    """Fit a candidate to scores, beside a free spline in ln cost for "equal cost".
+
+    The spline is given all it can explain: what is left to the factors is what they do among
+    architectures of one cost.
+    """
+    if target == "score":
+        return TargetModel(candidate.fit(x, y, factors, seed, weights), None)
+    knots = spline_knots(log_cost)
+    free = natural_spline(log_cost, knots) if len(knots) > 1 else np.ones((len(y), 1))
+    model = candidate.fit(x, y, factors, seed, weights, free)
+    return TargetModel(model, fit_spline(log_cost, y - model.predict(x), weights=weights))
 
 
 def surrogate(

@@ -35,17 +35,18 @@ def test_where_only_flops_matter_it_is_refused(flops_only: TrialTable, target: T
     assert "does not beat the cost alone" in str(result.refusal)
 
 
-def test_pure_noise_is_refused_at_the_stated_rate() -> None:
+@pytest.mark.parametrize("studies", [8, pytest.param(60, marks=pytest.mark.slow)])
+def test_pure_noise_is_refused_at_the_stated_rate(studies: int) -> None:
     passed = [
         surrogate(
             simulate(NOTHING, architectures=60, replicates=(0, 1), seed=seed),
             "equal cost",
             candidates=QUICK[:1],
-            repeats=2,
+            repeats=1,
         ).adequate
-        for seed in range(30)
+        for seed in range(studies)
     ]
-    assert sum(passed) <= 3
+    assert sum(passed) <= max(1, 0.05 * studies)
 
 
 def test_out_of_fold_predictions_do_not_see_their_own_score(planted: TrialTable) -> None:
