@@ -173,6 +173,10 @@ def status(study: StudyArgument, storage: StorageOption = None) -> None:
 def trials(
     study: StudyArgument,
     storage: StorageOption = None,
+    where: Annotated[
+        str | None,
+        typer.Option(help='Condition, such as "macro_f1 > 0.5 and gflops < 0.1".'),
+    ] = None,
     sort: Annotated[
         str, typer.Option(help="Column to sort by; a minus sorts down, as in -macro_f1.")
     ] = "trial",
@@ -180,10 +184,11 @@ def trials(
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
 ) -> None:
     """List the trials with their factors, costs and scores."""
+    from search.query import select_trials
     from search.records import read_trials
     from search.storage import open_storage
 
-    frame = sort_by(read_trials(study, open_storage(storage)), sort)
+    frame = select_trials(read_trials(study, open_storage(storage)), where, sort)
     frame = frame if limit is None else frame.head(limit)
     if format is Format.table:
         frame = brief(frame)
@@ -214,20 +219,6 @@ def load(
 
     study = load_study(file, open_storage(storage), name=name)
     print(f"Study {study.name} with {study.planned} trials is in {study.storage.label}.")
-
-
-def sort_by(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Sort trials by a column, descending when its name begins with a minus.
-
-    Raises:
-        StudyError: there is no such column.
-    """
-    from search.errors import StudyError
-
-    name = column.removeprefix("-")
-    if name not in frame.columns:
-        raise StudyError(f"expected a column out of {', '.join(frame.columns)}, got {name!r}")
-    return frame.sort_values(name, ascending=name == column, kind="stable", na_position="last")
 
 
 def brief(frame: pd.DataFrame) -> pd.DataFrame:
