@@ -128,6 +128,9 @@ class StudyDefinition:
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise StudyError(f"expected TOML in {path}, got something else: {error}") from None
+        space = values.get("space")
+        if isinstance(space, str) and space.endswith(".toml"):
+            values["space"] = str(path.parent / space)  # a file beside the definition
         try:
             return cls.from_dict({"name": path.stem, **values})
         except StudyError as error:

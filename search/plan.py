@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from models import Architecture, Space, sample_architectures
-from search.definition import StudyDefinition
+from search.definition import ReplicatePlan, StudyDefinition
+from search.errors import StudyError
 
 Role = Literal["sample", "replicate", "control", "reference", "confirm"]
 
@@ -69,6 +70,99 @@ def plan(
         "duplicates": drawn.duplicates,
     }
     return Plan(tuple(trials), sampling)
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Further trials for a study that exists.
+
+    `architectures` further networks of the sample, `replicates` further seeds of networks it has,
+    `controls` on shuffled labels, and other networks (reference CNNs, say) with `seeds` each.
+    """
+
+    architectures: int = 0
+    replicates: ReplicatePlan = field(default_factory=ReplicatePlan)
+    controls: int = 0
+    references: tuple[Architecture, ...] = ()
+    seeds: int = 1
+
+
+def extend(
+    definition: StudyDefinition,
+    space: Space,
+    known: tuple[PlannedTrial, ...],
+    extension: Extension,
+    *,
+    samples: int,
+    leads: int,
+    outputs: int,
+) -> tuple[PlannedTrial, ...]:
+    """Plan trials beyond those known; again the definition's seed and what is known decide.
+
+    No (network, seed, role) is planned twice, and no network is sampled twice.
+    """
+    shape = {"samples": samples, "leads": leads, "outputs": outputs}
+    taken = {(trial.architecture.hash, trial.seed, trial.role) for trial in known}
+    trials: list[PlannedTrial] = []
+
+    def add(network: Architecture, role: Role, repeat: int, index: int) -> None:
+        while (key := (network.hash, trial_seed(definition.seed, index, repeat), role)) in taken:
+            repeat += 1
+        taken.add(key)
+        trials.append(PlannedTrial(len(known) + len(trials), network, key[1], role))
+
+    hashes = {trial.architecture.hash for trial in known}
+    for network in _further(definition, space, hashes, extension.architectures, len(known), shape):
+        add(network, "sample", 0, len(known) + len(trials))
+    sample = [trial for trial in (*known, *trials) if trial.role == "sample"]
+    flops = [trial.architecture.cost(**shape).flops for trial in sample]
+    for chosen in _spread(flops, extension.replicates.architectures):
+        for _ in range(extension.replicates.seeds):
+            add(sample[chosen].architecture, "replicate", 1, sample[chosen].index)
+    fresh = [t for t in sample if (t.architecture.hash, t.seed, "control") not in taken]
+    fresh_flops = [trial.architecture.cost(**shape).flops for trial in fresh]
+    for chosen in _spread(fresh_flops, min(extension.controls, len(fresh))):
+        twin = fresh[chosen]
+        trials.append(
+            PlannedTrial(len(known) + len(trials), twin.architecture, twin.seed, "control")
+        )
+    for network in extension.references:
+        # Seeds of a network that no sample has: they come from its own hash.
+        for _ in range(extension.seeds):
+            add(network, "reference", 0, int(network.hash[:8], 16))
+    return tuple(trials)
+
+
+def _further(
+    definition: StudyDefinition,
+    space: Space,
+    hashes: set[str],
+    count: int,
+    salt: int,
+    shape: dict[str, int],
+) -> list[Architecture]:
+    """Sample networks that are not known, over the study's bins."""
+    found: dict[str, Architecture] = {}
+    for round_ in range(20):
+        if len(found) >= count:
+            break
+        missing = count - len(found)
+        drawn = sample_architectures(
+            space,
+            max(missing, definition.sample.bins),
+            flops_range=definition.sample.flops,
+            bins=definition.sample.bins,
+            seed=trial_seed(definition.seed, salt, round_),
+            **shape,
+        )
+        new = [n for n in drawn.architectures if n.hash not in hashes and n.hash not in found]
+        found |= {network.hash: network for network in new[:missing]}
+    if len(found) < count:
+        raise StudyError(
+            f"expected {count} further networks in the space {space.name}, got {len(found)} that "
+            "the study does not have: plan fewer, or replicates"
+        )
+    return list(found.values())
 
 
 def trial_seed(study_seed: int, index: int, repeat: int) -> int:

@@ -138,8 +138,11 @@ class Storage:
         )
 
 
-def open_storage(where: str | None = None) -> Storage:
-    """Open a database by URL, "embedded" or "embedded:DIR"; by default $ECGSCALE_STORAGE."""
+def open_storage(where: str | None = None, *, patience_seconds: float = 0.0) -> Storage:
+    """Open a database by URL, "embedded" or "embedded:DIR"; by default $ECGSCALE_STORAGE.
+
+    A server by URL may take `patience_seconds` to answer: it may be about to restart.
+    """
     where = where or os.environ.get(VARIABLE) or "embedded"
     if where == "embedded" or where.startswith("embedded:"):
         folder = where.partition(":")[2] or platformdirs.user_data_dir("ecgscale", appauthor=False)
@@ -148,8 +151,8 @@ def open_storage(where: str | None = None) -> Storage:
         init_db(storage)
         return storage
     storage = Storage(_engine(_parse(where)))
-    with storage.connect():
-        return storage
+    storage.patiently(storage.engine.connect, seconds=patience_seconds).close()
+    return storage
 
 
 def is_outage(error: DBAPIError) -> bool:

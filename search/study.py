@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
 
-from models import Factor, load_space
+from models import Architecture, Factor, load_space
 from search.definition import StudyDefinition
 from search.distributions import distributions
 from search.errors import StudyError
-from search.plan import PlannedTrial, plan
+from search.plan import Extension, PlannedTrial, extend, plan
 from search.schema import ADVISORY_LOCK, require_schema
 from search.storage import Storage
 from search.view import refresh_view
@@ -51,6 +51,18 @@ INSERT INTO trial_user_attributes (trial_id, key, value_json)
 SELECT t.trial_id, a.key, a.value
 FROM json_to_recordset(CAST(:rows AS json)) AS a(number int, key text, value text)
 JOIN trials t ON t.study_id = :study AND t.number = a.number
+"""
+PLANNED = """
+SELECT t.number, max(a.value_json) FILTER (WHERE a.key = 'role') AS role,
+    max(a.value_json) FILTER (WHERE a.key = 'seed') AS seed,
+    max(a.value_json) FILTER (WHERE a.key = 'architecture') AS architecture
+FROM trials t JOIN trial_user_attributes a USING (trial_id)
+WHERE t.study_id = :study AND a.key IN ('role', 'seed', 'architecture')
+GROUP BY t.number ORDER BY t.number
+"""
+SET_PLANNED = """
+UPDATE study_user_attributes SET value_json = :planned
+WHERE study_id = :study AND key = 'planned'
 """
 
 
@@ -113,6 +125,35 @@ def create_study(definition: StudyDefinition, store: Store, storage: Storage) ->
         add_trials(connection, study_id, planned.trials, space.factors, shape)
         refresh_view(connection)
     return open_study(definition.name, storage)
+
+
+def extend_study(study: Study, extension: Extension) -> Study:
+    """Plan further trials for a study, also while it runs; workers take them like the others."""
+    data, storage = study.data, study.storage
+    shape = {"samples": data["samples"], "leads": data["leads"], "outputs": data["outputs"]}
+    with storage.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        rows = connection.execute(text(PLANNED), {"study": study.study_id}).all()
+        known = tuple(
+            PlannedTrial(
+                row.number,
+                Architecture.from_json(row.architecture),
+                json.loads(row.seed),
+                json.loads(row.role),
+            )
+            for row in rows
+        )
+        space = load_space(study.definition.space)
+        trials = extend(study.definition, space, known, extension, **shape)
+        if not trials:
+            raise StudyError(
+                f"expected further trials for {study.name}, got none: give a number of networks, "
+                "replicates, controls or references"
+            )
+        add_trials(connection, study.study_id, trials, study.factors, shape)
+        values = {"study": study.study_id, "planned": str(len(known) + len(trials))}
+        connection.execute(text(SET_PLANNED), values)
+    return open_study(study.name, storage)
 
 
 def open_study(name: str, storage: Storage) -> Study:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import platform
 import random
-import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from search.errors import StudyError
 from search.lease import LeaseKeeper, LeaseLost
+from search.machine import choose_device, device_name, git_commit, stopping_signals
 from search.queue import Claim, Limits, Queue, WorkerName
 from search.storage import Storage
 from search.study import Study, open_study
@@ -28,12 +25,10 @@ if TYPE_CHECKING:
     from search.train import TrialScores
 
 DONE, INTERRUPTED = 0, 75
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 # What of TrialScores is stored as it is; the rest is the value, the curve and the classes.
 NOT_ATTRIBUTES = ("macro_f1", "curve", "class_scores")
 SECONDS_TO_HAND_BACK = 20.0
-# Process id of a launcher: a worker ends, its trial handed back, when its launcher is gone.
-PARENT_VARIABLE = "ECGSCALE_PARENT"
+ERRORS_IN_A_ROW = 6
 
 
 class Trainer(Protocol):
@@ -112,11 +107,16 @@ class Worker:
     say: Callable[[str], None]
     stop: threading.Event
     records: tuple[ResidentRecords, ResidentRecords] | None = None
+    errors_in_a_row: int = 0
 
     def run(self) -> int:
         """Loop over trials."""
         queue = Queue(self.study.storage, self.study.study_id, self.options.limits)
         waiting = False
+        # What is wrong with this machine shows here, before it costs a trial an attempt.
+        left = self._patiently(queue.remaining)
+        if left is not None and left.running + left.waiting > 0:
+            self._resident()
         while not self.stop.is_set():
             claim = self._patiently(lambda: queue.claim(self.who))
             if claim is not None:
@@ -184,6 +184,7 @@ class Worker:
                 outcome = patiently(lambda: queue.error(claim, reason), say=self.say)
                 then = {"again": "will be tried again", "done": "failed", "lost": "lost"}[outcome]
                 self.say(f"trial {claim.number}: {reason}; {then}")
+                self._count_error(reason)
                 if outcome == "again":
                     return
         if checkpoint is not None:
@@ -226,6 +227,7 @@ class Worker:
         )
         if not held:
             raise LeaseLost
+        self.errors_in_a_row = 0
         self.say(
             f"trial {claim.number}: macro-F1 {scores.macro_f1:.4f}, "
             f"macro-AUROC {scores.macro_auroc:.4f}, {scores.seconds:.1f} s"
@@ -244,6 +246,16 @@ class Worker:
             self.say(f"trial {claim.number}: handed back")
         except StudyError as error:
             self.say(f"trial {claim.number}: not handed back, others will take it over; {error}")
+
+    def _count_error(self, reason: str) -> None:
+        """Stop a worker on which nothing works, before it spoils every trial."""
+        self.errors_in_a_row += 1
+        if self.errors_in_a_row >= ERRORS_IN_A_ROW:
+            raise StudyError(
+                f"expected trials that train on {self.who.host} ({self.who.device}), got "
+                f"{self.errors_in_a_row} errors in a row, the last one {reason}: mend the cause "
+                "and start the worker again"
+            )
 
     def _late(self, started: float) -> bool:
         limit = self.options.trial_seconds
@@ -286,69 +298,3 @@ def check_store(study: Study, store: Store) -> None:
             f"expected the store of study {study.name} with the hash {study.data_hash}, got "
             f"{store.path} with {store.hash}: give the store the study was created with"
         )
-
-
-def choose_device(device: str) -> str:
-    """Resolve "auto" to the first GPU, else the processor."""
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        kind = ""
-    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
-        raise StudyError(
-            f"expected a device that torch has here, got {device!r}: use --device auto or cpu"
-        )
-    return device
-
-
-def device_name(device: str) -> str:
-    """Name the hardware: a trial's speed means nothing without it."""
-    import torch
-
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return f"cpu ({torch.get_num_threads()} threads)"
-
-
-@functools.cache
-def git_commit() -> str:
-    """Return the commit of the running code, with + when changed, else the installed version."""
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=40"]
-    try:
-        found = subprocess.run(
-            [*command, "--exclude=*"], capture_output=True, text=True, timeout=10, check=True
-        )
-        return found.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        from importlib.metadata import version
-
-        return version("ecgscale")
-
-
-@contextmanager
-def stopping_signals() -> Iterator[threading.Event]:
-    """Turn SIGTERM, SIGUSR1, Ctrl-C and a launcher's death into an event."""
-    stop = threading.Event()
-    parent = os.environ.get(PARENT_VARIABLE)
-    if parent is not None and parent == str(os.getppid()):
-        threading.Thread(target=_watch_parent, args=(int(parent), stop), daemon=True).start()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in SIGNALS}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _watch_parent(parent: int, stop: threading.Event) -> None:
-    while os.getppid() == parent and not stop.wait(1.0):
-        pass
-    stop.set()

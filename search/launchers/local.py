@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from search.errors import StudyError
+from search.machine import PARENT_VARIABLE, stopping_signals
 from search.status import StudyStatus, read_status
 from search.storage import VARIABLE, Storage
-from search.worker import INTERRUPTED, PARENT_VARIABLE, stopping_signals
+from search.worker import INTERRUPTED
 
 CONFIGURATION_ERROR = 2
 QUICK_DEATH_SECONDS = 30.0

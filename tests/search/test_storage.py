@@ -55,6 +55,19 @@ def test_silent_server_is_given_up_after_a_while():
             open_storage(f"postgresql://me@127.0.0.1:{port}/x?connect_timeout=2")
 
 
+def test_patient_opening_waits_for_a_restart(own_storage: Storage):
+    url = own_storage.engine.url.render_as_string()
+    own_storage.server.stop()
+    with pytest.raises(StudyError):
+        open_storage(url)
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(open_storage, url, patience_seconds=30.0)
+        time.sleep(1.0)
+        own_storage.server.start()
+        require_schema(opened.result())
+        opened.result().engine.dispose()
+
+
 def test_password_shows_nowhere(storage: Storage):
     url = storage.engine.url.set(password="secret", username="ecgscale")
     opened = open_storage(url.render_as_string(hide_password=False))

@@ -12,13 +12,15 @@ import pytest
 import torch
 from conftest import define
 from processes import expected, slow_trainer, start_worker
+from sqlalchemy import text
 
 from search.errors import StudyError
+from search.machine import choose_device
 from search.queue import Limits, Queue, WorkerName
 from search.records import read_class_scores, read_curves, read_trials
 from search.storage import Storage
 from search.study import create_study
-from search.worker import WorkerOptions, choose_device, run_worker
+from search.worker import ERRORS_IN_A_ROW, WorkerOptions, run_worker
 
 QUICK = WorkerOptions(limits=Limits(grace_seconds=2.0))
 
@@ -154,6 +156,26 @@ def test_error_is_retried_and_then_kept(make_study, store):
     assert list(frame["state"]) == ["failed"] + ["complete"] * 5
     assert frame["failure"][0] == "error: OSError: no disk"
     assert [tries[name] for name in hashes] == [3, 2, 1, 1, 1, 1]
+
+
+def test_worker_on_which_nothing_works_stops_itself(make_study, store):
+    study = make_study(sample={"architectures": 12, "flops": [1e6, 1e7], "bins": 1})
+
+    def train(*_, **__):
+        raise RuntimeError("CUDA error: device-side assert")
+
+    with pytest.raises(StudyError, match=r"errors in a row.*device-side assert"):
+        run_worker(study.name, study.storage, store, "cpu", train=train, say=lambda _: None)
+    assert set(read_trials(study.name, study.storage)["state"]) == {"waiting"}
+    with study.storage.connect() as connection:
+        tried = connection.scalar(
+            text(
+                "SELECT count(*) FROM ecgscale_leases JOIN trials USING (trial_id) "
+                "WHERE study_id = :study"
+            ),
+            {"study": study.study_id},
+        )
+    assert tried == ERRORS_IN_A_ROW
 
 
 def test_trial_over_the_time_limit_fails(make_study, store):

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from conftest import define
+from processes import slow_trainer
+
+from models import load_space, reference
+from search.definition import ReplicatePlan, StudyDefinition
+from search.errors import StudyError
+from search.plan import Extension, plan
+from search.plan import extend as plan_extension
+from search.records import read_definition, read_trials
+from search.storage import open_storage
+from search.study import extend_study, open_study
+from search.worker import run_worker
+
+SHAPE = {"samples": 100, "leads": 12, "outputs": 26}
+
+
+def keys(frame) -> list[tuple]:
+    return list(zip(frame["architecture_hash"], frame["seed"], frame["role"], strict=True))
+
+
+def test_extension_adds_what_was_asked_and_leaves_the_rest(make_study, storage, store):
+    study = make_study(controls={"shuffled_labels": 1})
+    before = read_trials(study.name, storage)
+    run_worker(study.name, storage, store, "cpu", train=slow_trainer(0.01), say=lambda _: None)
+    done = read_trials(study.name, storage)
+    asked = Extension(
+        architectures=5,
+        replicates=ReplicatePlan(2, 3),
+        controls=2,
+        references=(reference("resnet1d-wang"),),
+        seeds=2,
+    )
+    extended = extend_study(study, asked)
+    assert extended.planned == 7 + 5 + 6 + 2 + 2
+    after = read_trials(study.name, storage)
+    assert list(after["trial"]) == list(range(22))
+    assert keys(after[:7]) == keys(before)
+    assert list(after["macro_f1"][:7]) == list(done["macro_f1"])
+    assert set(after["state"][7:]) == {"waiting"}
+    new = after[7:]
+    assert new["role"].value_counts().to_dict() == {
+        "replicate": 6,
+        "sample": 5,
+        "control": 2,
+        "reference": 2,
+    }
+    assert len(set(keys(after))) == 22
+    samples = after[after["role"] == "sample"]
+    assert samples["architecture_hash"].is_unique
+    twins = samples.set_index("architecture_hash")["seed"]
+    for control in new[new["role"] == "control"].itertuples():
+        assert twins[control.architecture_hash] == control.seed
+    assert after["depth"].isna().sum() == 2  # a reference is not a point of the space
+    run_worker(study.name, storage, store, "cpu", train=slow_trainer(0.01), say=lambda _: None)
+    assert set(read_trials(study.name, storage)["state"]) == {"complete"}
+    assert read_definition(study.name, storage)["planned"] == 22
+
+
+def test_extension_depends_on_the_seed_and_what_is_there():
+    definition = define()
+    space = load_space("ecg-cnn")
+    known = plan(definition, space, **SHAPE).trials
+    asked = Extension(architectures=4, replicates=ReplicatePlan(2, 2))
+    twice = [plan_extension(definition, space, known, asked, **SHAPE) for _ in range(2)]
+    assert [(t.architecture.hash, t.seed) for t in twice[0]] == [
+        (t.architecture.hash, t.seed) for t in twice[1]
+    ]
+    further = plan_extension(definition, space, known + twice[0], asked, **SHAPE)
+    assert {(t.architecture.hash, t.seed) for t in further}.isdisjoint(
+        (t.architecture.hash, t.seed) for t in twice[0]
+    )
+
+
+def test_extensions_at_once_and_under_a_worker(make_study, storage, store):
+    study = make_study()
+
+    def add(_: int) -> None:
+        own = open_storage(storage.label)
+        extend_study(open_study(study.name, own), Extension(architectures=3))
+        own.engine.dispose()
+
+    with ThreadPoolExecutor(5) as pool:
+        work = pool.submit(
+            run_worker,
+            *(study.name, open_storage(storage.label), store, "cpu"),
+            train=slow_trainer(0.2),
+            say=lambda _: None,
+        )
+        time.sleep(0.5)
+        list(pool.map(add, range(4)))
+        assert work.result() == 0
+    frame = read_trials(study.name, storage)
+    assert list(frame["trial"]) == list(range(18))
+    assert frame["architecture_hash"].is_unique
+    assert set(frame["state"]) == {"complete"}
+
+
+def test_nothing_asked_is_refused(make_study):
+    with pytest.raises(StudyError, match="got none"):
+        extend_study(make_study(), Extension())
+
+
+def test_space_file_beside_the_definition(tmp_path: Path):
+    (tmp_path / "mine.toml").write_text('family = "ecg-cnn"\n[factors]\nresidual = true\n')
+    (tmp_path / "study.toml").write_text('space = "mine.toml"\n')
+    definition = StudyDefinition.from_toml(tmp_path / "study.toml")
+    assert "residual" not in [f.name for f in load_space(definition.space).factors]
