@@ -14,12 +14,15 @@ import pandas as pd
 import pytest
 
 from analysis.candidates import CANDIDATES
+from analysis.quantities import short
 from analysis.report import Results, compute, write_report
+from analysis.report.budgets import stage_rows
 from analysis.report.leak import judge_leak
 from analysis.report.results import NOT_COMPUTED
 from analysis.report.write import write_results
 from analysis.surrogate import surrogate
 from analysis.table import StudyFacts, TrialTable
+from models import load_space, sample_architectures
 from tests.analysis.simulate import FACTORS, PLANTED, simulate
 
 
@@ -220,6 +223,22 @@ def test_a_bare_table_of_other_networks(tmp_path: Path) -> None:
     text = _text(bare, tmp_path)
     assert "Macro-AUROC" not in text
     assert "No learning curves were given" in text
+
+
+def test_picks_are_resolved_into_stages(results: Results, tmp_path: Path) -> None:
+    space = load_space("ecg-cnn")
+    (built,) = sample_architectures(space, 1, flops_range=(1e7, 1e8), bins=1, seed=1).architectures
+    facts = replace(results.table.study, data={"samples": 500, "leads": 12, "outputs": 26})
+    picks = [replace(r, architecture=built.to_json()) for r in results.recommendations]
+    resolved = replace(
+        results, table=replace(results.table, study=facts), recommendations=tuple(picks)
+    )
+    rows = stage_rows(resolved, next(pick for pick in picks if pick.refusal is None))
+    assert rows is not None
+    assert len(rows) == len(built.describe()) + 1
+    assert rows["FLOPs"].iloc[-1] == short(built.cost(samples=500).flops)
+    text = text_of(write_results(resolved, tmp_path).read_text("utf-8"))
+    assert "with the exact cost of each for one ECG" in text
 
 
 @pytest.mark.parametrize(
