@@ -105,8 +105,11 @@ def dump_study(study_name: str, storage: Storage, path: Path) -> int:
             row = connection.execute(text(STUDY), {"study": study.study_id}).one()
             numbers = _numbers(connection, study.study_id)
             header = {
-                "format": FORMAT, "version": VERSION, "name": study.name,
-                "user": row.user, "system": _renamed(row.system or {}, numbers, "#"),
+                "format": FORMAT,
+                "version": VERSION,
+                "name": study.name,
+                "user": row.user,
+                "system": _renamed(row.system or {}, numbers, "#"),
             }
             file.write(json.dumps(header) + "\n")
             streaming = connection.execution_options(yield_per=BATCH)
