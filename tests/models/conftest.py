@@ -27,7 +27,7 @@ def draw() -> Callable[..., list[Architecture]]:
     """Draw architectures of a space, those above `max_flops` at 12×1000 left out."""
 
     def draw(
-        space: Space, count: int, *, seed: int = 0, max_flops: float = 2e8, max_params: float = 5e6
+        space: Space, count: int, *, seed: int = 0, max_flops: float = 1e8, max_params: float = 1e6
     ) -> list[Architecture]:
         rng = np.random.default_rng(seed)
         found: list[Architecture] = []

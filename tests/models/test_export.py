@@ -70,7 +70,7 @@ def test_a_saved_network_comes_back_with_one_line(tmp_path, architecture, networ
     assert code.suffix == ".py"
 
 
-@pytest.mark.parametrize("name", ["ecg-cnn", "isibrno@0.25", "convnext-atto@0.25", "net1d@0.25"])
+@pytest.mark.parametrize("name", ["ecg-cnn", "isibrno@0.25", "net1d@0.25"])
 def test_the_saved_module_runs_without_this_package(tmp_path, architecture, name):
     architecture = architecture if name == "ecg-cnn" else reference(name)
     network = shaken(build(architecture, leads=3, outputs=3))

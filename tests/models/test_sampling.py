@@ -90,7 +90,7 @@ def test_500_unique_architectures_in_under_two_seconds(ecg_cnn):
     assert seconds < 2 * 3  # three times the claim: test machines are busy
 
 
-@pytest.mark.parametrize("flops_range", [(1e2, 1e3), (1e17, 1e18), (1e3, 1e8)])
+@pytest.mark.parametrize("flops_range", [(1e17, 1e18), (1e3, 1e8)])
 def test_an_impossible_range_says_what_the_space_offers(ecg_cnn, flops_range):
     with pytest.raises(ModelError, match=r"98 % lie between \d\.\d+e\+06 and \d\.\d+e\+10"):
         sample_architectures(ecg_cnn, 10, flops_range=flops_range, bins=5)
