@@ -67,9 +67,9 @@ class Storage:
             with self.engine.connect() as connection:
                 yield connection
         except DBAPIError as error:
-            if not is_outage(error):
+            if not is_outage(error) and not _is_forbidden(error):
                 raise
-            raise self._unreachable(error) from None
+            raise self._refused(error) from None
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -94,10 +94,12 @@ class Storage:
             try:
                 return action()
             except DBAPIError as error:
+                if _is_forbidden(error):
+                    raise self._refused(error) from None
                 if not is_outage(error):
                     raise
                 if time.monotonic() > deadline or (stop is not None and stop.is_set()):
-                    raise self._unreachable(error) from None
+                    raise self._refused(error) from None
                 if wait == 0.2 and say:
                     say(f"the database is away ({first_line(error)}); waiting for it")
             self.revive()
@@ -129,9 +131,14 @@ class Storage:
         except RuntimeError as error:
             raise StudyError(f"Optuna does not read the tables in {self.label}: {error}") from None
         except OperationalError as error:
-            raise self._unreachable(error) from None
+            raise self._refused(error) from None
 
-    def _unreachable(self, error: DBAPIError) -> StudyError:
+    def _refused(self, error: DBAPIError) -> StudyError:
+        if _is_forbidden(error):
+            return StudyError(
+                f"expected a login that may do this in {self.label}, got: {first_line(error)}; "
+                "use the owner's login, or ask the owner for the right"
+            )
         return StudyError(
             f"expected a PostgreSQL that answers at {self.label}, got: {first_line(error)}; "
             "check the address in --storage and that the server runs"
@@ -161,6 +168,10 @@ def is_outage(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError | InterfaceError) or (
         error.connection_invalidated or read_only
     )
+
+
+def _is_forbidden(error: DBAPIError) -> bool:
+    return getattr(error.orig, "pgcode", None) == "42501"
 
 
 def first_line(error: DBAPIError) -> str:
