@@ -1,0 +1,209 @@
+"""What each factor does among architectures of equal cost, without any surrogate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.factors import FactorInfo, label
+from analysis.regression import holm, least_squares, natural_spline, spline_knots
+from analysis.table import TrialTable
+
+FEWEST_DESIGNS = 20
+FREE_OF_COST = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class LevelEffect:
+    """Score of one level (or range) relative to the mean of all, at equal cost."""
+
+    level: str
+    n: int
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class FactorEffect:
+    """Score at `level` minus score at `baseline` of one factor, at equal cost (95 % interval).
+
+    Switches: on against off. Ordered factors: the 90th against the 10th percentile of the values
+    on a fitted curve. Unordered levels: the pair that differs most, its interval widened for the
+    choice among pairs. `p` tests the whole factor (Wald, HC3), `p_adjusted` is Holm's over all
+    factors, `levels` compares each level with the mean of all.
+    """
+
+    factor: str
+    baseline: str
+    level: str
+    estimate: float
+    low: float
+    high: float
+    se: float
+    p: float
+    p_adjusted: float
+    levels: tuple[LevelEffect, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the factor matters beyond doubt, all factors considered."""
+        return self.p_adjusted < 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Effects:
+    """Effects of all factors in units of the score, most certain first."""
+
+    effects: tuple[FactorEffect, ...]
+    residual_sd: float
+    n: int
+    refusal: str | None = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per factor, for the CSV."""
+        columns = [f for f in FactorEffect.__dataclass_fields__ if f != "levels"]
+        rows = [{name: getattr(effect, name) for name in columns} for effect in self.effects]
+        return pd.DataFrame(rows, columns=columns).assign(n=self.n)
+
+    def levels_frame(self) -> pd.DataFrame:
+        """Return one row per factor and level, for the CSV."""
+        columns = list(LevelEffect.__dataclass_fields__)
+        rows = [
+            {"factor": effect.factor} | {name: getattr(level, name) for name in columns}
+            for effect in self.effects
+            for level in effect.levels
+        ]
+        return pd.DataFrame(rows, columns=["factor", *columns])
+
+
+def effects(table: TrialTable) -> Effects:
+    """Regress the score on a spline in ln cost plus one factor at a time.
+
+    Factors are drawn independently, so the coefficient is an effect: of changing this factor
+    while the others give way as the design lets them to keep the cost. Other factors that do not
+    go with the cost enter as covariates: that sharpens the estimate and leaves its meaning.
+    """
+    designs = table.designs()
+    n = len(designs)
+    if n < FEWEST_DESIGNS:
+        reason = f"effects at equal cost need {FEWEST_DESIGNS} architectures; there are {n}"
+        return Effects((), float("nan"), n, reason)
+    c, y = table.log_cost(designs), designs["score"].to_numpy(float)
+    base = natural_spline(c, spline_knots(c)) if np.ptp(c) > 0 else np.ones((n, 1))
+    varying = [f for f in table.factors if designs[f.name].nunique() > 1]
+    columns = {factor.name: _columns(factor, factor.code(designs[factor.name]))
+               for factor in varying}  # fmt: skip
+    free = {name for name, block in columns.items() if _explained(block, c) < FREE_OF_COST}
+    found = []
+    for factor in varying:
+        others = [columns[k] for k in columns if k in free and k != factor.name]
+        nuisance = np.hstack([base, *others]) if n > 5 * sum(b.shape[1] for b in others) else base
+        found.append(_effect(factor, designs[factor.name], nuisance, y))
+    adjusted = holm(np.array([effect.p for effect in found]))
+    final = [
+        replace(effect, p_adjusted=float(p)) for effect, p in zip(found, adjusted, strict=True)
+    ]
+    everything = least_squares(np.hstack([base, *columns.values()]), y)
+    sd = float(np.sqrt((everything.residuals**2).sum() / everything.degrees_of_freedom))
+    return Effects(tuple(sorted(final, key=lambda effect: effect.p)), sd, n)
+
+
+def _columns(factor: FactorInfo, codes: np.ndarray) -> np.ndarray:
+    """Code a factor for least squares: dummies, or standardised value and its square."""
+    if not factor.ordered:
+        return np.column_stack([codes == k for k in np.unique(codes)[1:]]).astype(float)
+    z = (codes - codes.mean()) / codes.std()
+    return z[:, None] if len(np.unique(codes)) < 4 else np.column_stack([z, z**2])
+
+
+def _explained(block: np.ndarray, c: np.ndarray) -> float:
+    """Return the share of the variance of ln cost that a factor explains."""
+    if np.ptp(c) == 0:
+        return 0.0
+    design = np.column_stack([np.ones(len(c)), block])
+    left = c - design @ np.linalg.lstsq(design, c, rcond=None)[0]
+    return float(1 - left.var() / c.var() * (len(c) - 1) / max(len(c) - design.shape[1], 1))
+
+
+def _effect(
+    factor: FactorInfo, values: pd.Series, nuisance: np.ndarray, y: np.ndarray
+) -> FactorEffect:
+    codes = factor.code(values)
+    block = _columns(factor, codes)
+    fit = least_squares(np.hstack([nuisance, block]), y)
+    k = nuisance.shape[1]
+    p = fit.wald(np.arange(k, k + block.shape[1]))
+    levels = _levels(factor, values, codes, nuisance, y)
+    row = np.zeros(k + block.shape[1])
+    confidence = 0.95
+    if factor.ordered:
+        ends = [codes.min(), codes.max()]
+        if len(np.unique(codes)) > 2:
+            ends = [np.quantile(codes, q, method="nearest") for q in (0.1, 0.9)]
+        places = [int(np.flatnonzero(codes == end)[0]) for end in ends]
+        if ends[0] == ends[1]:
+            places = [int(codes.argmin()), int(codes.argmax())]
+        row[k:] = block[places[1]] - block[places[0]]
+        names = [label(values.iloc[place]) for place in places]
+    else:
+        present = np.unique(codes).astype(int)
+        weights = np.concatenate([[0.0], fit.weights[k:]])
+        pairs = list(combinations(range(len(present)), 2))
+        low, high = max(pairs, key=lambda pair: abs(weights[pair[1]] - weights[pair[0]]))
+        if weights[high] < weights[low]:
+            low, high = high, low
+        for place, sign in ((high, 1.0), (low, -1.0)):
+            if place > 0:
+                row[k + place - 1] = sign
+        labels = factor.level_labels()
+        names = [labels[present[low]], labels[present[high]]]
+        confidence = 1 - 0.05 / len(pairs)
+    estimate, lower, upper, _ = fit.contrast(row, confidence)
+    se = float(np.sqrt(row @ fit.covariance @ row))
+    return FactorEffect(
+        factor.name, names[0], names[1], estimate, lower, upper, se, p, float("nan"), levels
+    )
+
+
+def _levels(
+    factor: FactorInfo, values: pd.Series, codes: np.ndarray, nuisance: np.ndarray, y: np.ndarray
+) -> tuple[LevelEffect, ...]:
+    """Estimate each level (thirds of the values where there are many) against the mean of all."""
+    group, names = _groups(factor, values, codes)
+    dummies = (group[:, None] == np.arange(len(names))).astype(float)
+    shares = dummies.mean(0)
+    # Effects coded against the mean over architectures: the last level follows from the others.
+    coded = dummies[:, :-1] - dummies[:, -1:] * (shares[:-1] / shares[-1])
+    fit = least_squares(np.hstack([nuisance, coded]), y)
+    k = nuisance.shape[1]
+    out = []
+    for j, name in enumerate(names):
+        row = np.zeros(k + len(names) - 1)
+        if j < len(names) - 1:
+            row[k + j] = 1.0
+        else:
+            row[k:] = -shares[:-1] / shares[-1]
+        estimate, low, high, _ = fit.contrast(row)
+        out.append(LevelEffect(name, int(dummies[:, j].sum()), estimate, low, high))
+    return tuple(out)
+
+
+def _groups(
+    factor: FactorInfo, values: pd.Series, codes: np.ndarray
+) -> tuple[np.ndarray, Sequence[str]]:
+    present = np.unique(codes)
+    if len(present) <= 6:
+        firsts = [values.iloc[int(np.flatnonzero(codes == code)[0])] for code in present]
+        return np.searchsorted(present, codes), [label(value) for value in firsts]
+    edges = np.quantile(codes, [1 / 3, 2 / 3], method="nearest")
+    group = np.searchsorted(edges, codes)
+    names = []
+    for g in np.unique(group):
+        inside = values[group == g].astype(float)
+        names.append(f"{label(inside.min())} to {label(inside.max())}")
+    return np.searchsorted(np.unique(group), group), names
