@@ -1,0 +1,94 @@
+"""Workers on Slurm: one array job from a script that survives preemption."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from search.errors import StudyError
+from search.storage import Storage
+
+OPTION = re.compile(r"--[a-z][a-z-]*(=\S.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmJob:
+    """An array of workers; `options` are sbatch's own, such as "--partition=gpu"."""
+
+    study: str
+    workers: int
+    command: tuple[str, ...]
+    logs: Path
+    options: tuple[str, ...] = ("--gres=gpu:1", "--cpus-per-task=4", "--time=1-0")
+    notice_seconds: int = 120
+
+    def script(self) -> str:
+        """Return the batch script."""
+        if self.workers < 1:
+            raise StudyError(f"expected at least one worker, got {self.workers}")
+        for option in self.options:
+            if not OPTION.fullmatch(option):
+                raise StudyError(
+                    f"expected an option of sbatch such as --partition=gpu, got {option!r}"
+                )
+        if re.search(r"\s|%", str(self.logs)):
+            raise StudyError(f"expected a log folder without spaces or '%', got {self.logs}")
+        template = Template(files("search.launchers").joinpath("slurm.sh").read_text())
+        return template.substitute(
+            study=self.study,
+            array=f"0-{self.workers - 1}",
+            notice=self.notice_seconds,
+            logs=self.logs,
+            options="\n".join(f"#SBATCH {option}" for option in self.options),
+            command=shlex.join(self.command),
+        )
+
+
+def require_shared(storage: Storage) -> None:
+    """Refuse an embedded database: the nodes cannot reach it."""
+    if storage.server is not None:
+        raise StudyError(
+            f"expected a database that other machines reach, got {storage.label}: "
+            "give a server's URL with --storage"
+        )
+
+
+def submit(script: Path) -> str:
+    """Hand a script to Slurm and return the id of the array job.
+
+    The workers take $ECGSCALE_STORAGE and the place of a password file from this environment.
+    """
+    return _slurm(["sbatch", "--parsable", str(script)]).strip().partition(";")[0]
+
+
+def job_states(job: str) -> dict[str, int]:
+    """Count the elements of an array by state; an ended job has none."""
+    said = _slurm(["squeue", "--noheader", "--array", "--format=%T", f"--jobs={job}"], missing="")
+    states = said.split()
+    return {state: states.count(state) for state in sorted(set(states))}
+
+
+def cancel(job: str) -> None:
+    """End all elements; their trials are handed back."""
+    _slurm(["scancel", job])
+
+
+def _slurm(command: Sequence[str], missing: str | None = None) -> str:
+    if shutil.which(command[0]) is None:
+        raise StudyError(
+            f"expected Slurm's {command[0]} on this machine, got none: run this on a login node"
+        )
+    done = subprocess.run(list(command), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        if missing is not None and "Invalid job id" in done.stderr:
+            return missing
+        lines = done.stderr.strip().splitlines() or ["no message"]
+        raise StudyError(f"{command[0]} refused: {lines[-1]}")
+    return done.stdout

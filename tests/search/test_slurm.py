@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slurm_cluster import Cluster, installed
+
+from search.errors import StudyError
+from search.launchers.slurm import SlurmJob, cancel, job_states, require_shared, submit
+from search.records import read_trials
+from search.storage import open_storage
+
+HERE = Path(__file__).parent
+
+
+def job(**changes) -> SlurmJob:
+    values = {"study": "s", "workers": 3, "command": ("ecgscale", "worker", "s", "--data", "/a b")}
+    return SlurmJob(**values | {"logs": Path("/logs")} | changes)
+
+
+def test_script_is_sound_bash_and_quotes_the_command(tmp_path: Path):
+    script = job(options=("--partition=gpu", "--exclusive")).script()
+    assert "#SBATCH --array=0-2\n" in script
+    assert "#SBATCH --partition=gpu\n#SBATCH --exclusive\n" in script
+    assert "--data '/a b' &" in script
+    (tmp_path / "script").write_text(script)
+    subprocess.run(["bash", "-n", tmp_path / "script"], check=True)
+    assert "$$" not in script
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"workers": 0},
+        {"options": ("partition=gpu",)},
+        {"options": ("--gres=gpu:1\nrm -rf /",)},
+        {"logs": Path("/a b")},
+    ],
+)
+def test_wrong_options_are_refused(changes):
+    with pytest.raises(StudyError, match="expected"):
+        job(**changes).script()
+
+
+def test_embedded_database_is_refused(storage):
+    with pytest.raises(StudyError, match="other machines reach"):
+        require_shared(storage)
+    require_shared(open_storage(storage.engine.url.render_as_string()))
+
+
+def test_no_slurm_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StudyError, match="login node"):
+        submit(tmp_path / "script")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    if not installed():
+        pytest.skip("needs root and Debian's slurm-wlm, slurmctld, slurmd, munge")
+    made = Cluster(Path(tempfile.mkdtemp(prefix="slurm")))
+    made.start()
+    before = dict(os.environ)
+    os.environ.update(made.environment)
+    yield made
+    os.environ.clear()
+    os.environ.update(before)
+    made.stop()
+
+
+def start(make_study, store, tmp_path: Path, *, trials: int, seconds: float, options=(), **rest):
+    study = make_study(sample={"architectures": trials, "flops": [1e6, 1e7], "bins": 1})
+    command = (
+        *(sys.executable, "-u", str(HERE / "slurm_worker.py"), study.storage.label, study.name),
+        *(str(store.path), str(seconds), str(tmp_path / "kept")),
+    )
+    script = tmp_path / "job.sh"
+    planned = SlurmJob(study.name, 2, command, tmp_path, ("--time=30", *options), **rest)
+    script.write_text(planned.script())
+    return study, submit(script)
+
+
+def wait_for(condition, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.5)
+
+
+def states(study) -> list[str]:
+    return list(read_trials(study.name, study.storage)["state"])
+
+
+def said(folder: Path) -> str:
+    return "\n".join(log.read_text() for log in sorted(folder.glob("*.log")))
+
+
+@pytest.mark.slow
+def test_array_runs_the_study(cluster: Cluster, make_study, store, tmp_path: Path):
+    study, number = start(make_study, store, tmp_path, trials=6, seconds=0.5)
+    wait_for(lambda: not job_states(number), 120)
+    assert states(study) == ["complete"] * 6, said(tmp_path)
+    hosts = read_trials(study.name, study.storage)["host"]
+    assert hosts.notna().all()
+
+
+@pytest.mark.slow
+def test_cancelled_job_hands_back_and_stays_away(cluster, make_study, store, tmp_path: Path):
+    study, number = start(make_study, store, tmp_path, trials=4, seconds=60)
+    wait_for(lambda: states(study).count("running") == 2, 90)
+    cancel(number)
+    wait_for(lambda: not job_states(number), 60)
+    assert states(study) == ["waiting"] * 4, said(tmp_path)
+    time.sleep(5)
+    assert not job_states(number)
+
+
+@pytest.mark.slow
+def test_preempted_job_hands_back_comes_again_and_completes(
+    cluster: Cluster, make_study, store, tmp_path: Path
+):
+    study, number = start(make_study, store, tmp_path, trials=4, seconds=12)
+    wait_for(lambda: states(study).count("running") == 2, 90)
+    urgent = cluster.run(
+        *("sbatch", "--parsable", "-p", "high", "-N2", "--exclusive", "--wrap=sleep 5")
+    ).strip()
+    wait_for(lambda: states(study).count("running") == 0, 60)
+    wait_for(lambda: not job_states(urgent), 90)
+    wait_for(lambda: not job_states(number), 280)
+    assert states(study) == ["complete"] * 4, said(tmp_path)
+    assert "handed back" in said(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_wall_time_hands_back_and_requeues(cluster, make_study, store, tmp_path: Path):
+    study, number = start(
+        *(make_study, store, tmp_path),
+        trials=2,
+        seconds=80,
+        options=("--time=2",),
+        notice_seconds=60,
+    )
+    wait_for(lambda: not job_states(number), 500)
+    assert states(study) == ["complete"] * 2, said(tmp_path)
+    assert "handed back" in said(tmp_path)
+    with study.storage.connect() as connection:
+        from sqlalchemy import text
+
+        backs = connection.scalar(
+            text(
+                "SELECT sum(hand_backs) FROM ecgscale_leases JOIN trials USING (trial_id) "
+                "WHERE study_id = :study"
+            ),
+            {"study": study.study_id},
+        )
+    assert backs >= 2
+
+
+@pytest.mark.slow
+def test_dead_node_costs_no_trial(cluster: Cluster, make_study, store, tmp_path: Path):
+    """Everything on one node is killed: the other takes its trial over."""
+    study, number = start(make_study, store, tmp_path, trials=4, seconds=6)
+    wait_for(lambda: states(study).count("running") == 2, 90)
+    node = cluster.kill_node("n1")
+    wait_for(lambda: states(study) == ["complete"] * 4, 280)
+    assert node >= 3, "expected slurmd, slurmstepd and a worker to be killed"
+    cluster.revive_node("n1")
+    wait_for(lambda: not job_states(number), 120)
+    assert states(study) == ["complete"] * 4, said(tmp_path)
