@@ -96,7 +96,7 @@ def effects(table: TrialTable) -> Effects:
     c, y = table.log_cost(designs), designs["score"].to_numpy(float)
     base = natural_spline(c, spline_knots(c)) if np.ptp(c) > 0 else np.ones((n, 1))
     varying = [f for f in table.factors if designs[f.name].nunique() > 1]
-    columns = {factor.name: _columns(factor, factor.code(designs[factor.name]))
+    columns = {factor.name: factor_columns(factor, factor.code(designs[factor.name]))
                for factor in varying}  # fmt: skip
     free = {name for name, block in columns.items() if _explained(block, c) < FREE_OF_COST}
     found = []
@@ -113,7 +113,7 @@ def effects(table: TrialTable) -> Effects:
     return Effects(tuple(sorted(final, key=lambda effect: effect.p)), sd, n)
 
 
-def _columns(factor: FactorInfo, codes: np.ndarray) -> np.ndarray:
+def factor_columns(factor: FactorInfo, codes: np.ndarray) -> np.ndarray:
     """Code a factor for least squares: dummies, or standardised value and its square."""
     if not factor.ordered:
         return np.column_stack([codes == k for k in np.unique(codes)[1:]]).astype(float)
@@ -134,7 +134,7 @@ def _effect(
     factor: FactorInfo, values: pd.Series, nuisance: np.ndarray, y: np.ndarray
 ) -> FactorEffect:
     codes = factor.code(values)
-    block = _columns(factor, codes)
+    block = factor_columns(factor, codes)
     fit = least_squares(np.hstack([nuisance, block]), y)
     k = nuisance.shape[1]
     p = fit.wald(np.arange(k, k + block.shape[1]))

@@ -75,6 +75,16 @@ class FactorInfo:
         numbers = np.array([float(value) for value in listed])  # type: ignore[arg-type]
         return np.log2(numbers) if self.logarithmic else numbers
 
+    def distribution(self) -> BaseDistribution:
+        """Return the Optuna distribution the factor was drawn from."""
+        if self.kind == "choice":
+            return CategoricalDistribution(self.choices)
+        if self.low is None or self.high is None:
+            raise AnalysisError(f"Factor '{self.name}' has no limits: give it a low and a high.")
+        if self.kind == "int":
+            return IntDistribution(int(self.low), int(self.high), log=self.log)
+        return FloatDistribution(self.low, self.high, log=self.log)
+
     def level_labels(self) -> tuple[str, ...]:
         """Name the levels of a choice in the order of their codes."""
         return tuple(label(choice) for choice in self._by_size())
