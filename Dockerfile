@@ -1,0 +1,29 @@
+# One image for every role: init-db, create, worker, launch, dashboard, report.
+#   docker build -t ecgscale .
+#   docker build -t ecgscale --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu .   (no GPU)
+FROM python:3.12-slim-bookworm AS build
+ARG TORCH_INDEX=""
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /opt/ecgscale
+ENV PATH=/opt/ecgscale/bin:$PATH
+WORKDIR /src
+COPY constraints.txt ./
+# A layer of its own: torch is most of the image and seldom changes.
+RUN pip install -c constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
+COPY pyproject.toml README.md LICENSE ./
+COPY data_pipeline data_pipeline
+COPY models models
+COPY search search
+COPY analysis analysis
+COPY ecgscale ecgscale
+RUN pip install -c constraints.txt .
+
+FROM python:3.12-slim-bookworm
+RUN useradd --uid 10001 --create-home ecgscale \
+    && install -d -o ecgscale -g ecgscale /data /checkpoints /reports
+COPY --from=build /opt/ecgscale /opt/ecgscale
+ENV PATH=/opt/ecgscale/bin:$PATH PYTHONUNBUFFERED=1
+USER 10001
+WORKDIR /data
+ENTRYPOINT ["ecgscale"]
+CMD ["--help"]
