@@ -23,26 +23,20 @@ Bools = npt.NDArray[np.bool_]
 # ---- F1 ---- #
 
 
-def f1_per_class(
-    labels: npt.ArrayLike, decisions: npt.ArrayLike, *, absent: str = "skip"
-) -> Floats:
+def f1_per_class(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Floats:
     """Return F1 = 2 TP / (2 TP + FP + FN) of every class.
 
-    A class without positive labels is NaN, so that every network is scored on the same classes.
-    With `absent="zero"` it is 0 as soon as it has a false alarm: what the Challenge's own code and
-    scikit-learn's `zero_division=nan` do.
+    A class without positive labels is 0 once it has a false alarm and NaN otherwise, as in the
+    Challenge's own code and with scikit-learn's `zero_division=nan`.
     """
     truth, chosen = _decided(labels, decisions)
     hits = (truth & chosen).sum(axis=0)
-    positives, alarms = truth.sum(axis=0), chosen.sum(axis=0)
-    total = positives + alarms
-    defined = total > 0 if absent == "zero" else positives > 0
-    return _ratio(2 * hits, np.where(defined, total, 0))
+    return _ratio(2 * hits, truth.sum(axis=0) + chosen.sum(axis=0))
 
 
-def macro_f1(labels: npt.ArrayLike, decisions: npt.ArrayLike, *, absent: str = "skip") -> float:
+def macro_f1(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> float:
     """Return the mean F1 over the classes it is defined for."""
-    return macro_mean(f1_per_class(labels, decisions, absent=absent))
+    return macro_mean(f1_per_class(labels, decisions))
 
 
 # ---- Ranking scores ---- #

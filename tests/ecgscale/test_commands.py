@@ -123,7 +123,7 @@ def test_demo_walks_the_whole_path_and_goes_on_where_it_was(
     run: Run, raw: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "demo"
-    done = run("demo", "--raw", raw, "--out", out, "--trials", "8")
+    done = run("demo", "--raw", raw, "--out", out, "--trials", "8", "--epochs", "2")
     try:
         assert done.returncode == 0, done.stderr + done.stdout
         assert (out / "report" / "report.html").is_file()
@@ -131,10 +131,10 @@ def test_demo_walks_the_whole_path_and_goes_on_where_it_was(
         assert len(logs) == 2
         assert all("macro-AUROC" in log for log in logs), "both workers must have trained"
         assert "control trials" in done.stdout
-        again = run("demo", "--raw", raw, "--out", out, "--trials", "8")
+        again = run("demo", "--raw", raw, "--out", out, "--trials", "8", "--epochs", "2")
         assert again.returncode == 0
         assert "going on" in again.stdout
-        other = run("demo", "--raw", raw, "--out", out, "--trials", "9")
+        other = run("demo", "--raw", raw, "--out", out, "--trials", "9", "--epochs", "2")
         assert other.returncode == 2
     finally:
         from search.embedded import EmbeddedServer
