@@ -1,0 +1,82 @@
+"""Workers on Kubernetes: a kustomize base (Indexed Job, dashboard, claim) and an overlay."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from search.errors import StudyError
+
+IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*[a-z0-9]")
+OVERLAY = """\
+# Written by `ecgscale launch kubernetes`; edit freely, then: kubectl apply -k {folder}
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+nameSuffix: -{suffix}
+resources:
+  - ../base
+images:
+  - name: ecgscale
+    newName: {name}
+    newTag: {tag}
+patches:
+  - target:
+      kind: Job
+      name: ecgscale-workers
+    patch: |-
+      - {{op: replace, path: /spec/completions, value: {workers}}}
+      - {{op: replace, path: /spec/parallelism, value: {workers}}}
+      - {{op: replace, path: /spec/template/spec/containers/0/args/1, value: "{study}"}}
+      - {{op: replace, path: /spec/template/spec/volumes/0/persistentVolumeClaim/claimName,
+         value: "{claim}"}}
+{gpu}"""
+NO_GPU = """\
+      - {op: remove, path: /spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesJob:
+    """Workers of one study; `store_claim` is a claim that holds the store."""
+
+    study: str
+    workers: int
+    image: str
+    store_claim: str = "ecgscale-store"
+    gpu: bool = True
+
+    def overlay(self, folder: Path) -> str:
+        """Return the overlay's kustomization."""
+        if self.workers < 1:
+            raise StudyError(f"expected at least one worker, got {self.workers}")
+        name, _, tag = self.image.rpartition(":")
+        if not IMAGE.fullmatch(self.image) or not name or "/" in tag:
+            raise StudyError(f"expected an image with its tag, as in name:1.0, got {self.image!r}")
+        for what in (self.store_claim,):
+            if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", what):
+                raise StudyError(f"expected the name of a claim, got {what!r}")
+        suffix = re.sub(r"[^a-z0-9]+", "-", self.study.lower()).strip("-")[:40].strip("-")
+        return OVERLAY.format(
+            folder=folder,
+            suffix=suffix,
+            name=name,
+            tag=f'"{tag}"',
+            workers=self.workers,
+            study=self.study,
+            claim=self.store_claim,
+            gpu="" if self.gpu else NO_GPU,
+        )
+
+
+def write_manifests(job: KubernetesJob, out: Path) -> Path:
+    """Write base and overlay below a folder; return the overlay to `kubectl apply -k`."""
+    overlay = out / job.study
+    text = job.overlay(overlay)
+    with as_file(files("search.launchers.kubernetes") / "base") as base:
+        shutil.copytree(base, out / "base", dirs_exist_ok=True)
+    overlay.mkdir(parents=True, exist_ok=True)
+    (overlay / "kustomization.yaml").write_text(text)
+    return overlay

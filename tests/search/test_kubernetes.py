@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from search.errors import StudyError
+from search.launchers.kubernetes import KubernetesJob, write_manifests
+
+KUBECTL = shutil.which("kubectl")
+needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="needs kubectl (with kustomize)")
+
+
+def render(folder: Path) -> str:
+    command = [str(KUBECTL), "kustomize", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def objects(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    found = yaml.safe_load_all(render(folder))
+    return {(o["kind"], o["metadata"]["name"]): o for o in found}
+
+
+@needs_kubectl
+def test_overlay_changes_what_was_asked(tmp_path: Path):
+    job = KubernetesJob("My.Study_1", 7, "registry.example:5000/me/ecgscale:1.2", "my-store")
+    found = objects(write_manifests(job, tmp_path))
+    workers = found["Job", "ecgscale-workers-my-study-1"]["spec"]
+    assert workers["completions"] == workers["parallelism"] == 7
+    pod = workers["template"]["spec"]
+    (worker,) = pod["containers"]
+    assert worker["image"] == "registry.example:5000/me/ecgscale:1.2"
+    assert worker["args"][:2] == ["worker", "My.Study_1"]
+    assert worker["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    claims = {
+        v["name"]: v.get("persistentVolumeClaim", {}).get("claimName") for v in pod["volumes"]
+    }
+    assert claims["store"] == "my-store"
+    assert ("PersistentVolumeClaim", claims["checkpoints"]) in found
+
+
+@needs_kubectl
+def test_workers_survive_preemption_and_stop_when_set_up_wrongly(tmp_path: Path):
+    job = KubernetesJob("s", 2, "ecgscale:1", gpu=False)
+    found = objects(write_manifests(job, tmp_path))
+    spec = found["Job", "ecgscale-workers-s"]["spec"]
+    assert spec["completionMode"] == "Indexed"
+    pod = spec["template"]["spec"]
+    assert pod["restartPolicy"] == "Never"
+    assert pod["terminationGracePeriodSeconds"] >= 120
+    ignore, fail = spec["podFailurePolicy"]["rules"]
+    assert ignore["action"] == "Ignore"
+    assert ignore["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    assert fail["action"] == "FailIndex"
+    assert fail["onExitCodes"]["values"] == [2]
+    assert fail["onExitCodes"]["containerName"] == pod["containers"][0]["name"]
+    assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
+
+
+@needs_kubectl
+def test_volumes_services_and_rights(tmp_path: Path):
+    found = objects(write_manifests(KubernetesJob("s", 2, "ecgscale:1"), tmp_path))
+    pods = [
+        o["spec"]["template"] for (kind, _), o in found.items() if kind in ("Job", "Deployment")
+    ]
+    assert len(pods) == 3
+    for pod in pods:
+        spec = pod["spec"]
+        volumes = {volume["name"] for volume in spec["volumes"]}
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        for container in spec["containers"]:
+            assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+            assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+            for variable in container["env"]:
+                assert "value" not in variable or variable["value"].startswith("/")
+    service = found["Service", "ecgscale-dashboard-s"]["spec"]
+    deployment = found["Deployment", "ecgscale-dashboard-s"]["spec"]
+    labels = deployment["template"]["metadata"]["labels"]
+    assert service["selector"].items() <= labels.items()
+    assert deployment["selector"]["matchLabels"].items() <= labels.items()
+    assert service.get("type", "ClusterIP") == "ClusterIP"
+
+
+@needs_kubectl
+@pytest.mark.parametrize("version", ["1.31", "1.34"])
+def test_manifests_are_valid(tmp_path: Path, version: str):
+    pytest.importorskip("kubernetes_validate")
+    rendered = tmp_path / "all.yaml"
+    rendered.write_text(render(write_manifests(KubernetesJob("s", 2, "ecgscale:1"), tmp_path)))
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "-k", version]
+    done = subprocess.run([*command, str(rendered)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        KubernetesJob("s", 0, "ecgscale:1"),
+        KubernetesJob("s", 1, "ecgscale"),
+        KubernetesJob("s", 1, "host:5000/ecgscale"),
+        KubernetesJob("s", 1, "ecgscale:1\nx: y"),
+        KubernetesJob("s", 1, "ecgscale:1", store_claim="A b"),
+    ],
+)
+def test_wrong_options_are_refused(job: KubernetesJob, tmp_path: Path):
+    with pytest.raises(StudyError, match="expected"):
+        write_manifests(job, tmp_path)
+    assert not (tmp_path / "s").exists()
