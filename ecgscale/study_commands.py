@@ -41,6 +41,7 @@ launch = typer.Typer(name="launch", help="Place workers on machines.", no_args_i
 def register(app: typer.Typer) -> None:
     """Add the commands of this group to the command line."""
     app.command("init-db", rich_help_panel=PANEL)(init_db)
+    app.command("stop-db", rich_help_panel=PANEL)(stop_db)
     app.command(rich_help_panel=PANEL)(create)
     app.command(rich_help_panel=PANEL)(worker)
     app.add_typer(launch, rich_help_panel=PANEL)
@@ -58,6 +59,15 @@ def init_db(storage: StorageOption = None) -> None:
     opened = open_storage(storage)
     schema.init_db(opened)
     print(f"The database {opened.label} is ready.")
+
+
+def stop_db(storage: StorageOption = None) -> None:
+    """Stop the embedded PostgreSQL; the next command that needs it starts it again."""
+    from search.storage import embedded_server
+
+    server = embedded_server(storage)
+    stopped = server.stop()
+    print(f"The database in {server.folder} {'is stopped' if stopped else 'was not running'}.")
 
 
 def create(

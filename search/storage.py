@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
 VARIABLE = "ECGSCALE_STORAGE"
+EMBEDDED = "embedded"
 PASSWORD_FILE = "ECGSCALE_PASSWORD_FILE"
 # A worker holds one connection, two for a moment: hundreds of workers share one server.
 POOL = {"pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
@@ -150,16 +151,32 @@ def open_storage(where: str | None = None, *, patience_seconds: float = 0.0) -> 
 
     A server by URL may take `patience_seconds` to answer: it may be about to restart.
     """
-    where = where or os.environ.get(VARIABLE) or "embedded"
-    if where == "embedded" or where.startswith("embedded:"):
-        folder = where.partition(":")[2] or platformdirs.user_data_dir("ecgscale", appauthor=False)
-        server = EmbeddedServer(Path(folder).expanduser().absolute())
+    where = where or os.environ.get(VARIABLE) or EMBEDDED
+    if is_embedded(where):
+        server = embedded_server(where)
         storage = Storage(_engine(server.start()), server)
         init_db(storage)
         return storage
     storage = Storage(_engine(_parse(where)))
     storage.patiently(storage.engine.connect, seconds=patience_seconds).close()
     return storage
+
+
+def is_embedded(where: str) -> bool:
+    """Tell "embedded" and "embedded:DIR" from a URL."""
+    return where == EMBEDDED or where.startswith(f"{EMBEDDED}:")
+
+
+def embedded_server(where: str | None = None) -> EmbeddedServer:
+    """Return the embedded server that `where` means, running or not."""
+    where = where or os.environ.get(VARIABLE) or EMBEDDED
+    if not is_embedded(where):
+        raise StudyError(
+            f"expected the embedded database ('{EMBEDDED}' or '{EMBEDDED}:DIR'), got a server by "
+            "URL: whoever runs that server starts and stops it"
+        )
+    folder = where.partition(":")[2] or platformdirs.user_data_dir("ecgscale", appauthor=False)
+    return EmbeddedServer(Path(folder).expanduser().absolute())
 
 
 def is_outage(error: DBAPIError) -> bool:
