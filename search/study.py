@@ -40,17 +40,20 @@ ADD_TRIALS = """
 INSERT INTO trials (number, study_id, state)
 SELECT number, :study, 'WAITING' FROM generate_series(CAST(:first AS int), :last) AS number
 """
+# In the order given: the dashboard shows parameters and attributes as they were inserted.
 ADD_PARAMETERS = """
 INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
 SELECT t.trial_id, p.name, p.value, CAST(:distributions AS json) ->> p.name
-FROM json_to_recordset(CAST(:rows AS json)) AS p(number int, name text, value float8)
-JOIN trials t ON t.study_id = :study AND t.number = p.number
+FROM ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS (number int, name text, value float8))
+    WITH ORDINALITY AS p(number, name, value, position)
+JOIN trials t ON t.study_id = :study AND t.number = p.number ORDER BY position
 """
 ADD_ATTRIBUTES = """
 INSERT INTO trial_user_attributes (trial_id, key, value_json)
 SELECT t.trial_id, a.key, a.value
-FROM json_to_recordset(CAST(:rows AS json)) AS a(number int, key text, value text)
-JOIN trials t ON t.study_id = :study AND t.number = a.number
+FROM ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS (number int, key text, value text))
+    WITH ORDINALITY AS a(number, key, value, position)
+JOIN trials t ON t.study_id = :study AND t.number = a.number ORDER BY position
 """
 PLANNED = """
 SELECT t.number, max(a.value_json) FILTER (WHERE a.key = 'role') AS role,

@@ -30,8 +30,8 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
 MpiDefault=none
 ReturnToService=2
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort={port}17
+SlurmdPort={port}18
 SlurmctldPidFile={d}/slurmctld.pid
 SlurmdPidFile={d}/slurmd.%n.pid
 StateSaveLocation={d}/state
@@ -43,8 +43,9 @@ KillWait=5
 JobRequeue=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port=17001 CPUs=4 RealMemory=2000 State=UNKNOWN
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port=17002 CPUs=4 RealMemory=2000 State=UNKNOWN
+NodeName=DEFAULT CPUs=4 RealMemory=2000 State=UNKNOWN
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={port}21
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={port}22
 PartitionName=high Nodes=n[1-2] MaxTime=2-0 State=UP PriorityTier=10 PreemptMode=OFF
 PartitionName=low Nodes=n[1-2] Default=YES MaxTime=2-0 State=UP PriorityTier=1 {grace}
 """
@@ -66,7 +67,11 @@ class Cluster:
         for name in ("munge", "state", "spool/n1", "spool/n2"):
             (self.folder / name).mkdir(parents=True)
         grace = "GraceTime=10 PreemptMode=REQUEUE"
-        text = CONFIGURATION.format(host=platform.node(), d=self.folder, grace=grace)
+        # Two processes of pytest may each have a cluster.
+        number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+        text = CONFIGURATION.format(
+            host=platform.node(), d=self.folder, grace=grace, port=168 + number
+        )
         (self.folder / "slurm.conf").write_text(text)
         (self.folder / "cgroup.conf").write_text("CgroupAutomount=no\n")
         munge = self.folder / "munge"

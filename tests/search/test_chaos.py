@@ -19,12 +19,12 @@ from search.status import read_status
 from search.storage import Storage
 from search.study import create_study
 
-GRACE_SECONDS = 2.5
+GRACE_SECONDS = 2.0
 
 
 @pytest.mark.parametrize(
     ("trials", "workers", "seed"),
-    [(12, 4, 0)] + [pytest.param(60, 6, seed, marks=pytest.mark.slow) for seed in range(1, 11)],
+    [(10, 4, 0)] + [pytest.param(60, 6, seed, marks=pytest.mark.slow) for seed in range(1, 11)],
 )
 def test_exactly_the_planned_trials_complete(
     own_storage: Storage, store: Store, tmp_path: Path, trials: int, workers: int, seed: int

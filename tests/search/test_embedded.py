@@ -95,8 +95,8 @@ def test_half_made_folder_is_made_anew(folder: Path):
     assert ask(EmbeddedServer(folder)) == 1
 
 
-@pytest.mark.parametrize("name", ["x" * 110, "käse, 'signs'"])
-def test_long_and_odd_paths(folder: Path, name: str):
+def test_long_and_odd_path(folder: Path):
+    name = "käse, 'signs' " + "x" * 90
     server = EmbeddedServer(folder / name)
     try:
         assert ask(server) == 1

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -65,13 +64,14 @@ def cluster() -> Iterator[Cluster]:
     if not installed():
         pytest.skip("needs root and Debian's slurm-wlm, slurmctld, slurmd, munge")
     made = Cluster(Path(tempfile.mkdtemp(prefix="slurm")))
-    made.start()
-    before = dict(os.environ)
-    os.environ.update(made.environment)
-    yield made
-    os.environ.clear()
-    os.environ.update(before)
-    made.stop()
+    try:
+        made.start()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in made.environment.items():
+                patch.setenv(name, value)
+            yield made
+    finally:
+        made.stop()
 
 
 def start(make_study, store, tmp_path: Path, *, trials: int, seconds: float, options=(), **rest):
