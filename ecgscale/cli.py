@@ -8,7 +8,14 @@ import typer
 
 from analysis.errors import AnalysisError
 from data_pipeline.errors import DataError
-from ecgscale import analysis_commands, data_commands, demo, model_commands, study_commands
+from ecgscale import (
+    analysis_commands,
+    data_commands,
+    demo,
+    launch_commands,
+    model_commands,
+    study_commands,
+)
 from models.errors import ModelError
 from search.errors import StudyError
 
@@ -29,7 +36,14 @@ The way through: **prepare** raw ECG files to a store, **create** a study of sam
 architectures, run one or more **worker**s until all are trained, then read the **report**.
 `ecgscale demo` walks the whole path in a quarter of an hour.""",
 )
-for group in (demo, data_commands, model_commands, study_commands, analysis_commands):
+for group in (
+    demo,
+    data_commands,
+    model_commands,
+    study_commands,
+    launch_commands,
+    analysis_commands,
+):
     group.register(app)
 
 

@@ -51,7 +51,7 @@ def demo(
     ),
     trials: Annotated[int, typer.Option(min=8, help="How many different networks.")] = 48,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the training records.", show_default="12")
+        int | None, typer.Option(min=1, help="Passes over the training records.", show_default="10")
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Workers side by side.")] = 2,
     storage: StorageOption = None,

@@ -1,4 +1,4 @@
-"""Commands on studies: init-db, create, worker, launch, status, trials, dump, load."""
+"""Commands on studies: init-db, create, worker, status, trials, dump, load."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Format, Progress, duration, engineering, print_facts, print_table
+from ecgscale.output import Format, duration, engineering, print_facts, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,16 +35,12 @@ CheckpointsOption = Annotated[
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 
 
-launch = typer.Typer(name="launch", help="Place workers on machines.", no_args_is_help=True)
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands of this group to the command line."""
     app.command("init-db", rich_help_panel=PANEL)(init_db)
     app.command("stop-db", rich_help_panel=PANEL)(stop_db)
     app.command(rich_help_panel=PANEL)(create)
     app.command(rich_help_panel=PANEL)(worker)
-    app.add_typer(launch, rich_help_panel=PANEL)
     app.command(rich_help_panel=PANEL)(status)
     app.command(rich_help_panel=PANEL)(trials)
     app.command(rich_help_panel=PANEL)(dump)
@@ -114,43 +110,6 @@ def worker(
     opened = open_storage(storage)
     options = WorkerOptions(checkpoints=checkpoints, trial_seconds=trial_seconds)
     raise typer.Exit(run_worker(study, opened, open_store(data), device, options=options))
-
-
-@launch.command("local")
-def launch_local(
-    study: StudyArgument,
-    data: DataOption,
-    storage: StorageOption = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="How many in all; default: one per GPU, or per core.")
-    ] = None,
-    per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
-    checkpoints: CheckpointsOption = None,
-    logs: Annotated[Path, typer.Option(help="Folder for what the workers say.")] = Path("logs"),
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-) -> None:
-    """Keep workers on this machine until the study is done; Ctrl-C hands their work back."""
-    from data_pipeline import open_store
-    from search.launchers.local import available_gpus, plan_slots, worker_command
-    from search.launchers.local import launch_local as keep_workers
-    from search.storage import open_storage
-    from search.study import open_study
-    from search.worker import check_store
-
-    opened = open_storage(storage)
-    check_store(open_study(study, opened), open_store(data))
-    slots = plan_slots(gpus=available_gpus(), per_gpu=per_gpu, workers=workers)
-    with Progress("training", "trials", quiet) as progress:
-        code = keep_workers(
-            study,
-            opened,
-            worker_command(study, data, checkpoints),
-            slots,
-            logs=logs,
-            on_status=lambda now: progress(now.complete + now.failed, now.planned),
-            every_seconds=2.0,
-        )
-    raise typer.Exit(code)
 
 
 def status(study: StudyArgument, storage: StorageOption = None) -> None:
