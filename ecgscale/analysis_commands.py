@@ -13,7 +13,7 @@ from ecgscale.study_commands import StorageOption, StudyArgument
 
 if TYPE_CHECKING:
     from analysis.recommend import Recommendation
-    from search.storage import Storage
+    from search.database.storage import Storage
 
 PANEL = "Results"
 
@@ -39,7 +39,7 @@ def report(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Analyse a study: one self-contained HTML page, and a CSV for every figure."""
-    from search.storage import open_storage
+    from search.database.storage import open_storage
 
     page = make_report(
         study,
@@ -66,8 +66,8 @@ def recommend(
     from analysis.errors import AnalysisError
     from analysis.recommend import recommend as choose
     from analysis.study import read_table
+    from search.database.storage import open_storage
     from search.definition import parse_count
-    from search.storage import open_storage
 
     result = choose(read_table(study, open_storage(storage)), parse_count(flops, "--flops"))
     if result.refusal:
@@ -101,8 +101,8 @@ def dashboard(
 ) -> None:
     """Open optuna-dashboard on the studies of the database; Ctrl-C ends it."""
     from ecgscale.dashboard import is_loopback, make_dashboard
-    from search.schema import require_schema
-    from search.storage import open_storage
+    from search.database.schema import require_schema
+    from search.database.storage import open_storage
 
     opened = open_storage(storage)
     require_schema(opened)

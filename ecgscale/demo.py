@@ -17,8 +17,8 @@ from ecgscale.study_commands import StorageOption
 
 if TYPE_CHECKING:
     from data_pipeline import Store
+    from search.database.storage import Storage
     from search.definition import StudyDefinition
-    from search.storage import Storage
 
 DOWNLOADED_RECORDS = 400
 SYNTHETIC_RECORDS = 600
@@ -61,7 +61,7 @@ def demo(
     Run again, it goes on where it was.
     """
     from ecgscale.analysis_commands import make_report
-    from search.storage import open_storage
+    from search.database.storage import open_storage
 
     started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)

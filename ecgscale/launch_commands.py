@@ -17,7 +17,7 @@ from ecgscale.study_commands import (
 )
 
 if TYPE_CHECKING:
-    from search.storage import Storage
+    from search.database.storage import Storage
 
 launch = typer.Typer(name="launch", help="Place workers on machines.", no_args_is_help=True)
 
@@ -117,7 +117,7 @@ def launch_kubernetes(
 def _check(study: str, data: Path, storage: str | None) -> Storage:
     """Open the storage, and refuse a store that is not the study's before workers start."""
     from data_pipeline import open_store
-    from search.storage import open_storage
+    from search.database.storage import open_storage
     from search.study import open_study
     from search.worker import check_store
 

@@ -49,8 +49,8 @@ def register(app: typer.Typer) -> None:
 
 def init_db(storage: StorageOption = None) -> None:
     """Create the tables in the database; safe to repeat, and to run many times at once."""
-    from search import schema
-    from search.storage import open_storage
+    from search.database import schema
+    from search.database.storage import open_storage
 
     opened = open_storage(storage)
     schema.init_db(opened)
@@ -59,7 +59,7 @@ def init_db(storage: StorageOption = None) -> None:
 
 def stop_db(storage: StorageOption = None) -> None:
     """Stop the embedded PostgreSQL; the next command that needs it starts it again."""
-    from search.storage import embedded_server
+    from search.database.storage import embedded_server
 
     server = embedded_server(storage)
     stopped = server.stop()
@@ -75,8 +75,8 @@ def create(
 ) -> None:
     """Create a study with all its planned trials; the seed alone decides which."""
     from data_pipeline import open_store
+    from search.database.storage import open_storage
     from search.definition import StudyDefinition
-    from search.storage import open_storage
     from search.study import create_study
 
     defined = StudyDefinition.from_toml(definition)
@@ -104,7 +104,7 @@ def worker(
 ) -> None:
     """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal."""
     from data_pipeline import open_store
-    from search.storage import open_storage
+    from search.database.storage import open_storage
     from search.worker import WorkerOptions, run_worker
 
     opened = open_storage(storage)
@@ -114,8 +114,8 @@ def worker(
 
 def status(study: StudyArgument, storage: StorageOption = None) -> None:
     """Show how far a study is, how fast it goes, who works on it and what failed."""
+    from search.database.storage import open_storage
     from search.status import read_status
-    from search.storage import open_storage
 
     now = read_status(study, open_storage(storage))
     facts: dict[str, object] = {
@@ -153,9 +153,9 @@ def trials(
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
 ) -> None:
     """List the trials with their factors, costs and scores."""
+    from search.database.storage import open_storage
     from search.query import select_trials
     from search.records import read_trials
-    from search.storage import open_storage
 
     frame = select_trials(read_trials(study, open_storage(storage)), where, sort)
     frame = frame if limit is None else frame.head(limit)
@@ -170,7 +170,7 @@ def dump(
     storage: StorageOption = None,
 ) -> None:
     """Write a study with all its trials into one file."""
-    from search.storage import open_storage
+    from search.database.storage import open_storage
     from search.transfer import dump_study
 
     count = dump_study(study, open_storage(storage), file)
@@ -183,7 +183,7 @@ def load(
     name: Annotated[str | None, typer.Option(help="Another name for the study.")] = None,
 ) -> None:
     """Add a dumped study to a database."""
-    from search.storage import open_storage
+    from search.database.storage import open_storage
     from search.transfer import load_study
 
     study = load_study(file, open_storage(storage), name=name)

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from search.database.storage import open_storage as open_storage
     from search.definition import StudyDefinition as StudyDefinition
     from search.errors import StudyError as StudyError
     from search.recipe import Recipe as Recipe
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from search.records import read_curves as read_curves
     from search.records import read_definition as read_definition
     from search.records import read_trials as read_trials
-    from search.storage import open_storage as open_storage
     from search.study import create_study as create_study
     from search.study import open_study as open_study
 
@@ -23,7 +23,7 @@ HOMES = {
     "StudyDefinition": "search.definition",
     "StudyError": "search.errors",
     "create_study": "search.study",
-    "open_storage": "search.storage",
+    "open_storage": "search.database.storage",
     "open_study": "search.study",
     "read_class_scores": "search.records",
     "read_curves": "search.records",

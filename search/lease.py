@@ -8,8 +8,8 @@ from collections import deque
 
 from sqlalchemy.exc import DBAPIError
 
+from search.database.storage import first_line, is_outage
 from search.queue import Claim, Queue
-from search.storage import first_line, is_outage
 
 
 class LeaseLost(Exception):

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, text
 
 from search import statements as sql
-from search.storage import Storage
+from search.database.storage import Storage
 
 Outcome = Literal["done", "again", "lost"]
 

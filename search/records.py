@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import text
 
+from search.database.schema import require_schema
+from search.database.storage import Storage
 from search.errors import StudyError
-from search.schema import require_schema
-from search.storage import Storage
 from search.study import study_names
 
 if TYPE_CHECKING:

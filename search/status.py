@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
-from search.storage import Storage
+from search.database.storage import Storage
 from search.study import open_study
 
 COUNTS = """

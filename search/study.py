@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 
 from models import Architecture, Factor, load_space
+from search.database.schema import ADVISORY_LOCK, require_schema
+from search.database.storage import Storage
+from search.database.view import refresh_view
 from search.definition import StudyDefinition
 from search.distributions import distributions
 from search.errors import StudyError
 from search.plan import Extension, PlannedTrial, extend, plan
-from search.schema import ADVISORY_LOCK, require_schema
-from search.storage import Storage
-from search.view import refresh_view
 
 if TYPE_CHECKING:
     import optuna

@@ -27,13 +27,13 @@ from torch import nn
 from data_pipeline.batches import ResidentRecords, batches
 from models import Architecture
 from models.memory import training_memory
-from search import device as devices
-from search.device import compute_dtype
 from search.errors import StudyError
 from search.metrics import best_thresholds, macro_f1
 from search.recipe import Recipe
-from search.run import Diverged, Run, Trial
 from search.scores import probabilities, score_fold
+from search.training import device as devices
+from search.training.device import compute_dtype
+from search.training.run import Diverged, Run, Trial
 
 __all__ = ["Diverged", "Interrupted", "Trained", "TrialScores", "train_one"]
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from search.database.schema import ADVISORY_LOCK, require_schema
+from search.database.storage import Storage
+from search.database.view import refresh_view
 from search.definition import NAME
 from search.errors import StudyError
-from search.schema import ADVISORY_LOCK, require_schema
-from search.storage import Storage
 from search.study import ADD_STUDY, Study, open_study
-from search.view import refresh_view
 
 FORMAT, VERSION = "ecgscale-study", 1
 BATCH = 500

@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from search.database.storage import Storage
 from search.errors import StudyError
 from search.lease import LeaseKeeper, LeaseLost
 from search.machine import choose_device, device_name, git_commit, stopping_signals
 from search.queue import Claim, Limits, Queue, WorkerName
-from search.storage import Storage
 from search.study import Study, open_study
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from search.database.storage import VARIABLE, Storage
 from search.errors import StudyError
 from search.machine import PARENT_VARIABLE, stopping_signals
 from search.status import StudyStatus, read_status
-from search.storage import VARIABLE, Storage
 from search.worker import INTERRUPTED
 
 CONFIGURATION_ERROR = 2

@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from search.database.storage import Storage
 from search.errors import StudyError
-from search.storage import Storage
 
 OPTION = re.compile(r"--[a-z][a-z-]*(=\S.*)?")
 

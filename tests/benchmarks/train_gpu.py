@@ -5,7 +5,7 @@
 One command, about ten minutes on an H100. For networks of 30, 100, 300 and 1000 MFLOP of each
 grouping it trains on 8,192 random records that lie on the device and prints
 
-* records/s of `search.run.Run.step` at several batch sizes,
+* records/s of `search.training.run.Run.step` at several batch sizes,
 * the share of the device's own bf16 matrix rate (3 x forward FLOPs) and of its own copy bandwidth
   (40 bytes per activation, the eager estimate), both limits measured here first,
 * records/s of 1, 2 and 4 processes on the device together, and with --mps under MPS too,
@@ -34,9 +34,9 @@ import torch
 from train_networks import GROUPINGS, network_of
 
 from data_pipeline.batches import ResidentRecords, batches
-from search.device import is_out_of_memory, synchronize
 from search.recipe import Recipe
-from search.run import Run, Trial
+from search.training.device import is_out_of_memory, synchronize
+from search.training.run import Run, Trial
 
 STUDY_NETWORKS, STUDY_RECORDS, STUDY_EPOCHS = 500, 88_253, 20
 EAGER_BYTES_PER_ACTIVATION = 40

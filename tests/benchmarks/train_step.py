@@ -38,11 +38,11 @@ from data_pipeline import open_store
 from data_pipeline.batches import ResidentRecords, batches
 from models.build import build
 from models.plain import as_conv1d
-from search.device import compute_dtype, synchronize
 from search.metrics import macro_auroc, macro_f1
 from search.recipe import Recipe
-from search.run import Run, Trial
 from search.scores import probabilities
+from search.training.device import compute_dtype, synchronize
+from search.training.run import Run, Trial
 
 RECIPE = Recipe(epochs=1000, average_epochs=0.0)
 
@@ -65,7 +65,7 @@ class OneFilePerRecord(Dataset):  # type: ignore[type-arg]
 
 
 class PlainStep:
-    """A step with chosen tricks; with all of them it is `search.run.Run.step`."""
+    """A step with chosen tricks; with all of them it is `search.training.run.Run.step`."""
 
     def __init__(self, network: nn.Module, device: torch.device, *, fused: bool, scores: bool):
         self.network, self.device, self.scores = network, device, scores

@@ -10,7 +10,7 @@ import pytest
 
 from data_pipeline import PrepareOptions, prepare_store
 from data_pipeline.synthetic import synthesize
-from search.embedded import EmbeddedServer
+from search.database.embedded import EmbeddedServer
 
 DEFINITION = """
 name = "tiny"

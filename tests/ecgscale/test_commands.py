@@ -137,7 +137,7 @@ def test_demo_walks_the_whole_path_and_goes_on_where_it_was(
         other = run("demo", "--raw", raw, "--out", out, "--trials", "9", "--epochs", "2")
         assert other.returncode == 2
     finally:
-        from search.embedded import EmbeddedServer
+        from search.database.embedded import EmbeddedServer
 
         EmbeddedServer(out / "database").stop()
 

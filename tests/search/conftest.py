@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from data_pipeline import PrepareOptions, Store, prepare_store
 from data_pipeline.synthetic import synthesize
+from search.database.embedded import EmbeddedServer
+from search.database.storage import Storage, open_storage
 from search.definition import StudyDefinition
-from search.embedded import EmbeddedServer
-from search.storage import Storage, open_storage
 from search.study import Study, create_study
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline import open_store
+from search.database.storage import open_storage
 from search.queue import Limits
-from search.storage import open_storage
 from search.worker import WorkerOptions, run_worker
 
 EPOCHS = 3

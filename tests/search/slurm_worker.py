@@ -8,8 +8,8 @@ from pathlib import Path
 from processes import slow_trainer
 
 from data_pipeline import open_store
+from search.database.storage import open_storage
 from search.queue import Limits
-from search.storage import open_storage
 from search.worker import WorkerOptions, run_worker
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
-from search import account, embedded
-from search.embedded import EmbeddedServer
+from search.database import account, embedded
+from search.database.embedded import EmbeddedServer
 from search.errors import StudyError
 
 
@@ -77,7 +77,8 @@ def test_process_id_of_another_program_is_no_server(folder: Path):
 
 def test_many_start_one_server(folder: Path):
     code = (
-        "import sys; from pathlib import Path; from search.embedded import EmbeddedServer as S;"
+        "import sys; from pathlib import Path; "
+        "from search.database.embedded import EmbeddedServer as S;"
         "s = S(Path(sys.argv[1])); s.start(); print(s._postmaster().pid)"
     )
 
@@ -197,7 +198,7 @@ def test_ordinary_user_has_a_server_of_their_own():
     made.chmod(0o700)
     os.chown(made, 65534, 65534)
     code = (
-        "import sys; from pathlib import Path; from search.storage import open_storage;"
+        "import sys; from pathlib import Path; from search.database.storage import open_storage;"
         "s = open_storage('embedded:' + sys.argv[1]); s.server.stop(); print(s.label)"
     )
     try:

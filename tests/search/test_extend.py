@@ -9,12 +9,12 @@ from conftest import define
 from processes import slow_trainer
 
 from models import load_space, reference
+from search.database.storage import open_storage
 from search.definition import ReplicatePlan, StudyDefinition
 from search.errors import StudyError
 from search.plan import Extension, plan
 from search.plan import extend as plan_extension
 from search.records import read_definition, read_trials
-from search.storage import open_storage
 from search.study import extend_study, open_study
 from search.worker import run_worker
 

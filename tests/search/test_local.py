@@ -92,7 +92,7 @@ LAUNCH = """
 import sys
 from pathlib import Path
 from search.launchers.local import launch_local, plan_slots, worker_command
-from search.storage import open_storage
+from search.database.storage import open_storage
 where, study, data, logs = sys.argv[1:]
 command = worker_command(study, Path(data), Path(logs) / "kept")
 sys.exit(launch_local(study, open_storage(where), command, plan_slots(workers=2), logs=Path(logs)))

@@ -7,11 +7,11 @@ from processes import slow_trainer
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from search.database.roles import grant_access
+from search.database.storage import Storage, open_storage
 from search.errors import StudyError
 from search.records import read_trials
-from search.roles import grant_access
 from search.status import read_status
-from search.storage import Storage, open_storage
 from search.study import Study, create_study
 from search.worker import run_worker
 

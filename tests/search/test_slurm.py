@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from slurm_cluster import Cluster, installed
 
+from search.database.storage import open_storage
 from search.errors import StudyError
 from search.launchers.slurm import SlurmJob, cancel, job_states, require_shared, submit
 from search.records import read_trials
-from search.storage import open_storage
 
 HERE = Path(__file__).parent
 

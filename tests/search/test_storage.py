@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from search.database.schema import init_db, require_schema
+from search.database.storage import Storage, open_storage
 from search.errors import StudyError
-from search.schema import init_db, require_schema
-from search.storage import Storage, open_storage
 from search.study import create_study, open_study
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from data_pipeline import Store
 from models import Architecture, load_space
+from search.database.storage import Storage, open_storage
 from search.definition import StudyDefinition, parse_count
 from search.errors import StudyError
 from search.plan import plan
@@ -26,7 +27,6 @@ from search.records import (
     read_trials,
 )
 from search.status import read_status
-from search.storage import Storage, open_storage
 from search.study import Study, create_study, open_study
 
 SHAPE = {"samples": 100, "leads": 12, "outputs": 26}

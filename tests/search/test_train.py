@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-import search.device
-import search.run
 import search.train
+import search.training.device
+import search.training.run
 from data_pipeline.batches import ResidentRecords, shuffled_labels
 from models import Architecture, load_space
 from models.layers import Dropout, GlobalPool, Linear, Sequence
 from models.memory import training_memory
-from search.checkpoint import load_checkpoint
 from search.errors import StudyError
 from search.metrics import macro_auroc, macro_f1
 from search.recipe import Recipe
 from search.train import Diverged, Interrupted, train_one
+from search.training.checkpoint import load_checkpoint
 
 SAMPLES, CLASSES = 128, 3
 FACTORS = {
@@ -282,7 +282,7 @@ def linear_network(architecture, leads, outputs):
 
 
 def test_a_hopeless_learning_rate_diverges(network, monkeypatch):
-    monkeypatch.setattr(search.run, "build", linear_network)
+    monkeypatch.setattr(search.training.run, "build", linear_network)
     recipe = dataclasses.replace(QUICK, learning_rate=10.0, warmup=0.0)
     with pytest.raises(Diverged, match="try a learning rate below 10"):
         train_one(network, records(200, 1), records(40, 2), recipe, 0)
@@ -290,7 +290,7 @@ def test_a_hopeless_learning_rate_diverges(network, monkeypatch):
 
 def short_of_memory(monkeypatch, largest):
     """Make every network fail on more than `largest` records, as a full device does."""
-    true_build = search.run.build
+    true_build = search.training.run.build
 
     def build(*arguments):
         network = true_build(*arguments)
@@ -302,7 +302,7 @@ def short_of_memory(monkeypatch, largest):
         network.register_forward_pre_hook(check)
         return network
 
-    monkeypatch.setattr(search.run, "build", build)
+    monkeypatch.setattr(search.training.run, "build", build)
 
 
 def test_out_of_memory_halves_the_micro_batch(network, monkeypatch):
@@ -322,7 +322,7 @@ def test_micro_batches_start_at_what_the_estimate_allows(network, monkeypatch):
         for k in range(3)
     ]
     for free, expected in ((2 * needed[0], 64), (1.3 * needed[1], 32), (1.3 * needed[2], 16)):
-        monkeypatch.setattr(search.device, "free_memory_bytes", lambda device, n=free: n)
+        monkeypatch.setattr(search.training.device, "free_memory_bytes", lambda device, n=free: n)
         assert train_one(network, train, validation, recipe, 0).micro_batch == expected
 
 
@@ -335,12 +335,12 @@ def test_out_of_memory_at_the_smallest_micro_batch_is_raised(network, monkeypatc
 def test_micro_batches_add_up_to_the_batch(network, monkeypatch):
     """Without batch normalisation the steps are those of the whole batch."""
 
-    monkeypatch.setattr(search.run, "build", linear_network)
-    trial = search.run.Trial(network, records(32, 1), records(8, 2), QUICK, 0)
+    monkeypatch.setattr(search.training.run, "build", linear_network)
+    trial = search.training.run.Trial(network, records(32, 1), records(8, 2), QUICK, 0)
     steps = []
     for micro_batch in (16, 5):
         torch.manual_seed(0)
-        run = search.run.Run(trial, micro_batch, None)
+        run = search.training.run.Run(trial, micro_batch, None)
         for _ in range(3):
             run.step(trial.train.signals[:16].float() / 1000, trial.train.labels[:16])
         steps.append([p.detach().clone() for p in run.network.parameters()])
@@ -349,8 +349,8 @@ def test_micro_batches_add_up_to_the_batch(network, monkeypatch):
 
 
 def test_predictions_of_the_folded_network_are_the_networks_own(network):
-    trial = search.run.Trial(network, records(64, 1), records(20, 2), QUICK, 0)
-    run = search.run.Run(trial, 16, None)
+    trial = search.training.run.Trial(network, records(64, 1), records(20, 2), QUICK, 0)
+    run = search.training.run.Run(trial, 16, None)
     run.network.train()
     for _ in range(5):
         run.step(trial.train.signals[:16].float() / 1000, trial.train.labels[:16])
@@ -364,7 +364,7 @@ def test_predictions_of_the_folded_network_are_the_networks_own(network):
 
 def test_running_statistics_keep_their_horizon_under_micro_batches():
     norm = torch.nn.BatchNorm1d(1)
-    search.run.share_statistics(norm, 4)
+    search.training.run.share_statistics(norm, 4)
     for _ in range(4):
         norm(torch.full((8, 1), 3.0) + torch.tensor([[-1.0], [1.0]]).repeat(4, 1))
     assert norm.running_mean.item() == pytest.approx(0.1 * 3)
@@ -379,7 +379,7 @@ def test_records_must_lie_on_the_training_device(network):
 
 
 def test_averaged_weights_follow_the_closed_form():
-    from search.averaging import AveragedWeights
+    from search.training.averaging import AveragedWeights
 
     network = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
     torch.nn.init.constant_(network[0].weight, 0.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.errors import StudyError
-from search.forecast import DeviceRate, fit_rate
+from search.training.forecast import DeviceRate, fit_rate
 
 TRUE = DeviceRate(2e-4, 1.2e-8, 3e-12, 0)
 

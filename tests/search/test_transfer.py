@@ -10,11 +10,11 @@ import pytest
 from processes import slow_trainer
 from sqlalchemy import text
 
+from search.database.schema import init_db
+from search.database.storage import Storage, open_storage
 from search.errors import StudyError
 from search.queue import Queue, WorkerName
 from search.records import read_class_scores, read_curves, read_definition, read_trials
-from search.schema import init_db
-from search.storage import Storage, open_storage
 from search.study import study_names
 from search.transfer import dump_study, load_study
 from search.worker import run_worker

@@ -14,11 +14,11 @@ from conftest import define
 from processes import expected, slow_trainer, start_worker
 from sqlalchemy import text
 
+from search.database.storage import Storage
 from search.errors import StudyError
 from search.machine import choose_device
 from search.queue import Limits, Queue, WorkerName
 from search.records import read_class_scores, read_curves, read_trials
-from search.storage import Storage
 from search.study import create_study
 from search.worker import ERRORS_IN_A_ROW, WorkerOptions, run_worker
 

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, text
 
 from search.errors import StudyError
 
-if TYPE_CHECKING:
-    from search.storage import Storage
+
+class Database(Protocol):
+    """What the schema needs of a storage, which in turn makes the schema of an embedded one."""
+
+    @property
+    def label(self) -> str:
+        """Name for messages."""
+
+    def connect(self) -> AbstractContextManager[Connection]:
+        """Open a connection."""
+
+    def optuna(self, *, create_tables: bool = False) -> Any:
+        """Open Optuna's view of the same database."""
+
 
 VERSION = 1
 # Any fixed number; it keeps two `init-db` or `create` apart.
@@ -48,7 +61,7 @@ INSERT INTO ecgscale_schema SELECT {version} WHERE NOT EXISTS (SELECT 1 FROM ecg
 """
 
 
-def init_db(storage: Storage) -> None:
+def init_db(storage: Database) -> None:
     """Create Optuna's tables and ours unless they are there; any number may call it at once."""
     with storage.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
@@ -66,7 +79,7 @@ def init_db(storage: Storage) -> None:
             connection.commit()
 
 
-def require_schema(storage: Storage) -> None:
+def require_schema(storage: Database) -> None:
     """Refuse a database without our tables, or with those of another version."""
     with storage.connect() as connection:
         found = schema_version(connection)

@@ -16,9 +16,9 @@ import platformdirs
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
-from search.embedded import EmbeddedServer
+from search.database.embedded import EmbeddedServer
+from search.database.schema import init_db
 from search.errors import StudyError
-from search.schema import init_db
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

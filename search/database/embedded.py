@@ -20,7 +20,7 @@ from typing import NamedTuple
 import psutil
 from sqlalchemy import URL
 
-from search.account import account_for
+from search.database.account import account_for
 from search.errors import StudyError
 
 ROLE = "ecgscale"

@@ -9,9 +9,9 @@ from psycopg2.extensions import connection as PsycopgConnection
 from psycopg2.extensions import encrypt_password
 from sqlalchemy import Connection, text
 
+from search.database.schema import ADVISORY_LOCK, require_schema
+from search.database.storage import Storage
 from search.errors import StudyError
-from search.schema import ADVISORY_LOCK, require_schema
-from search.storage import Storage
 
 Access = Literal["worker", "reader"]
 LOGIN = re.compile(r"[a-z_][a-z0-9_]{0,62}")

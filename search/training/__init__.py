@@ -1,0 +1,1 @@
+"""The parts of a training that `search.train` puts together."""
