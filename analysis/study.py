@@ -9,7 +9,7 @@ from analysis.table import StudyFacts, TrialTable
 from search.records import read_definition, read_distributions, read_trials
 
 if TYPE_CHECKING:
-    from search.storage import Storage
+    from search.database.storage import Storage
 
 
 def read_table(study: str, storage: Storage) -> TrialTable:
