@@ -145,9 +145,7 @@ def test_created_study_is_an_optuna_study(make_study: Callable[..., Study], stor
     ):
         assert trial.state is optuna.trial.TrialState.WAITING
         assert trial.params == dict(wanted.architecture.factors)
-        assert list(trial.params) == [factor.name for factor in space.factors]
         attributes = trial.user_attrs
-        assert next(iter(attributes)) == "role"
         assert attributes["role"] == wanted.role
         assert attributes["seed"] == wanted.seed
         cost = wanted.architecture.cost(store.samples)
