@@ -1,6 +1,6 @@
 # One image for every role: init-db, create, worker, launch, dashboard, report.
 #   docker build -t ecgscale .
-#   docker build -t ecgscale --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu .   (no GPU)
+#   docker build -t ecgscale --build-arg TORCH_INDEX=URL .   (an index with CPU builds of torch: no GPU)
 FROM python:3.12-slim-bookworm AS build
 ARG TORCH_INDEX=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
