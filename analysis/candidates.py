@@ -31,12 +31,26 @@ class Fitted(Protocol):
         """Return SHAP interaction values (n, p, p), whose rows sum to SHAP values."""
 
 
+@dataclass(frozen=True, slots=True)
+class Affordable:
+    """Rows explained, background rows, rows with interactions, and refits that have these."""
+
+    rows: int
+    background: int
+    paired_rows: int
+    paired_refits: int
+
+
 class Candidate(Protocol):
     """A kind of model that can be fitted."""
 
     @property
     def name(self) -> str:
         """How the report calls it."""
+
+    @property
+    def affordable(self) -> Affordable:
+        """How much of it can be explained in each of 200 refits."""
 
     def fit(
         self,
@@ -148,6 +162,7 @@ class QuadraticRidge:
 
     name: str = "quadratic ridge"
     curved_scales: tuple[float, ...] = (0.05, 0.2, 0.6)
+    affordable: Affordable = Affordable(400, 128, 60, 10_000)
 
     def fit(
         self,
@@ -277,6 +292,7 @@ class Trees:
     """A kind of tree ensemble, sized so that 200 refits with SHAP stay within a minute."""
 
     name: str
+    affordable: Affordable = Affordable(64, 24, 20, 40)
 
     def fit(
         self,
@@ -287,7 +303,7 @@ class Trees:
         weights: np.ndarray | None = None,
         free: np.ndarray | None = None,
     ) -> FittedTrees:
-        """Fit to coded factors (n, p) and scores (n,), with weights of rows (n,) or without."""
+        """Fit to coded factors (n, p) and scores (n,); whole weights repeat rows."""
         if self.name == "gradient boosting":
             model = HistGradientBoostingRegressor(
                 max_iter=80,
@@ -301,7 +317,7 @@ class Trees:
         else:
             kind = RandomForestRegressor if self.name == "random forest" else ExtraTreesRegressor
             model = kind(
-                n_estimators=50,
+                n_estimators=40,
                 min_samples_leaf=max(2, len(x) // 80),
                 max_depth=6,
                 max_features=0.6 if kind is RandomForestRegressor else 1.0,
@@ -310,17 +326,20 @@ class Trees:
         if free is not None:
             root = np.sqrt(np.ones(len(y)) if weights is None else weights)
             y = y - free @ np.linalg.lstsq(free * root[:, None], y * root, rcond=None)[0]
+        if weights is not None:  # weighted binning of gradient boosting takes a second
+            rows = np.repeat(np.arange(len(y)), weights.astype(int))
+            x, y = x[rows], y[rows]
         low, high = x.min(0), x.max(0)
         fitted = FittedTrees(model, low, np.where(high > low, high - low, 1.0) / 4096)
-        model.fit(fitted.whole(x), y, sample_weight=weights)
+        model.fit(fitted.whole(x), y)
         return fitted
 
 
 CANDIDATES: tuple[Candidate, ...] = (
     QuadraticRidge(),
     Trees("gradient boosting"),
-    Trees("extra trees"),
-    Trees("random forest"),
+    Trees("extra trees", Affordable(48, 16, 12, 40)),  # TreeSHAP is slow on whole forests
+    Trees("random forest", Affordable(48, 16, 12, 40)),
 )
 
 

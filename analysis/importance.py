@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.candidates import Trees, explain
+from analysis.candidates import explain
 from analysis.factors import FactorInfo
 from analysis.regression import folds
 from analysis.surrogate import FOLDS, Surrogate, Target, fit_target
@@ -148,10 +148,6 @@ class _Problem:
     y: np.ndarray
     seed: int
 
-    @property
-    def slow(self) -> bool:
-        return isinstance(self.surrogate.candidate, Trees)
-
 
 def _mask(surrogate: Surrogate, subset: Subset) -> np.ndarray:
     if subset == "all":
@@ -195,7 +191,7 @@ def _cross_fit(
         ).model  # fmt: skip
         for subset, mask in masks.items():
             rows = np.flatnonzero(test & mask)
-            background = _some(np.flatnonzero(train & mask), 128, rng)
+            background = _some(np.flatnonzero(train & mask), 100, rng)
             if len(rows) == 0 or len(background) == 0:
                 continue
             phi[subset][rows], error = explain(fitted, x[rows], x[background])
@@ -210,7 +206,7 @@ def _bootstrap(
     problem: _Problem, masks: dict[Subset, np.ndarray], count: int, rng: np.random.Generator
 ) -> dict[Subset, list[_Draw]]:
     n, p = problem.x.shape
-    rows_at_most, background_at_most = (64, 24) if problem.slow else (400, 128)
+    afford = problem.surrogate.candidate.affordable
     draws: dict[Subset, list[_Draw]] = {subset: [] for subset in masks}
     for b in range(count):
         x, factors = _shadowed(problem, rng)
@@ -222,14 +218,14 @@ def _bootstrap(
             times[inside].astype(float),
         ).model  # fmt: skip
         for subset, mask in masks.items():
-            rows = _some(np.flatnonzero((times == 0) & mask), rows_at_most, rng)
-            background = _some(inside[mask[inside]], background_at_most, rng)
+            rows = _some(np.flatnonzero((times == 0) & mask), afford.rows, rng)
+            background = _some(inside[mask[inside]], afford.background, rng)
             if len(rows) < 4 or len(background) < 4:
                 continue
             values, _ = explain(fitted, x[rows], x[background])
             joint = None
-            if not problem.slow or b < 40:
-                few = rows[: 20 if problem.slow else 60]
+            if b < afford.paired_refits:
+                few = rows[: afford.paired_rows]
                 joint = fitted.interactions(x[few], x[background])[:, :p, :p]
                 joint = 2 * np.abs(joint).mean(0)
             draws[subset].append(_Draw(np.abs(values).mean(0), joint))
