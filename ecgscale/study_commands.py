@@ -107,7 +107,7 @@ def worker(
     from search.database.storage import open_storage
     from search.worker import WorkerOptions, run_worker
 
-    opened = open_storage(storage)
+    opened = open_storage(storage, patience_seconds=60)  # the server may be about to restart
     options = WorkerOptions(checkpoints=checkpoints, trial_seconds=trial_seconds)
     raise typer.Exit(run_worker(study, opened, open_store(data), device, options=options))
 
