@@ -112,7 +112,8 @@ def dashboard(
             f"Warning: {host} is reachable from other machines, and optuna-dashboard asks nobody "
             "for a password: whoever reaches it can change and delete studies."
         )
-    print(f"optuna-dashboard on http://{host}:{server.server_port}/dashboard/ (Ctrl-C ends it)")
+    address = f"http://{host}:{server.server_port}/dashboard/"
+    print(f"optuna-dashboard on {address} (Ctrl-C ends it)", flush=True)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
