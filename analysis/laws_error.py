@@ -94,8 +94,8 @@ def error_law(
         reason = f"no error law is identified: {n} architectures, {FEWEST_DESIGNS} are needed"
     elif not (e > 0).all():
         reason = "no error law is identified: it needs errors above zero"
-    elif decades == 0:
-        reason = "no error law is identified: all architectures have one cost"
+    elif decades == 0 or np.ptp(e) == 0:
+        reason = "no error law is identified: all architectures have one cost or one error"
     if reason is not None:
         nan, empty = float("nan"), pd.DataFrame()
         numbers = (nan,) * 9

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.effects import factor_columns
+from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
 from analysis.gates import Gate, gates_frame, refusal
 from analysis.regression import folds, natural_spline, spline_knots
@@ -95,6 +96,9 @@ def shape_law(
     e = B(c)'g + exp(−k c~) [sum_j (b_j + h_j c~) z_j + z'Qz] + other factors; the best z at c is
     −½ Q⁻¹ (b + h c~), so the exponents are −½ Q⁻¹ h. Regressing ln w on ln C over good models
     would return the design's own slope instead.
+
+    Raises:
+        AnalysisError: a factor is unknown or not spaced by ratios.
     """
     designs = table.designs()
     n = len(designs)
@@ -103,11 +107,15 @@ def shape_law(
     decades = float(np.ptp(c) / np.log(10)) if n else 0.0
     middle = float(c.mean()) if n else 0.0
     claim = f"scaling law of {' and '.join(names)}"
+    if not all(factor.logarithmic for factor in infos):
+        raise AnalysisError(f"A {claim} needs factors spaced by ratios: leave the others out.")
+    terms = 2 * len(names) + len(names) * (len(names) + 1) // 2
+    wanted = max(FEWEST_DESIGNS, 2 * (5 + 2 * len(table.factors) + terms))
     reason = None
-    if n < FEWEST_DESIGNS:
-        reason = f"no {claim} is identified: {n} architectures, {FEWEST_DESIGNS} are needed"
-    elif decades == 0 or any(designs[name].nunique() < 3 for name in names):
-        reason = f"no {claim} is identified: a factor or the cost does not vary"
+    if n < wanted:
+        reason = f"no {claim} is identified: {n} architectures, {wanted} are needed"
+    elif decades == 0 or any(designs[name].nunique() < 3 for name in (*names, "error")):
+        reason = f"no {claim} is identified: a factor, the cost or the score does not vary"
     if reason is not None:
         empty = pd.DataFrame(columns=["factor", "cost", "value", "low", "high", "inside"])
         return ShapeLaw(tuple(names), (), float(np.exp(middle)), decades, n, empty, (), reason)

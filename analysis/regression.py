@@ -123,5 +123,6 @@ def folds(log_cost: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 
 
 def r_squared(y: np.ndarray, predicted: np.ndarray) -> float:
-    """Return 1 − SSE/SST."""
-    return 1.0 - float(((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+    """Return 1 − SSE/SST; NaN where y does not vary."""
+    total = float(((y - y.mean()) ** 2).sum())
+    return 1.0 - float(((y - predicted) ** 2).sum()) / total if total > 0 else float("nan")

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.candidates import CANDIDATES, Candidate, Fitted
+from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
 from analysis.noise import Noise
 from analysis.regression import (
@@ -143,9 +144,15 @@ def surrogate(
     Every architecture is one row, so its seeds never lie on both sides of a fold. The gate: its
     R² beats that of the mean and of a spline in ln cost, with the lower limit of the bootstrap
     interval of the difference above zero.
+
+    Raises:
+        AnalysisError: there are fewer than 8 architectures, or they all have one score.
     """
     designs = table.designs()
     n = len(designs)
+    if n < 8 or np.ptp(designs["score"]) == 0:
+        what = "all of one score" if n >= 8 else f"at least {FEWEST_DESIGNS} are needed"
+        raise AnalysisError(f"surrogate not adequate: {n} architectures, {what}.")
     rng = np.random.default_rng(seed)
     x, c, y = table.codes(designs), table.log_cost(designs), designs["score"].to_numpy(float)
     if repeats is None:

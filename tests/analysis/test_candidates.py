@@ -15,10 +15,10 @@ from analysis.candidates import (
     Fitted,
     QuadraticRidge,
     Trees,
-    _ridge,
     explain,
 )
 from analysis.factors import FactorInfo
+from analysis.quadratic import _ridge
 from analysis.table import TrialTable
 
 MIXED = (
