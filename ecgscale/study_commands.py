@@ -98,6 +98,9 @@ def worker(
         str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
     ] = "auto",
     checkpoints: CheckpointsOption = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Keep every trained network in this folder, for `export`.")
+    ] = None,
     trial_seconds: Annotated[
         float | None, typer.Option(min=1, help="A trial that takes longer counts as failed.")
     ] = None,
@@ -108,7 +111,7 @@ def worker(
     from search.worker import WorkerOptions, run_worker
 
     opened = open_storage(storage, patience_seconds=60)  # the server may be about to restart
-    options = WorkerOptions(checkpoints=checkpoints, trial_seconds=trial_seconds)
+    options = WorkerOptions(checkpoints=checkpoints, weights=weights, trial_seconds=trial_seconds)
     raise typer.Exit(run_worker(study, opened, open_store(data), device, options=options))
 
 

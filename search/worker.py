@@ -22,7 +22,7 @@ from search.study import Study, open_study
 if TYPE_CHECKING:
     from data_pipeline import Store
     from data_pipeline.batches import ResidentRecords
-    from search.train import TrialScores
+    from search.train import Trained, TrialScores
 
 DONE, INTERRUPTED = 0, 75
 # What of TrialScores is stored as it is; the rest is the value, the curve and the classes.
@@ -45,6 +45,7 @@ class Trainer(Protocol):
         device: Any,
         on_epoch: Callable[[int, float], None] | None,
         should_stop: Callable[[], bool] | None,
+        on_finish: Callable[[Trained], None] | None,
         checkpoint: Path | None,
     ) -> TrialScores:
         """Train one network and score it."""
@@ -55,11 +56,13 @@ class WorkerOptions:
     """How a worker behaves; nothing of it changes a result.
 
     checkpoints: folder shared by the workers, so that any can go on with a trial; None keeps none.
+    weights: folder for the trained networks of all trials but controls; None keeps none.
     trial_seconds: a trial that takes longer fails with that reason.
     wait: stay while others still run trials, to take over those of a worker that dies.
     """
 
     checkpoints: Path | None = None
+    weights: Path | None = None
     limits: Limits = field(default_factory=Limits)
     trial_seconds: float | None = None
     wait: bool = True
@@ -164,7 +167,9 @@ class Worker:
                 lease.report(epoch + 1, value)
 
             try:
-                scores = self._train(claim, checkpoint, on_epoch, should_stop)
+                kept: list[Trained] = []
+                scores = self._train(claim, checkpoint, on_epoch, should_stop, kept.append)
+                self._keep(claim, scores, kept)
                 self._finish(queue, claim, scores)
             except LeaseLost:
                 self.say(f"trial {claim.number}: another worker has it, result dropped")
@@ -196,6 +201,7 @@ class Worker:
         checkpoint: Path | None,
         on_epoch: Callable[[int, float], None],
         should_stop: Callable[[], bool],
+        on_finish: Callable[[Trained], None],
     ) -> TrialScores:
         from models import Architecture
 
@@ -213,8 +219,20 @@ class Worker:
             device=self.who.device,
             on_epoch=on_epoch,
             should_stop=should_stop,
+            on_finish=on_finish,
             checkpoint=checkpoint,
         )
+
+    def _keep(self, claim: Claim, scores: TrialScores, kept: list[Trained]) -> None:
+        """Save the network before the trial is complete, so that complete means kept."""
+        if self.options.weights is None or claim.role == "control":
+            return
+        from search.keep import keep_network
+
+        for trained in kept:
+            keep_network(
+                self.options.weights, self.study, self.store, claim, trained, scores, git_commit()
+            )
 
     def _finish(self, queue: Queue, claim: Claim, scores: TrialScores) -> None:
         values = {k: v for k, v in asdict(scores).items() if k not in NOT_ATTRIBUTES}

@@ -86,10 +86,16 @@ def definition(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished(run: Run, definition: Path, store: Path, database: str) -> str:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where the workers of `finished` keep their networks."""
+    return tmp_path_factory.mktemp("weights")
+
+
+@pytest.fixture(scope="session")
+def finished(run: Run, definition: Path, store: Path, database: str, weights: Path) -> str:
     """The name of a study whose trials a worker has trained."""
     created = run("create", definition, "--data", store, "--storage", database)
     assert created.returncode == 0, created.stderr
-    worked = run("worker", "tiny", "--data", store, "--storage", database)
+    worked = run("worker", "tiny", "--data", store, "--storage", database, "--weights", weights)
     assert worked.returncode == 0, worked.stderr
     return "tiny"

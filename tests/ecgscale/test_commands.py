@@ -11,9 +11,14 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
+import models
+from data_pipeline import open_store
+from search.metrics import macro_auroc
 from tests.ecgscale.conftest import Run
 
 
@@ -78,6 +83,27 @@ def test_report_is_one_page_with_its_tables(
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?://', page)
     trials = rows((tmp_path / "tables" / "trials.csv").read_text(encoding="utf-8"))
     assert len(trials) == 10
+
+
+def test_a_kept_network_scores_as_its_trial_did_and_is_exported(
+    run: Run, finished: str, store: Path, database: str, weights: Path, tmp_path: Path
+) -> None:
+    listed = rows(run("trials", finished, "--storage", database, "--format", "csv").stdout)
+    kept = sorted(weights.glob("*/*.safetensors"), key=lambda path: int(path.stem))
+    assert [path.stem for path in kept] == [
+        row["trial"] for row in listed if row["role"] != "control"
+    ]
+    network: Any = models.load(kept[0])
+    opened = open_store(store)
+    validation = opened.rows("validation")
+    signals = torch.from_numpy(opened.signals[validation].astype("float32") * opened.step)
+    with torch.inference_mode():
+        chances = network(signals).sigmoid().numpy()
+    scored = macro_auroc(opened.labels[validation], chances)
+    assert scored == pytest.approx(float(listed[0]["macro_auroc"]), abs=0.005)
+    done = run("export", kept[0], "--format", "onnx", "--out", tmp_path / "network.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "synthetic" in (tmp_path / "network.md").read_text(encoding="utf-8")
 
 
 def test_dumped_study_loads_under_another_name(

@@ -46,6 +46,7 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
         device: Any,
         on_epoch: Any,
         should_stop: Any,
+        on_finish: Any,
         checkpoint: Path | None,
     ) -> Any:
         from search.train import Interrupted, TrialScores

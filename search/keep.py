@@ -1,0 +1,71 @@
+"""Keep a trial's trained network: weights, architecture and model card in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models import Architecture
+
+if TYPE_CHECKING:
+    from data_pipeline import Store
+    from search.queue import Claim
+    from search.study import Study
+    from search.train import Trained, TrialScores
+
+SCORES = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
+
+
+def weights_path(folder: Path, study: Study, number: int) -> Path:
+    """Name the file of a trial's network; the study's identity keeps namesakes apart."""
+    return folder / f"{study.name}-{study.uid[:8]}" / f"{number}.safetensors"
+
+
+def keep_network(
+    folder: Path,
+    study: Study,
+    store: Store,
+    claim: Claim,
+    trained: Trained,
+    scores: TrialScores,
+    git_commit: str,
+) -> Path:
+    """Write a trained network for `models.load` and `ecgscale export`; return its path."""
+    from data_pipeline.store import LEADS
+    from models.card import ModelCard
+    from models.export import save_network
+
+    architecture = Architecture.from_json(claim.architecture)
+    card = ModelCard(
+        name=f"{study.name}, trial {claim.number}",
+        classes=store.classes,
+        leads=LEADS,
+        samples=store.samples,
+        sample_rate_hz=store.sample_rate_hz,
+        preparation=describe_preparation(store.manifest["content"]["options"], store.step),
+        thresholds=tuple(float(value) for value in trained.thresholds),
+        scores={f"validation {name}": float(getattr(scores, name)) for name in SCORES},
+        data_hash=store.hash,
+        recipe=study.definition.recipe.to_dict(),
+        study=study.name,
+        seed=claim.seed,
+        git_commit=git_commit,
+        synthetic_data=store.synthetic,
+    )
+    path = weights_path(folder, study, claim.number)
+    save_network(path, architecture, trained.network, card)
+    return path
+
+
+def describe_preparation(options: dict[str, Any], step: float) -> str:
+    """Say in words what was done to a signal before the network read it."""
+    band = options["band_hz"]
+    parts = [
+        f"{options['seconds']:g} s, resampled to {options['sample_rate_hz']:g} Hz",
+        "no filter" if band is None else f"band-pass {band[0]:g}-{band[1]:g} Hz, zero phase",
+        "millivolts"
+        if options["standardise"] == "none"
+        else f"standardised per {options['standardise']} to mean 0, sd 1",
+        f"rounded to {step:g}",
+    ]
+    return "Prepared: " + "; ".join(parts) + "."
