@@ -39,7 +39,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this group to the command line."""
     app.command("init-db", rich_help_panel=PANEL)(init_db)
     app.command("stop-db", rich_help_panel=PANEL)(stop_db)
+    app.command(rich_help_panel=PANEL)(grant)
     app.command(rich_help_panel=PANEL)(create)
+    app.command(rich_help_panel=PANEL)(extend)
     app.command(rich_help_panel=PANEL)(worker)
     app.command(rich_help_panel=PANEL)(status)
     app.command(rich_help_panel=PANEL)(trials)
@@ -66,6 +68,30 @@ def stop_db(storage: StorageOption = None) -> None:
     print(f"The database in {server.folder} {'is stopped' if stopped else 'was not running'}.")
 
 
+def grant(
+    login: Annotated[str, typer.Argument(help="Login to make, or to change.")],
+    access: Annotated[str, typer.Option(help="worker (runs planned trials) or reader.")],
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with its password; default: the one it has, or none.")
+    ] = None,
+    storage: StorageOption = None,
+) -> None:
+    """Let a login of a shared server work or read, and nothing more."""
+    from search.database.roles import grant_access
+    from search.database.storage import open_storage
+    from search.errors import StudyError
+
+    try:
+        password = None if password_file is None else password_file.read_text("utf-8").strip()
+    except OSError as error:
+        raise StudyError(
+            f"expected the password in {password_file}, got: {error.strerror}"
+        ) from None
+    opened = open_storage(storage)
+    grant_access(opened, login, access, password=password)  # type: ignore[arg-type]
+    print(f"{login} may be a {access} in {opened.label}.")
+
+
 def create(
     definition: Annotated[
         Path, typer.Argument(metavar="DEFINITION.toml", help="What the study samples and trains.")
@@ -88,6 +114,39 @@ def create(
         f"different networks from {engineering(low)} to {engineering(high, 'FLOPs')}."
     )
     print(f"Next: ecgscale worker {study.name} --data {data}   (any number of them)")
+
+
+def extend(
+    study: StudyArgument,
+    architectures: Annotated[int, typer.Option(min=0, help="Further networks of the sample.")] = 0,
+    replicates: Annotated[
+        int, typer.Option(min=0, help="Networks of the sample to train again.")
+    ] = 0,
+    controls: Annotated[int, typer.Option(min=0, help="Trials on shuffled labels.")] = 0,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(help="A known CNN, such as xresnet1d18 or mobilenetv2@0.5; repeatable."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds per replicate and reference.")] = 1,
+    storage: StorageOption = None,
+) -> None:
+    """Plan further trials for a study, also while its workers run."""
+    from models import find_architecture
+    from search.database.storage import open_storage
+    from search.definition import ReplicatePlan
+    from search.plan import Extension
+    from search.study import extend_study, open_study
+
+    found = open_study(study, open_storage(storage))
+    extension = Extension(
+        architectures=architectures,
+        replicates=ReplicatePlan(replicates, seeds),
+        controls=controls,
+        references=tuple(find_architecture(name) for name in reference or ()),
+        seeds=seeds,
+    )
+    extended = extend_study(found, extension)
+    print(f"Study {study}: {extended.planned - found.planned} more trials, {extended.planned} now.")
 
 
 def worker(

@@ -106,6 +106,20 @@ def test_a_kept_network_scores_as_its_trial_did_and_is_exported(
     assert "synthetic" in (tmp_path / "network.md").read_text(encoding="utf-8")
 
 
+def test_a_study_is_extended_by_a_reference_cnn(
+    run: Run, finished: str, store: Path, database: str, tmp_path: Path
+) -> None:
+    run("dump", finished, tmp_path / "study.gz", "--storage", database)
+    run("load", tmp_path / "study.gz", "--storage", database, "--name", "longer")
+    done = run("extend", "longer", "--reference", "xresnet1d18@0.25", "--storage", database)
+    assert done.returncode == 0, done.stderr
+    assert run("worker", "longer", "--data", store, "--storage", database).returncode == 0
+    listed = rows(run("trials", "longer", "--storage", database, "--format", "csv").stdout)
+    assert len(listed) == 11
+    assert listed[10]["role"] == "reference"
+    assert listed[10]["state"] == "complete"
+
+
 def test_dumped_study_loads_under_another_name(
     run: Run, finished: str, database: str, tmp_path: Path
 ) -> None:
