@@ -10,6 +10,7 @@ from scipy import signal
 from data_pipeline import PrepareOptions, Store, open_store, prepare_store
 from data_pipeline.headers import read_header
 from data_pipeline.labels import CLASSES
+from data_pipeline.options import Layout
 from data_pipeline.signals import read_leads
 from data_pipeline.store import LEADS
 
@@ -35,7 +36,8 @@ def by_wfdb(path: Path, folder: Path) -> tuple[np.ndarray, float, list[str], dic
         (folder / f"{path.stem}.mat").write_bytes(path.with_suffix(".mat").read_bytes())
         record = wfdb.rdrecord(str(folder / path.stem))
     comments = dict(line.split(":", 1) for line in record.comments)
-    return record.p_signal, record.fs, record.sig_name, comments
+    names = [name.upper() for name in record.sig_name]
+    return record.p_signal, record.fs, names, comments
 
 
 def prepared_by_scipy(values: np.ndarray, rate: float) -> np.ndarray:
@@ -60,14 +62,12 @@ def test_every_record_is_in_the_store_or_in_quarantine(store: Store, real: Path)
     store.verify()
 
 
-def test_every_stored_signal_equals_wfdb_and_scipy(
-    store: Store, real: Path, tmp_path: Path
-) -> None:
-    codes = {code: i for i, c in enumerate(CLASSES) for code in c.codes}
+def check_signals(store: Store, raw: Path, scratch: Path) -> None:
+    """Hold every row of a store against wfdb and SciPy, within a quantisation step."""
     for row, record in store.records.iterrows():
-        path = real / "challenge-2021" / record["path"]
-        values, rate, names, comments = by_wfdb(path, tmp_path)
-        order = [names.index(lead) for lead in LEADS]
+        path = raw / record["path"]
+        values, rate, names, _ = by_wfdb(path, scratch)
+        order = [names.index(lead) for lead in map(str.upper, LEADS)]
         ours = read_leads(read_header(path))
         np.testing.assert_allclose(ours.values, values.T[order], rtol=1e-12, atol=0)
         expected = prepared_by_scipy(values.T[order], rate)
@@ -77,11 +77,41 @@ def test_every_stored_signal_equals_wfdb_and_scipy(
         clipped = np.clip(expected, -32.767, 32.767)
         assert np.abs(stored - clipped).max() <= store.step * 0.51, record["record"]
         assert not store.signals[row, :, valid:].any()
+
+
+def check_labels(store: Store, raw: Path, scratch: Path) -> None:
+    """Hold the labels against the codes in the headers."""
+    codes = {code: i for i, c in enumerate(CLASSES) for code in c.codes}
+    for row, record in store.records.iterrows():
+        comments = by_wfdb(raw / record["path"], scratch)[3]
         labels = np.zeros(26)
         for code in comments["Dx"].split(","):
             if code.strip() in codes:
                 labels[codes[code.strip()]] = 1
         np.testing.assert_array_equal(store.labels[row], labels)
+
+
+def test_every_stored_signal_equals_wfdb_and_scipy(
+    store: Store, real: Path, tmp_path: Path
+) -> None:
+    check_signals(store, real / "challenge-2021", tmp_path)
+    check_labels(store, real / "challenge-2021", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("folder", "layout", "rows"),
+    [("challenge-2021-z100", "challenge", 1589), ("ptb-xl", "ptb-xl", 500)],
+)
+def test_every_signal_of_the_reduced_copies_equals_wfdb_and_scipy(
+    real: Path, tmp_path: Path, folder: str, layout: Layout, rows: int
+) -> None:
+    options = PrepareOptions(layout=layout, keep_unlabelled=True)
+    store = prepare_store(real / folder, tmp_path / "store", options)
+    assert len(store) + len(store.quarantine) == rows
+    check_signals(store, real / folder, tmp_path)
+    if layout == "challenge":
+        check_labels(store, real / folder, tmp_path)
 
 
 def test_patients_stay_together_and_labels_are_spread(store: Store) -> None:
