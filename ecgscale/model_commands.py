@@ -41,6 +41,9 @@ def cost(
     leads: Annotated[int, typer.Option(min=1, help="Leads of one record.")] = 12,
     outputs: Annotated[int, typer.Option(min=1, help="Classes to tell apart.")] = 26,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    svg: Annotated[
+        Path | None, typer.Option(help="Draw the network here, its stages to scale.")
+    ] = None,
 ) -> None:
     """Count parameters, FLOPs and activations of a network exactly, without building it."""
     import pandas as pd
@@ -57,6 +60,11 @@ def cost(
             print_table(listed, title=f"One record of {leads} leads × {samples} samples")
         return
     chosen = find_architecture(architecture)
+    if svg is not None:
+        from models.diagram import architecture_svg
+
+        drawing = architecture_svg(chosen, samples=samples, leads=leads, outputs=outputs)
+        svg.write_text(drawing, encoding="utf-8")
     total = chosen.cost(**shape)
     if as_json:
         print(json.dumps(asdict(total)))

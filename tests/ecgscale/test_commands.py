@@ -69,7 +69,9 @@ def test_cost_of_a_trial_is_what_the_study_says(
     trial = listed[0]
     path = tmp_path / "architecture.json"
     path.write_text(trial["architecture"], encoding="utf-8")
-    cost = json.loads(run("cost", path, "--json").stdout)
+    drawing = tmp_path / "architecture.svg"
+    cost = json.loads(run("cost", path, "--json", "--svg", drawing).stdout)
+    assert drawing.read_text(encoding="utf-8").startswith("<svg")
     assert {name: trial[name] for name in cost} == cost
 
 
