@@ -58,6 +58,14 @@ class TableBlock:
     data: pd.DataFrame | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A ready SVG of ours, with what it shows; the text around it is escaped, the SVG is not."""
+
+    svg: str
+    caption: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Details:
     """Blocks that are folded away until asked for (and unfolded in print)."""
@@ -66,7 +74,7 @@ class Details:
     blocks: tuple[Block, ...]
 
 
-Block = Heading | Paragraph | FigureBlock | GridBlock | TableBlock | Details
+Block = Heading | Paragraph | Drawing | FigureBlock | GridBlock | TableBlock | Details
 
 
 @dataclass(frozen=True, slots=True, eq=False)

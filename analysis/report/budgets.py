@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
 from analysis.factors import label
 from analysis.figures.importance import words
 from analysis.quantities import quantity, score, short
 from analysis.recommend import Recommendation, to_frame
-from analysis.report.blocks import Block, Details, Paragraph, Section, TableBlock
+from analysis.report.blocks import Block, Details, Drawing, Paragraph, Section, TableBlock
 from analysis.report.results import Results
 from analysis.report.text import listed, unit_of_cost
+
+if TYPE_CHECKING:
+    from models import Architecture
 
 
 def budgets_section(results: Results) -> Section:
@@ -62,16 +67,31 @@ def budgets_section(results: Results) -> Section:
     return Section("budgets", "Which network for which budget", tuple(blocks))
 
 
-def stage_rows(results: Results, pick: Recommendation) -> pd.DataFrame | None:
-    """Resolve a pick into its stages; None where the study did not store architectures of ours."""
+def resolved(pick: Recommendation) -> Architecture | None:
+    """Return a pick's architecture; None where the study did not store architectures of ours."""
     from models import Architecture, ModelError
 
     if not pick.architecture:
         return None
     try:
-        architecture = Architecture.from_json(pick.architecture)
+        return Architecture.from_json(pick.architecture)
     except (ModelError, ValueError, TypeError):
         return None
+
+
+def drawing(results: Results, architecture: Architecture) -> Drawing:
+    """Draw an architecture with its stages to scale."""
+    from models.diagram import architecture_svg
+
+    shape = {"samples": 1000, "leads": 12, "outputs": 26} | _input_shape(results)
+    svg = architecture_svg(
+        architecture, samples=shape["samples"], leads=shape["leads"], outputs=shape["outputs"]
+    )
+    return Drawing(svg, "Stages to scale: breadth is the length of the signal, height its width.")
+
+
+def stage_rows(results: Results, architecture: Architecture) -> pd.DataFrame:
+    """Describe an architecture stage by stage, with the whole in the last row."""
     shape = _input_shape(results)
     rows = architecture.describe(**shape)
     shown = pd.DataFrame(
@@ -150,16 +170,17 @@ def _how_built(results: Results, pick: Recommendation) -> list[Block]:
     factors = ", ".join(f"{words(name)} {label(value)}" for name, value in pick.factors.items())
     cost = f"{short(pick.costs[results.table.cost])} {unit_of_cost(results.table)}"
     blocks: list[Block] = [Paragraph(f"{pick.architecture_hash[:8]} ({cost}): {factors}.")]
-    rows = stage_rows(results, pick)
-    if rows is not None:
-        blocks.append(
+    architecture = resolved(pick)
+    if architecture is not None:
+        blocks += [
+            drawing(results, architecture),
             TableBlock(
                 f"stages_{pick.architecture_hash[:8]}",
                 "Stages.",
                 "As built, with the exact cost of each for one ECG.",
-                rows,
-            )
-        )
+                stage_rows(results, architecture),
+            ),
+        ]
     if len(pick.indistinguishable) > 1:
         rivals = pd.DataFrame(
             {

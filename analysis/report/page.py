@@ -18,6 +18,7 @@ from plotly.offline import get_plotlyjs
 from analysis.report.blocks import (
     Block,
     Details,
+    Drawing,
     FigureBlock,
     GridBlock,
     Heading,
@@ -75,6 +76,10 @@ def _block(block: Block, page: Page) -> Markup:
             return Markup("<h3>{}</h3>").format(text)
         case Paragraph(text, kind):
             return Markup('<p class="{}">{}</p>').format(kind, text)
+        case Drawing(svg, caption):
+            return Markup('<figure class="drawing">{}<figcaption>{}</figcaption></figure>').format(
+                Markup(svg), caption
+            )
         case FigureBlock():
             page.tables[block.name] = block.drawn.data
             page.numbered += 1

@@ -16,7 +16,8 @@ import pytest
 from analysis.candidates import CANDIDATES
 from analysis.quantities import short
 from analysis.report import Results, compute, write_report
-from analysis.report.budgets import stage_rows
+from analysis.report.budgets import drawing, stage_rows
+from analysis.report.budgets import resolved as network
 from analysis.report.leak import judge_leak
 from analysis.report.results import NOT_COMPUTED
 from analysis.report.write import write_results
@@ -233,7 +234,10 @@ def test_picks_are_resolved_into_stages(results: Results, tmp_path: Path) -> Non
     resolved = replace(
         results, table=replace(results.table, study=facts), recommendations=tuple(picks)
     )
-    rows = stage_rows(resolved, next(pick for pick in picks if pick.refusal is None))
+    architecture = network(next(pick for pick in picks if pick.refusal is None))
+    assert architecture is not None
+    rows = stage_rows(resolved, architecture)
+    assert drawing(resolved, architecture).svg.startswith("<svg")
     assert rows is not None
     assert len(rows) == len(built.describe()) + 1
     assert rows["FLOPs"].iloc[-1] == short(built.cost(samples=500).flops)
