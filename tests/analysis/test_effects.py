@@ -15,7 +15,7 @@ FREE = Truth(effects={"residual": -0.010, "se_ratio": -0.004, "stem_kernel": 0.0
 EXPECTED = {"residual": 0.010, "se_ratio": 0.008, "stem_kernel": -0.003 * np.log2(5)}
 
 
-@pytest.mark.parametrize("studies", [15, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [8, pytest.param(150, marks=pytest.mark.slow)])
 def test_intervals_cover_planted_effects_at_their_rate(studies: int) -> None:
     hits: list[bool] = []
     for seed in range(studies):
@@ -26,7 +26,7 @@ def test_intervals_cover_planted_effects_at_their_rate(studies: int) -> None:
     assert 0.95 - 2.5 * np.sqrt(0.05 * 0.95 / len(hits)) <= np.mean(hits)
 
 
-@pytest.mark.parametrize("studies", [15, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [8, pytest.param(150, marks=pytest.mark.slow)])
 def test_nothing_is_settled_where_only_flops_matter(studies: int) -> None:
     false = 0
     for seed in range(studies):

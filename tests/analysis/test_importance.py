@@ -62,7 +62,7 @@ def test_same_seed_same_numbers(small: TrialTable) -> None:
 
 def test_trees_find_the_same(planted: TrialTable) -> None:
     model = surrogate(planted, "equal cost", candidates=[Trees("gradient boosting")], repeats=1)
-    result = importance(planted, model, subsets=["all"], bootstraps=20)["all"]
+    result = importance(planted, model, subsets=["all"], bootstraps=8)["all"]
     assert {f.factor for f in result.factors[:3]} == {"residual", "grouping", "kernel_size"}
 
 
@@ -76,7 +76,7 @@ def test_best_quarter_is_its_own_question() -> None:
     assert views["best quarter"].n == pytest.approx(125, abs=2)
 
 
-@pytest.mark.parametrize("studies", [3, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [2, pytest.param(30, marks=pytest.mark.slow)])
 def test_intervals_cover_the_true_importance(studies: int) -> None:
     truth = Truth(effects={"residual": -0.012, "kernel_size": -0.006, "se_ratio": -0.005})
     hits, tried = 0, 0
@@ -94,7 +94,7 @@ def test_intervals_cover_the_true_importance(studies: int) -> None:
     assert hits / tried >= (0.65 if studies < 10 else 0.88)
 
 
-@pytest.mark.parametrize("studies", [3, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [2, pytest.param(40, marks=pytest.mark.slow)])
 def test_a_factor_that_never_matters_is_not_called_important(studies: int) -> None:
     false = tried = 0
     for seed in range(studies):

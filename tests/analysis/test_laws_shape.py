@@ -17,7 +17,7 @@ TRUE = {name: LAW.shape[name][1] for name in SIZES}
 @pytest.mark.parametrize(
     ("noise", "architectures", "studies"),
     [
-        (0.006, 250, 6),
+        (0.006, 250, 3),
         *(
             pytest.param(noise, n, 50, marks=pytest.mark.slow)
             for noise in (0.004, 0.010)
@@ -31,7 +31,7 @@ def test_planted_exponents_are_covered(noise: float, architectures: int, studies
         table = simulate(
             replace(LAW, noise=noise), architectures=architectures, replicates=(0, 1), seed=seed
         )
-        law = shape_law(table, SIZES, bootstraps=200, seed=seed)
+        law = shape_law(table, SIZES, bootstraps=200 if studies > 20 else 100, seed=seed)
         accepted += law.refusal is None
         for found in law.exponents:
             hits.append(found.low <= TRUE[found.factor] <= found.high)
@@ -39,7 +39,7 @@ def test_planted_exponents_are_covered(noise: float, architectures: int, studies
     assert np.mean(hits) >= (0.75 if studies < 20 else 0.88)
 
 
-@pytest.mark.parametrize("studies", [6, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [3, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("truth", [FLOPS_ONLY, NOTHING], ids=["FLOPs only", "nothing"])
 def test_no_law_where_shape_does_not_matter(truth: Truth, studies: int) -> None:
     for seed in range(studies):

@@ -18,7 +18,7 @@ from analysis.table import TrialTable
 from tests.analysis.simulate import LAW, Truth, simulate
 
 
-@pytest.mark.parametrize("studies", [12, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [6, pytest.param(120, marks=pytest.mark.slow)])
 def test_the_promised_number_gives_the_promised_power(studies: int) -> None:
     truth = Truth(effects={"residual": -0.006}, noise=0.012)
     pilot = effects(simulate(truth, architectures=200, replicates=(0, 1), seed=1))

@@ -35,7 +35,7 @@ def test_where_only_flops_matter_it_is_refused(flops_only: TrialTable, target: T
     assert "does not beat the cost alone" in str(result.refusal)
 
 
-@pytest.mark.parametrize("studies", [8, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [5, pytest.param(60, marks=pytest.mark.slow)])
 def test_pure_noise_is_refused_at_the_stated_rate(studies: int) -> None:
     passed = [
         surrogate(
