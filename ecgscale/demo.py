@@ -202,7 +202,9 @@ def _summarise(name: str, storage: Storage, store: Store) -> None:
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+    from search.launchers.local import available_cores
+
+    return len(available_cores())
 
 
 def _command() -> str:
