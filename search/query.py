@@ -65,6 +65,8 @@ def matching(frame: pd.DataFrame, where: str) -> np.ndarray:
         result = _Reader(frame, where).read(tree)
     except RecursionError:
         raise StudyError(f"expected a shorter condition in --where: {HELP}") from None
+    except StudyError:  # a ValueError too, but it says already what is wrong
+        raise
     except (TypeError, ValueError, ArithmeticError) as error:
         raise StudyError(
             f"expected numbers beside numbers and texts beside texts in --where, got {where!r}: "

@@ -99,3 +99,9 @@ def test_selection_sorts_with_missing_last():
     with pytest.raises(StudyError, match="did you mean flops"):
         select_trials(FRAME, sort="-flop")
     assert select_trials(FRAME, "trial > 9").empty
+
+
+def test_an_unknown_column_is_told_in_one_sentence() -> None:
+    frame = pd.DataFrame({"trial": [0], "macro_auroc": [0.5]})
+    with pytest.raises(StudyError, match=r"^expected a column in --where .*macro_auroc$"):
+        select_trials(frame, "macro_aucro > 0.7")
