@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from models import Architecture, Space, sample_architectures
 from search.definition import ReplicatePlan, StudyDefinition
 from search.errors import StudyError
 
+T = TypeVar("T")
 Role = Literal["sample", "replicate", "control", "reference", "confirm"]
 
 
@@ -35,10 +36,11 @@ class Plan:
 def plan(
     definition: StudyDefinition, space: Space, *, samples: int, leads: int, outputs: int
 ) -> Plan:
-    """Plan the sample, then replicates with further seeds, then controls on shuffled labels.
+    """Plan the sample, replicates with further seeds, and controls on shuffled labels.
 
     Replicates and controls are spread evenly over the sample's FLOPs. A control has the network
-    and the seed of its trial in the sample, so that only the labels differ.
+    and the seed of its trial in the sample, so that only the labels differ. All three are mixed
+    in proportion, so that a study cut short has its share of each, from all sizes.
     """
     shape = {"samples": samples, "leads": leads, "outputs": outputs}
     drawn = sample_architectures(
@@ -49,19 +51,25 @@ def plan(
         seed=definition.seed,
         **shape,
     )
-    flops = [network.cost(**shape).flops for network in drawn.architectures]
-    trials = [
-        PlannedTrial(index, network, trial_seed(definition.seed, index, 0), "sample")
-        for index, network in enumerate(drawn.architectures)
+    networks = drawn.architectures
+    flops = [network.cost(**shape).flops for network in networks]
+    rng = np.random.default_rng([definition.seed, len(networks)])
+    replicated = rng.permutation(_spread(flops, definition.replicates.architectures)).tolist()
+    controlled = rng.permutation(_spread(flops, definition.controls.shuffled_labels)).tolist()
+    groups: list[list[tuple[int, int, Role]]] = [
+        [(chosen, 0, "sample") for chosen in range(len(networks))],
+        # Every network once before any for the second time.
+        [
+            (chosen, repeat, "replicate")
+            for repeat in range(1, definition.replicates.seeds + 1)
+            for chosen in replicated
+        ],
+        [(chosen, 0, "control") for chosen in controlled],
     ]
-    for chosen in _spread(flops, definition.replicates.architectures):
-        for repeat in range(1, definition.replicates.seeds + 1):
-            seed = trial_seed(definition.seed, chosen, repeat)
-            network = trials[chosen].architecture
-            trials.append(PlannedTrial(len(trials), network, seed, "replicate"))
-    for chosen in _spread(flops, definition.controls.shuffled_labels):
-        twin = trials[chosen]
-        trials.append(PlannedTrial(len(trials), twin.architecture, twin.seed, "control"))
+    trials = [
+        PlannedTrial(index, networks[chosen], trial_seed(definition.seed, chosen, repeat), role)
+        for index, (chosen, repeat, role) in enumerate(_mixed(groups))
+    ]
     sampling = {
         "edges": list(drawn.edges),
         "accepted": list(drawn.accepted),
@@ -163,6 +171,16 @@ def _further(
             "the study does not have: plan fewer, or replicates"
         )
     return list(found.values())
+
+
+def _mixed(groups: list[list[T]]) -> list[T]:
+    """Merge lists so that every part of the result has its share of each."""
+    placed = [
+        ((place + 0.5) / len(group), number, item)
+        for number, group in enumerate(groups)
+        for place, item in enumerate(group)
+    ]
+    return [item for _, _, item in sorted(placed, key=lambda entry: entry[:2])]
 
 
 def trial_seed(study_seed: int, index: int, repeat: int) -> int:

@@ -47,6 +47,25 @@ def test_plan_depends_on_the_seed_alone():
     assert {t.seed for t in first}.isdisjoint({t.seed for t in other})
 
 
+def test_every_part_of_a_plan_has_its_share_of_each_role():
+    trials = planned(
+        sample={"architectures": 60, "flops": [1e5, 1e7], "bins": 3},
+        replicates={"architectures": 6, "seeds": 2},
+        controls={"shuffled_labels": 3},
+    )
+    flops = {role: [] for role in ("sample", "replicate", "control")}
+    for part in (trials[:25], trials[25:50], trials[50:]):
+        roles = [trial.role for trial in part]
+        assert 19 <= roles.count("sample") <= 21
+        assert 3 <= roles.count("replicate") <= 5
+        assert roles.count("control") == 1
+    for trial in trials:
+        flops[trial.role].append(trial.architecture.cost(samples=1000, leads=12, outputs=26).flops)
+    assert flops["replicate"] != sorted(flops["replicate"])
+    first, again = flops["replicate"][:6], flops["replicate"][6:]
+    assert sorted(first) == sorted(again)  # each once before any twice
+
+
 def test_plan_adds_replicates_and_controls_spread_over_flops():
     trials = planned(
         sample={"architectures": 9, "flops": [1e5, 2e6], "bins": 3},
@@ -54,7 +73,7 @@ def test_plan_adds_replicates_and_controls_spread_over_flops():
         controls={"shuffled_labels": 2},
     )
     assert [t.index for t in trials] == list(range(17))
-    sample = trials[:9]
+    sample = tuple(t for t in trials if t.role == "sample")
     replicates = [t for t in trials if t.role == "replicate"]
     controls = [t for t in trials if t.role == "control"]
     assert len(replicates) == 6
