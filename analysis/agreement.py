@@ -15,7 +15,7 @@ from scipy import stats
 from analysis.importance import Importance
 from analysis.regression import fit_spline, folds
 from analysis.surrogate import FOLDS, Surrogate, fit_target
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 TOP = 0.1
 FEWEST_ON_TOP = 5

@@ -18,7 +18,7 @@ from scipy.special import gammaln
 
 from analysis.factors import FactorInfo, label
 from analysis.regression import holm
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.factors import FactorInfo, label
 from analysis.regression import holm, least_squares, natural_spline, spline_knots
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 FEWEST_DESIGNS = 20
 FREE_OF_COST = 0.02

@@ -15,7 +15,7 @@ from analysis.candidates import explain
 from analysis.factors import FactorInfo
 from analysis.regression import folds
 from analysis.surrogate import FOLDS, Surrogate, Target, fit_target
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 Subset = Literal["all", "best quarter"]
 SHADOWS = 3

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.gates import Gate, gates_frame, refusal
 from analysis.regression import folds
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 EXPONENTS = np.geomspace(0.01, 3.0, 60)
 FEWEST_DESIGNS = 40

@@ -13,7 +13,7 @@ from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
 from analysis.gates import Gate, gates_frame, refusal
 from analysis.regression import folds, natural_spline, spline_knots
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 FEWEST_DESIGNS = 60
 DECADES = 1.5

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.factors import label
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 SHARE_DRAWN = 0.25
 FEWEST = 20  # networks in a range of compute

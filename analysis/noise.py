@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from analysis.regression import fit_spline
-from analysis.table import SEARCHED, TrialTable
+from analysis.trials import SEARCHED, TrialTable
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from analysis.laws_shape import ShapeLaw
 from analysis.noise import Noise
 from analysis.regression import folds, r_squared
 from analysis.surrogate import Surrogate, fit_target
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 EFFECT = 0.003  # score: 0.3 points, about the smallest difference worth a design choice
 EXPONENT = 0.05

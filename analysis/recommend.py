@@ -13,7 +13,7 @@ from analysis.factors import Level
 from analysis.noise import Noise, noise
 from analysis.pareto import Shrunken, cost_trend_prior, front, shrink
 from analysis.quantities import short
-from analysis.table import SEARCHED, TrialTable
+from analysis.trials import SEARCHED, TrialTable
 
 Floats = NDArray[np.float64]
 

@@ -1,15 +1,22 @@
-"""The trial table of a study in the database."""
+"""The trial table of a study: in our database, in anybody's Optuna storage, or of a frame."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import optuna
+import pandas as pd
+
+from analysis.errors import AnalysisError
 from analysis.factors import from_distribution
-from analysis.table import StudyFacts, TrialTable
+from analysis.trials import METRICS, StudyFacts, TrialTable, from_frame, from_optuna
+from search.database.storage import Storage, is_embedded, open_storage
 from search.records import read_definition, read_distributions, read_trials
+from search.study import study_names
 
 if TYPE_CHECKING:
-    from search.database.storage import Storage
+    from optuna.storages import BaseStorage
 
 
 def read_table(study: str, storage: Storage) -> TrialTable:
@@ -26,3 +33,53 @@ def read_table(study: str, storage: Storage) -> TrialTable:
         tuple(from_distribution(name, kind) for name, kind in distributions.items()),
         StudyFacts(study, planned, definition=definition, data=data),
     )
+
+
+def find_table(
+    study: str | optuna.Study | pd.DataFrame,
+    storage: str | Storage | BaseStorage | None = None,
+    *,
+    cost: str = "flops",
+    objective: str | None = None,
+) -> TrialTable:
+    """Return the trial table of whatever `analysis.table` was given."""
+    if isinstance(study, pd.DataFrame):
+        return from_frame(study, objective=objective or METRICS[0], cost=cost)
+    table = _named(study, storage, cost) if isinstance(study, str) else from_optuna(study, cost)
+    if cost != table.cost and cost not in table.costs:
+        raise AnalysisError(
+            f"Expected a cost that every complete trial has, got '{cost}': "
+            f"'{table.study.name}' has {', '.join(table.costs)}."
+        )
+    if objective is not None and objective not in table.metrics:
+        raise AnalysisError(
+            f"Expected a metric of the trials, got '{objective}': '{table.study.name}' has "
+            f"{', '.join(table.metrics)}."
+        )
+    return replace(table, cost=cost, objective=objective or table.objective)
+
+
+def _named(name: str, storage: str | Storage | BaseStorage | None, cost: str) -> TrialTable:
+    """Read a study by its name; one of ours with all that the database knows of it."""
+    if isinstance(storage, str) and not _may_be_ours(storage):
+        return from_optuna(_load(name, storage), cost)
+    if storage is not None and not isinstance(storage, str | Storage):
+        return from_optuna(_load(name, storage), cost)
+    ours = storage if isinstance(storage, Storage) else open_storage(storage)
+    if name in study_names(ours):
+        return read_table(name, ours)
+    return from_optuna(_load(name, ours.optuna()), cost)
+
+
+def _may_be_ours(where: str) -> bool:
+    return is_embedded(where) or where.startswith(("postgresql", "postgres:"))
+
+
+def _load(name: str, storage: str | BaseStorage) -> optuna.Study:
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        names = ", ".join(optuna.get_all_study_names(storage)) or "none"
+        raise AnalysisError(
+            f"Expected a study called '{name}' in this storage: there are {names}."
+        ) from None

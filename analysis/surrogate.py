@@ -22,7 +22,7 @@ from analysis.regression import (
     r_squared,
     spline_knots,
 )
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 Target = Literal["score", "equal cost"]
 FOLDS = 5

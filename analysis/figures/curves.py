@@ -16,7 +16,7 @@ from analysis.figures.style import (
     axis,
 )
 from analysis.quantities import quantity, score, short
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 HIGHLIGHTED = 3
 

@@ -21,7 +21,7 @@ from analysis.figures.style import (
 )
 from analysis.pareto import EstimatedFront, front
 from analysis.quantities import quantity
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 GRID = "estimated best within this cost"
 

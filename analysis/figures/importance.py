@@ -18,7 +18,7 @@ from analysis.figures.style import (
 )
 from analysis.importance import Importance
 from analysis.quantities import quantity, short
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 
 def importance_bars(result: Importance, metric: str) -> Drawn:

@@ -19,7 +19,7 @@ from analysis.figures.style import (
     axis,
 )
 from analysis.quantities import p_value, percent, quantity, short
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 SHARE = "Share of networks that score at least this (%)"
 

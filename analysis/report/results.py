@@ -26,7 +26,7 @@ from analysis.pareto import (
 )
 from analysis.recommend import Recommendation, recommend_all
 from analysis.surrogate import FEWEST_DESIGNS, Surrogate, Target, surrogate
-from analysis.table import SEARCHED, TrialTable
+from analysis.trials import SEARCHED, TrialTable
 
 Floats = NDArray[np.float64]
 P = ParamSpec("P")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.quantities import quantity, score
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 
 def plural(count: int, noun: str) -> str:

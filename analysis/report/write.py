@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.report.page import render
 from analysis.report.results import Results, compute
 from analysis.report.sections import sections
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 
 def write_report(

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.factors import FactorInfo, codes
-from analysis.table import StudyFacts, TrialTable, from_frame
+from analysis.trials import StudyFacts, TrialTable, from_frame
 
 FACTORS = (
     FactorInfo("depth", "int", log=True, low=3, high=24),

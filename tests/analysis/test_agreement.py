@@ -9,7 +9,7 @@ from analysis.agreement import Agreement, agreement
 from analysis.candidates import QuadraticRidge
 from analysis.importance import importance
 from analysis.surrogate import surrogate
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 from tests.analysis.simulate import simulate
 
 

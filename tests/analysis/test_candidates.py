@@ -19,7 +19,7 @@ from analysis.candidates import (
 )
 from analysis.factors import FactorInfo
 from analysis.quadratic import _ridge
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 MIXED = (
     FactorInfo("depth", "float"),

@@ -15,7 +15,7 @@ from analysis.candidates import CANDIDATES
 from analysis.dashboard import publish
 from analysis.report import Results, compute
 from analysis.surrogate import surrogate
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from analysis.distributions import (
     share_at_least,
     weighted_distance,
 )
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 
 def test_share_at_least_is_scipys_survival_function() -> None:

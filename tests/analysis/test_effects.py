@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.effects import effects
-from analysis.table import TrialTable, from_frame
+from analysis.trials import TrialTable, from_frame
 from tests.analysis.simulate import FLOPS_ONLY, Truth, simulate
 
 FREE = Truth(effects={"residual": -0.010, "se_ratio": -0.004, "stem_kernel": 0.003}, noise=0.01)

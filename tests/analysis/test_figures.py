@@ -18,7 +18,7 @@ from analysis.noise import noise
 from analysis.pareto import estimate_front, front
 from analysis.quantities import p_value, percent, quantity, score, short
 from analysis.recommend import posterior
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 
 def all_drawn(table: TrialTable) -> Iterator[tuple[str, Drawn]]:

@@ -10,7 +10,7 @@ import pytest
 from analysis.candidates import QuadraticRidge, Trees
 from analysis.importance import Importance, importance
 from analysis.surrogate import surrogate
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 from tests.analysis.simulate import NAMES, PLANTED, Truth, centred_codes, simulate
 
 QUICK = (QuadraticRidge(),)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import QuantileRegressor
 
 from analysis.laws_error import error_law, pinball, quantile_fit
-from analysis.table import TrialTable, from_frame
+from analysis.trials import TrialTable, from_frame
 from tests.analysis.simulate import NOTHING, Truth, simulate
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.likely_best import best_of_draws, likely_best, to_frame
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 from tests.analysis.simulate import LAW, simulate
 
 

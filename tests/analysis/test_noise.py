@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis.noise import noise
-from analysis.table import from_frame
+from analysis.trials import from_frame
 from tests.analysis.simulate import PLANTED, Truth, simulate
 
 

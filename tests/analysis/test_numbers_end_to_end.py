@@ -19,7 +19,7 @@ from analysis.laws_shape import shape_laws
 from analysis.noise import noise
 from analysis.power import learning, power
 from analysis.surrogate import surrogate
-from analysis.table import TrialTable, from_frame, from_optuna
+from analysis.trials import TrialTable, from_frame, from_optuna
 from tests.analysis.simulate import simulate
 
 

@@ -14,7 +14,7 @@ from analysis.laws_shape import shape_laws
 from analysis.noise import noise
 from analysis.power import learning, power
 from analysis.surrogate import surrogate
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 from tests.analysis.simulate import LAW, Truth, simulate
 
 

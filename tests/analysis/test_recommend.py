@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.recommend import posterior, recommend, recommend_all, round_budgets, to_frame
-from analysis.table import TrialTable, from_frame
+from analysis.trials import TrialTable, from_frame
 from tests.analysis.simulate import FLOPS_ONLY, PLANTED, simulate, true_error
 
 

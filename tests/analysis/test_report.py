@@ -22,7 +22,7 @@ from analysis.report.leak import judge_leak
 from analysis.report.results import NOT_COMPUTED
 from analysis.report.write import write_results
 from analysis.surrogate import surrogate
-from analysis.table import StudyFacts, TrialTable
+from analysis.trials import StudyFacts, TrialTable
 from models import load_space, sample_architectures
 from tests.analysis.simulate import FACTORS, PLANTED, simulate
 

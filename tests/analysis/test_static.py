@@ -12,7 +12,7 @@ from analysis.errors import AnalysisError
 from analysis.report import compute
 from analysis.report import static as module
 from analysis.report.results import Results
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 
 BROWSERS = ("chromium", "google-chrome", "chrome", "chromium-browser")
 

@@ -8,7 +8,7 @@ import pytest
 from analysis.candidates import QuadraticRidge, Trees
 from analysis.noise import noise
 from analysis.surrogate import Target, surrogate
-from analysis.table import TrialTable
+from analysis.trials import TrialTable
 from tests.analysis.simulate import NOTHING, simulate
 
 QUICK = (QuadraticRidge(), Trees("gradient boosting"))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import optuna
 import pandas as pd
 import pytest
 
+import analysis
 from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo, from_values
-from analysis.table import TrialTable, from_frame, from_optuna
+from analysis.trials import TrialTable, from_frame, from_optuna
 from tests.analysis.simulate import simulate
 
 
@@ -118,3 +122,78 @@ def test_any_single_objective_optuna_study_is_read() -> None:
     assert table.designs()["error"].min() == pytest.approx(study.best_value)
     with pytest.raises(AnalysisError, match="flops"):
         from_optuna(study)
+
+
+def bowl(trial: optuna.Trial) -> float:
+    """Best at rate 0.1, a little better with the switch on; costs 10 per unit of depth."""
+    depth = trial.suggest_int("depth", 1, 64, log=True)
+    rate = trial.suggest_float("rate", 1e-3, 1, log=True)
+    trial.set_user_attr("macs", depth * 10.0)
+    if trial.number == 7:
+        trial.report(0.2, 1)
+        raise optuna.TrialPruned
+    return 0.5 - abs(math.log(rate / 0.1)) / 20
+
+
+@pytest.fixture
+def storage() -> optuna.storages.InMemoryStorage:
+    """Hold a study of somebody else's."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(
+        study_name="theirs", storage=storage, direction="maximize",
+        sampler=optuna.samplers.RandomSampler(0),
+    )  # fmt: skip
+    study.set_metric_names(["accuracy"])
+    study.optimize(bowl, n_trials=30)
+    return storage
+
+
+def test_a_notebook_reads_a_study_by_name_or_as_it_is(
+    storage: optuna.storages.InMemoryStorage,
+) -> None:
+    named = analysis.table("theirs", storage, cost="macs")
+    study = optuna.load_study(study_name="theirs", storage=storage)
+    again = analysis.table(study, cost="macs")
+    pd.testing.assert_frame_equal(named.frame, again.frame)
+    assert named.objective == "accuracy"
+    assert named.factor_names == ("depth", "rate")
+    assert named.maximize
+    complete = [trial for trial in study.trials if trial.number != 7]
+    assert sorted(named.complete()["accuracy"]) == sorted(trial.value for trial in complete)
+    assert named.failed().empty
+    assert any("1 pruned" in note for note in named.study.notes)
+    assert any("how the trials were drawn" in note for note in named.study.notes)
+
+
+def test_a_notebook_is_told_what_is_there(storage: optuna.storages.InMemoryStorage) -> None:
+    with pytest.raises(AnalysisError, match="there are theirs"):
+        analysis.table("mine", storage, cost="macs")
+    with pytest.raises(AnalysisError, match="name another cost"):
+        analysis.table("theirs", storage)
+    with pytest.raises(AnalysisError, match="has accuracy"):
+        analysis.table("theirs", storage, cost="macs", objective="loss")
+
+
+def test_a_study_in_a_file_and_a_frame_are_read_too(tmp_path: Path) -> None:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    study = optuna.create_study(
+        study_name="filed", storage=url, sampler=optuna.samplers.RandomSampler(0)
+    )
+    study.optimize(bowl, n_trials=12)
+    table = analysis.table("filed", url, cost="macs")
+    assert not table.maximize
+    assert len(table.complete()) == 11
+    frame = table.frame.rename(columns={"value": "loss"})[["depth", "rate", "macs", "loss"]]
+    again = analysis.table(frame, cost="macs", objective="loss")
+    assert len(again.complete()) == 11
+
+
+def test_asking_for_the_table_function_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from analysis import table; assert callable(table); "
+        "heavy = {'pandas', 'optuna', 'plotly', 'sklearn', 'torch'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

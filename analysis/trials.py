@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -202,18 +203,20 @@ def from_frame(
     return table
 
 
-def from_optuna(study: Any, *, cost: str = "flops") -> TrialTable:
+def from_optuna(study: Any, cost: str = "flops") -> TrialTable:
     """Read any single-objective Optuna study whose trials have a cost as user attribute.
 
-    Parameters that not every trial has (conditional ones) are left out, and a note says so.
+    Parameters that not every trial has (conditional ones) and pruned trials, whose scores are of
+    shorter training, are left out, and notes say so.
     """
     if len(study.directions) != 1:
         raise AnalysisError(
             f"Expected a study with one objective, but '{study.study_name}' has "
             f"{len(study.directions)}: analyse one of them."
         )
-    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-    complete = [trial for trial in trials if trial.value is not None]
+    everything = study.get_trials(deepcopy=False)
+    trials = [trial for trial in everything if trial.state.name in ("COMPLETE", "FAIL")]
+    complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
     if not complete:
         raise AnalysisError(f"Study '{study.study_name}' has no complete trial: run some first.")
     if any(cost not in trial.user_attrs for trial in complete):
@@ -221,25 +224,59 @@ def from_optuna(study: Any, *, cost: str = "flops") -> TrialTable:
             f"Expected the user attribute '{cost}' in every complete trial of "
             f"'{study.study_name}': set it in the objective or name another cost."
         )
+    stored = study.user_attrs
+    ours = {"definition", "data", "planned"} <= set(stored)
+    objective = str(next(iter(study.metric_names or ()), METRICS[0] if ours else "value"))
     shared = [n for n in complete[0].params if all(n in trial.params for trial in complete)]
-    dropped = {name for trial in complete for name in trial.params} - set(shared)
     rows = [
         {name: trial.params.get(name) for name in shared}
-        | {key: v for key, v in trial.user_attrs.items() if isinstance(v, int | float | str)}
-        | {"trial": trial.number, "number": trial.number, "value": trial.value}
-        | {"state": "complete" if trial.value is not None else "failed"}
+        | {key: _plain(value) for key, value in trial.user_attrs.items()}
+        | {"trial": trial.number, "number": trial.number, objective: trial.value}
+        | {"state": "complete" if trial.state.name == "COMPLETE" else "failed"}
         for trial in trials
     ]
-    factors = [from_distribution(name, complete[0].distributions[name]) for name in shared]
-    notes = (f"left out, as not every trial has them: {', '.join(sorted(dropped))}",)
     return from_frame(
         pd.DataFrame(rows),
-        factors=factors,
-        objective="value",
+        factors=[from_distribution(name, complete[0].distributions[name]) for name in shared],
+        objective=objective,
         cost=cost,
         maximize=study.directions[0].name == "MAXIMIZE",
-        study=StudyFacts(study.study_name, len(trials), notes=notes if dropped else ()),
+        study=StudyFacts(
+            study.study_name,
+            stored["planned"] if ours else len(everything),
+            stored["definition"] if ours else {},
+            stored["data"] if ours else {},
+            _notes(everything, complete, shared, ours),
+        ),
     )
+
+
+def _notes(
+    everything: Sequence[Any], complete: Sequence[Any], shared: Sequence[str], ours: bool
+) -> tuple[str, ...]:
+    """Say what of an Optuna study is not in the table, and what the table cannot know."""
+    notes = []
+    dropped = sorted({name for trial in complete for name in trial.params} - set(shared))
+    if dropped:
+        notes.append(f"left out, as not every trial has them: {', '.join(dropped)}")
+    pruned = sum(trial.state.name == "PRUNED" for trial in everything)
+    if pruned:
+        notes.append(
+            f"{pruned} pruned trials are left out, as their scores are of shorter training; "
+            "networks that start slowly are missing for that reason"
+        )
+    if not ours:
+        notes.append(
+            "how the trials were drawn is not known: effects, importances and distributions hold "
+            "for factors drawn at random; a sampler that searches (TPE, Optuna's default) prefers "
+            "some values and ties factors together"
+        )
+    return tuple(notes)
+
+
+def _plain(value: object) -> int | float | str:
+    """Keep plain values as they are and write the rest as JSON."""
+    return value if isinstance(value, int | float | str) else json.dumps(value, sort_keys=True)
 
 
 def _describe(
