@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,18 +59,30 @@ def scan_challenge(raw: Path) -> list[Candidate]:
 
 
 def _walk(raw: Path) -> list[tuple[Path, dict[Path, tuple[int, int]]]]:
-    """Return every folder with the size and time of change of its files, following no links up."""
+    """Return every folder with the size and time of change of its files."""
     folders = []
-    for folder, below, names in os.walk(raw):
-        below.sort()
+    for folder in folders_below(raw):
         with os.scandir(folder) as entries:
             stamps = {
                 Path(e.name): (e.stat().st_size, e.stat().st_mtime_ns)
                 for e in entries
-                if e.name in names and not e.name.startswith(".") and e.is_file()
+                if not e.name.startswith(".") and e.is_file()
             }
-        folders.append((Path(folder), stamps))
+        folders.append((folder, stamps))
     return folders
+
+
+def folders_below(raw: Path) -> Iterator[Path]:
+    """Yield a folder and all below it, through links too, each real folder once."""
+    seen: set[Path] = set()
+    for name, below, _ in os.walk(raw, followlinks=True):
+        folder = Path(name)
+        if folder.resolve() in seen:  # a link in a circle, or a second way to one place
+            below.clear()
+            continue
+        seen.add(folder.resolve())
+        below.sort()
+        yield folder
 
 
 def _listed(path: Path) -> list[str]:

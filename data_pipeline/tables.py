@@ -9,7 +9,7 @@ from pathlib import Path
 from data_pipeline.errors import DataError
 from data_pipeline.headers import parse_age, parse_codes, parse_sex
 from data_pipeline.labels import CLASSES, LabelClass
-from data_pipeline.layouts import Candidate, source_name, stamp_of
+from data_pipeline.layouts import Candidate, folders_below, source_name, stamp_of
 
 DEFAULT_TABLE = "records.csv"
 _FOLDS = {
@@ -84,7 +84,11 @@ def scan_csv(raw: Path, table: Path | None, classes: Sequence[LabelClass]) -> li
     """
     path = table or raw / DEFAULT_TABLE
     rows = read_rows(path, ("record", "labels"), "a CSV of records")
-    headers = sorted(h.relative_to(raw).as_posix() for h in raw.rglob("*.hea"))
+    headers = sorted(
+        header.relative_to(raw).as_posix()
+        for folder in folders_below(raw)
+        for header in folder.glob("*.hea")
+    )
     by_stem: dict[str, list[str]] = {}
     for header in headers:
         by_stem.setdefault(Path(header).stem, []).append(header)

@@ -10,6 +10,7 @@ import wfdb
 from data_pipeline import DataError, PrepareOptions, prepare_store
 from data_pipeline.headers import read_header
 from data_pipeline.labels import ABBREVIATIONS, encode
+from data_pipeline.layouts import scan_challenge
 from data_pipeline.ptb_xl import challenge_codes, scan_ptb_xl
 from data_pipeline.tables import load_classes
 from tests.data_pipeline.files import AF, LEADS, SINUS, ecg_like, write_record
@@ -45,6 +46,19 @@ def ptb_xl(tmp_path: Path) -> Path:
             name = f"00000/{number:05d}"
             writer.writerow([number, *rest, f"records100/{name}_lr", f"records500/{name}_hr"])
     return raw
+
+
+def test_folders_behind_links_are_read_once_and_circles_end(tmp_path: Path) -> None:
+    elsewhere, raw = tmp_path / "elsewhere" / "georgia" / "g1", tmp_path / "raw"
+    write_record(elsewhere, "E00001")
+    write_record(raw / "ptb" / "g1", "S0001")
+    (raw / "here").symlink_to(elsewhere.parent)
+    (raw / "again").symlink_to(elsewhere.parent)
+    (raw / "ptb" / "circle").symlink_to(raw)
+
+    found = scan_challenge(raw)
+
+    assert [(c.record, c.source) for c in found] == [("E00001", "georgia"), ("S0001", "ptb")]
 
 
 def test_ptb_xl_comes_with_its_labels_folds_and_patients(ptb_xl: Path, tmp_path: Path) -> None:
