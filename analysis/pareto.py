@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
 
 from analysis.regression import fit_spline
 
@@ -234,6 +235,21 @@ def estimate_front(
         observed_hypervolume=hypervolume(costs, scores, corner, cheapest, top),
         draws=draws,
     )
+
+
+def dominance(cost: ArrayLike, posterior: Shrunken) -> Floats:
+    """Return P(row i dominates row j) (n, n): it costs no more and its true score is no lower.
+
+    Costs are exact; true scores are taken as independent N(mean, variance) (arXiv:2503.21495).
+    """
+    costs = np.asarray(cost, dtype=np.float64)
+    ahead = posterior.mean[:, None] - posterior.mean[None, :]
+    spread = np.sqrt(posterior.variance[:, None] + posterior.variance[None, :])
+    certain = np.where(ahead >= 0, np.inf, -np.inf)
+    z = np.divide(ahead, spread, out=certain, where=spread > 0)
+    chance = np.where(costs[:, None] <= costs[None, :], ndtr(z), 0.0)
+    np.fill_diagonal(chance, 0.0)
+    return np.asarray(chance)
 
 
 class _Ladder:

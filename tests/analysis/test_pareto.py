@@ -11,6 +11,7 @@ from optuna._hypervolume import compute_hypervolume
 from analysis.pareto import (
     best_within,
     cost_trend_prior,
+    dominance,
     estimate_front,
     front,
     hypervolume,
@@ -178,3 +179,22 @@ def test_prior_of_one_network_never_saw_its_own_score() -> None:
     changed = score.copy()
     changed[7] += 0.05
     assert cost_trend_prior(cost, changed)[7] == pytest.approx(cost_trend_prior(cost, score)[7])
+
+
+def test_dominance_is_what_draws_say() -> None:
+    cost = np.array([1.0, 2.0, 2.0, 3.0])
+    score, noise = np.array([0.50, 0.52, 0.51, 0.505]), np.full(4, 2e-4)
+    posterior = shrink(score, np.array([1, 1, 3, 1]), noise, np.full(4, 0.505))
+    chance = dominance(cost, posterior)
+    rng = np.random.default_rng(0)
+    drawn = posterior.mean + np.sqrt(posterior.variance) * rng.standard_normal((200_000, 4))
+    for i in range(4):
+        for j in range(4):
+            counted = (drawn[:, i] >= drawn[:, j]).mean() if i != j and cost[i] <= cost[j] else 0
+            assert chance[i, j] == pytest.approx(counted, abs=0.005)
+
+
+def test_without_noise_dominance_is_yes_or_no() -> None:
+    cost, score = np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.4, 0.6])
+    exact = shrink(score, 1, 0.0, np.full(3, 0.5))
+    assert dominance(cost, exact).tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
