@@ -14,6 +14,7 @@ from ecgscale import (
     demo,
     launch_commands,
     model_commands,
+    status_commands,
     study_commands,
 )
 from models.errors import ModelError
@@ -41,6 +42,7 @@ for group in (
     data_commands,
     model_commands,
     study_commands,
+    status_commands,
     launch_commands,
     analysis_commands,
 ):

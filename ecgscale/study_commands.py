@@ -1,13 +1,14 @@
-"""Commands on studies: init-db, create, worker, status, trials, dump, load."""
+"""Commands on studies: init-db, create, worker, trials, dump, load."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Format, duration, engineering, print_facts, print_table
+from ecgscale.output import Format, engineering, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,26 @@ CheckpointsOption = Annotated[
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 
 
+class LogFormat(StrEnum):
+    """How workers say what happens."""
+
+    text = "text"
+    json = "json"
+
+
+LogOption = Annotated[
+    LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
+]
+WaitOption = Annotated[
+    bool,
+    typer.Option(
+        "--wait/--no-wait",
+        help="Stay while others still train, to take over from one that dies; or leave as soon as "
+        "no trial waits, which suits array jobs.",
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this group to the command line."""
     app.command("init-db", rich_help_panel=PANEL)(init_db)
@@ -43,7 +64,6 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(create)
     app.command(rich_help_panel=PANEL)(extend)
     app.command(rich_help_panel=PANEL)(worker)
-    app.command(rich_help_panel=PANEL)(status)
     app.command(rich_help_panel=PANEL)(trials)
     app.command(rich_help_panel=PANEL)(dump)
     app.command(rich_help_panel=PANEL)(load)
@@ -98,6 +118,14 @@ def create(
     ],
     data: Annotated[Path, typer.Option(metavar="STORE", help="Store that `prepare` made.")],
     storage: StorageOption = None,
+    long_first: Annotated[
+        bool,
+        typer.Option(
+            "--long-first",
+            help="Train the costliest networks first: many workers end together. Without it a "
+            "study that is cut short is a random sample of the plan.",
+        ),
+    ] = False,
 ) -> None:
     """Create a study with all its planned trials; the seed alone decides which."""
     from data_pipeline import open_store
@@ -107,7 +135,7 @@ def create(
 
     defined = StudyDefinition.from_toml(definition)
     store = open_store(data)
-    study = create_study(defined, store, open_storage(storage))
+    study = create_study(defined, store, open_storage(storage), long_first=long_first)
     low, high = defined.sample.flops
     print(
         f"Study {study.name}: {study.planned} trials planned, {defined.sample.architectures} "
@@ -163,42 +191,38 @@ def worker(
     trial_seconds: Annotated[
         float | None, typer.Option(min=1, help="A trial that takes longer counts as failed.")
     ] = None,
+    wait: WaitOption = True,
+    log: LogOption = LogFormat.text,
 ) -> None:
     """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal."""
+    import os
+    import platform
+    from functools import partial
+
     from data_pipeline import open_store
     from search.database.storage import open_storage
+    from search.events import Event, json_log
     from search.worker import WorkerOptions, run_worker
 
     opened = open_storage(storage, patience_seconds=60)  # the server may be about to restart
-    options = WorkerOptions(checkpoints=checkpoints, weights=weights, trial_seconds=trial_seconds)
-    raise typer.Exit(run_worker(study, opened, open_store(data), device, options=options))
-
-
-def status(study: StudyArgument, storage: StorageOption = None) -> None:
-    """Show how far a study is, how fast it goes, who works on it and what failed."""
-    from search.database.storage import open_storage
-    from search.status import read_status
-
-    now = read_status(study, open_storage(storage))
-    facts: dict[str, object] = {
-        "planned": now.planned,
-        "complete": now.complete,
-        "running": now.running,
-        "waiting": now.waiting,
-        "failed": now.failed,
-    }
-    if now.trials_per_hour:
-        facts["rate"] = f"{now.trials_per_hour:.3g} trials/h"
-    if now.seconds_left is not None and now.waiting + now.running:
-        facts["time left"] = f"about {duration(now.seconds_left)}"
-    print_facts(facts, title=f"Study {study}")
-    for reason, number in now.failures.items():
-        print(f"  failed: {number} × {reason}")
-    for one in now.workers:
-        print(
-            f"  worker {one.worker} ({one.device}): trial {one.trial}, {one.epochs} epochs, "
-            f"{duration(one.seconds)}, last sign of life {duration(one.silent_seconds)} ago"
-        )
+    options = WorkerOptions(
+        checkpoints=checkpoints,
+        weights=weights,
+        trial_seconds=trial_seconds,
+        wait=wait,
+        name=f"{platform.node()}:{os.getpid()}",
+    )
+    events = None
+    if log is LogFormat.json:
+        common = {"study": study, "worker": options.name, "host": platform.node()}
+        events = json_log(partial(print, flush=True), secret=opened.engine.url.password, **common)
+    try:
+        code = run_worker(study, opened, open_store(data), device, options=options, log=events)
+    except ValueError as error:  # what `main` tells in a sentence
+        if events is not None:
+            events(Event("worker_refused", str(error), {"exit_code": 2}))
+        raise
+    raise typer.Exit(code)
 
 
 def trials(

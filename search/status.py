@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import text
+import numpy as np
+from sqlalchemy import Row, text
 
 from search.database.storage import Storage
-from search.study import open_study
+from search.queue import Limits
+from search.study import Study, open_study
+from search.time_left import Busy, TimeLeft, Work, forecast
 
 COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
@@ -30,20 +36,44 @@ FROM trials t JOIN trial_user_attributes a ON a.trial_id = t.trial_id AND a.key 
 WHERE t.study_id = :study AND t.state = 'FAIL' GROUP BY 1 ORDER BY 2 DESC, 1
 """
 WORKERS = """
-SELECT e.worker, e.host, e.device, t.number AS trial,
-    extract(epoch FROM clock_timestamp() - e.claimed_at) AS seconds,
-    extract(epoch FROM clock_timestamp() - e.heartbeat_at) AS silent_seconds,
-    (SELECT max(step) FROM trial_intermediate_values i WHERE i.trial_id = t.trial_id) AS epochs
+SELECT e.worker, e.host, e.device, t.number AS trial, e.claims,
+    extract(epoch FROM clock_timestamp() - e.claimed_at)::float8 AS seconds,
+    extract(epoch FROM clock_timestamp() - e.heartbeat_at)::float8 AS silent_seconds,
+    coalesce((SELECT max(step) FROM trial_intermediate_values i WHERE i.trial_id = t.trial_id), 0)
+        AS epochs
 FROM trials t JOIN ecgscale_leases e USING (trial_id)
-WHERE t.study_id = :study AND t.state = 'RUNNING' ORDER BY e.worker
+WHERE t.study_id = :study AND t.state = 'RUNNING' ORDER BY t.number
 """
-SPEEDS = """
-SELECT DISTINCT ON (e.worker) e.worker, (a.value_json)::float8 AS speed
-FROM trials t JOIN ecgscale_leases e USING (trial_id)
-JOIN trial_user_attributes a ON a.trial_id = t.trial_id AND a.key = 'records_per_second'
-WHERE t.study_id = :study AND t.state = 'COMPLETE' AND a.value_json <> 'null'
-ORDER BY e.worker, t.datetime_complete DESC
+# Of the last trials only: a long study is not read from its beginning at every look.
+LAST = """
+WITH last AS MATERIALIZED (
+    SELECT trial_id, datetime_complete FROM trials
+    WHERE study_id = :study AND state = 'COMPLETE'
+    ORDER BY datetime_complete DESC LIMIT 500
+)
+SELECT e.worker, max(a.value_json) FILTER (WHERE a.key = 'device') AS device, {numbers}
+FROM last JOIN trial_user_attributes a USING (trial_id)
+LEFT JOIN ecgscale_leases e USING (trial_id)
+WHERE a.key IN ('device', {keys})
+GROUP BY trial_id, e.worker, datetime_complete ORDER BY datetime_complete DESC
 """
+OPEN = """
+SELECT t.number AS trial, t.state::text AS state, {numbers}
+FROM trials t JOIN trial_user_attributes a USING (trial_id)
+WHERE t.study_id = :study AND t.state IN ('WAITING', 'RUNNING') AND a.key IN ({keys})
+GROUP BY t.number, t.state ORDER BY t.number
+"""
+COSTS = ("activations", "flops")
+
+
+def _with_numbers(statement: str, names: tuple[str, ...]) -> str:
+    value = "max(nullif(a.value_json, 'null')) FILTER (WHERE a.key = '{0}')::float8 AS {0}"
+    numbers = ", ".join(value.format(name) for name in names)
+    return statement.format(numbers=numbers, keys=", ".join(f"'{name}'" for name in names))
+
+
+LAST = _with_numbers(LAST, (*COSTS, "seconds", "records_per_second"))
+OPEN = _with_numbers(OPEN, COSTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +89,18 @@ class RunningWorker:
     silent_seconds: float
     records_per_second: float | None
 
+    @property
+    def silent(self) -> bool:
+        """Whether its lease is so old that another worker may take the trial."""
+        return self.silent_seconds > Limits().grace_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class StudyStatus:
-    """Progress of one study; rate and time left are None before anything ended."""
+    """Progress of one study.
+
+    The rate is None before anything ended, `time_left` while there is nothing to forecast from.
+    """
 
     name: str
     planned: int
@@ -71,8 +109,9 @@ class StudyStatus:
     waiting: int
     failed: int
     failures: dict[str, int]
+    epochs: int
     trials_per_hour: float | None
-    seconds_left: float | None
+    time_left: TimeLeft | None
     workers: tuple[RunningWorker, ...]
 
     @property
@@ -80,19 +119,44 @@ class StudyStatus:
         """Whether nothing is left to do."""
         return self.running + self.waiting == 0
 
+    @property
+    def seconds_left(self) -> float | None:
+        """When the last trial will end; None while nothing runs or is known."""
+        return self.time_left.seconds if self.time_left and not self.done else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain data, for JSON."""
+        return {**asdict(self), "done": self.done, "seconds_left": self.seconds_left}
+
 
 def read_status(study_name: str, storage: Storage) -> StudyStatus:
     """Read how far a study is."""
     study = open_study(study_name, storage)
     values = {"study": study.study_id}
     with storage.connect() as connection:
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         counts = connection.execute(text(COUNTS), values).one()
         ended, seconds = connection.execute(text(RATE), values).one()
         failures = connection.execute(text(FAILURES), values).all()
         rows = connection.execute(text(WORKERS), values).all()
-        speeds = {row.worker: row.speed for row in connection.execute(text(SPEEDS), values)}
-    rate = 3600.0 * ended / float(seconds) if ended and seconds else None
-    left = counts.running + counts.waiting
+        last = connection.execute(text(LAST), values).all()
+        open_rows = connection.execute(text(OPEN), values).all()
+    speeds: dict[str, float | None] = {}
+    for row in last:
+        speeds.setdefault(row.worker, row.records_per_second)
+    workers = tuple(
+        RunningWorker(
+            worker=row.worker,
+            host=row.host,
+            device=row.device,
+            trial=row.trial,
+            epochs=row.epochs,
+            seconds=row.seconds,
+            silent_seconds=row.silent_seconds,
+            records_per_second=speeds.get(row.worker),
+        )
+        for row in rows
+    )
     return StudyStatus(
         name=study_name,
         planned=study.planned,
@@ -101,19 +165,57 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
         waiting=counts.waiting,
         failed=counts.failed,
         failures={row.reason: row.number for row in failures},
-        trials_per_hour=rate,
-        seconds_left=3600.0 * left / rate if rate else None,
-        workers=tuple(
-            RunningWorker(
-                worker=row.worker,
-                host=row.host,
-                device=row.device,
-                trial=row.trial,
-                epochs=row.epochs or 0,
-                seconds=float(row.seconds),
-                silent_seconds=float(row.silent_seconds),
-                records_per_second=speeds.get(row.worker),
-            )
-            for row in rows
-        ),
+        epochs=study.definition.recipe.epochs,
+        trials_per_hour=3600.0 * ended / float(seconds) if ended and seconds else None,
+        time_left=_time_left(study, rows, last, open_rows),
+        workers=workers,
+    )
+
+
+def _time_left(
+    study: Study,
+    running: Sequence[Row[Any]],
+    last: Sequence[Row[Any]],
+    open_rows: Sequence[Row[Any]],
+) -> TimeLeft | None:
+    epochs = study.definition.recipe.epochs
+    passes = float(epochs * study.data["splits"]["train"])
+    waits = [row for row in open_rows if row.state == "WAITING"]
+    runs = [row for row in open_rows if row.state == "RUNNING"]
+    place = {row.trial: i for i, row in enumerate(runs)}
+    live = [row for row in running if row.silent_seconds <= Limits().grace_seconds]
+    timed = [row for row in last if row.seconds and row.seconds > 0]
+    finished = _work(timed, passes, [row.seconds for row in timed])
+    if not timed:
+        # Nothing is done: go by the epochs of trials that run since their beginning.
+        begun = {row.trial: row for row in live if row.epochs and row.claims == 1}
+        rows = [row for row in runs if row.trial in begun]
+        seconds = [begun[r.trial].seconds * epochs / (begun[r.trial].epochs + 0.5) for r in rows]
+        finished = _work(rows, passes, seconds, [begun[row.trial].device for row in rows])
+    busy = [
+        Busy(
+            device=row.device,
+            row=place[row.trial],
+            seconds=row.seconds,
+            share_done=min(row.epochs / epochs, 1.0),
+            share_at_most=min((row.epochs + 1) / epochs, 1.0),
+        )
+        for row in live
+    ]
+    return forecast(finished, _work(waits, passes), _work(runs, passes), busy)
+
+
+def _work(
+    rows: Sequence[Row[Any]],
+    passes: float,
+    seconds: Sequence[float] = (),
+    devices: Sequence[str] | None = None,
+) -> Work:
+    names = devices or [json.loads(row.device) if "device" in row._fields else "" for row in rows]
+    return Work(
+        device=names,
+        activations=np.array([row.activations for row in rows], dtype=np.float64),
+        flops=np.array([row.flops for row in rows], dtype=np.float64),
+        passes=np.full(len(rows), passes),
+        seconds=np.array(seconds or [np.nan] * len(rows), dtype=np.float64),
     )

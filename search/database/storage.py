@@ -40,6 +40,10 @@ CONNECT = {
 Result = TypeVar("Result")
 
 
+class Unreachable(StudyError):
+    """The database does not answer now; it may later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Storage:
     """An opened database; its password never shows."""
@@ -94,15 +98,18 @@ class Storage:
         while True:
             try:
                 return action()
-            except DBAPIError as error:
-                if _is_forbidden(error):
-                    raise self._refused(error) from None
-                if not is_outage(error):
-                    raise
-                if time.monotonic() > deadline or (stop is not None and stop.is_set()):
-                    raise self._refused(error) from None
+            except (DBAPIError, Unreachable) as error:
+                if isinstance(error, DBAPIError):
+                    if not is_outage(error) and not _is_forbidden(error):
+                        raise
+                    refused, reason = self._refused(error), first_line(error)
+                else:
+                    refused, reason = error, str(error)
+                over = time.monotonic() > deadline or (stop is not None and stop.is_set())
+                if over or not isinstance(refused, Unreachable):
+                    raise refused from None
                 if wait == 0.2 and say:
-                    say(f"the database is away ({first_line(error)}); waiting for it")
+                    say(f"the database is away ({reason}); waiting for it")
             self.revive()
             pause = wait * random.uniform(0.5, 1.0)
             if stop is not None:
@@ -140,7 +147,7 @@ class Storage:
                 f"expected a login that may do this in {self.label}, got: {first_line(error)}; "
                 "use the owner's login, or ask the owner for the right"
             )
-        return StudyError(
+        return Unreachable(
             f"expected a PostgreSQL that answers at {self.label}, got: {first_line(error)}; "
             "check the address in --storage and that the server runs"
         )

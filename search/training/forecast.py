@@ -57,3 +57,27 @@ def fit_rate(
     fitted, _ = nnls(parts / scale, np.ones_like(took))
     overhead, per_activation, per_flop = (float(v) for v in fitted / scale)
     return DeviceRate(overhead, per_activation, per_flop, len(took))
+
+
+def typical_error(
+    activations: npt.ArrayLike,
+    flops: npt.ArrayLike,
+    passes: npt.ArrayLike,
+    seconds: npt.ArrayLike,
+    folds: int = 5,
+) -> float | None:
+    """Return the median relative error of a predicted trial, each predicted from the others.
+
+    Cross-validated, every fifth trial in one fold; None for fewer than two trials a fold.
+    """
+    columns = np.array([activations, flops, passes, seconds], dtype=np.float64)
+    columns = columns[:, np.isfinite(columns).all(axis=0)]
+    fold = np.arange(columns.shape[1]) % folds
+    if columns.shape[1] < 2 * folds:
+        return None
+    errors = []
+    for held in range(folds):
+        acts, work, seen, took = columns[:, fold == held]
+        rate = fit_rate(*columns[:, fold != held])
+        errors.append(np.abs(rate.seconds(acts, work, seen) / took - 1))
+    return float(np.median(np.concatenate(errors)))

@@ -1,0 +1,154 @@
+"""Notes that optuna-dashboard shows: what a study is, and the network behind every trial.
+
+Optuna's dashboard keeps notes of trials among the study's system attributes, in pieces, and looks
+through all of them for every trial that has one: the first thousand trials get theirs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from search.definition import StudyDefinition
+from search.plan import PlannedTrial
+
+PIECE = 2045  # characters, as optuna-dashboard cuts
+MOST_NOTED = 1000
+VERSION_KEY, TEXT_KEY = "dashboard:note_ver", "dashboard:note_str:"
+
+ADD_TRIAL_NOTES = """
+INSERT INTO study_system_attributes (study_id, key, value_json)
+SELECT :study, 'dashboard:' || t.trial_id || ':' || n.key, n.value
+FROM json_to_recordset(CAST(:rows AS json)) AS n(number int, key text, value text)
+JOIN trials t ON t.study_id = :study AND t.number = n.number
+ON CONFLICT (study_id, key) DO NOTHING
+"""
+ADD_STUDY_NOTE = """
+INSERT INTO study_system_attributes (study_id, key, value_json)
+SELECT :study, key, value::text FROM json_each(CAST(:values AS json))
+WHERE NOT EXISTS (SELECT 1 FROM study_system_attributes
+    WHERE study_id = :study AND key = 'dashboard:note_ver')
+"""
+TRIAL_NOTES = r"""
+SELECT EXISTS (SELECT 1 FROM study_system_attributes
+    WHERE study_id = :study AND key LIKE 'dashboard:%:note\_ver')
+"""
+COLUMNS = {
+    "value, macro_f1": "F1 averaged over the classes, on the validation records after the last "
+    "epoch, with thresholds chosen on training records",
+    "macro_auroc, macro_auprc": "areas under the ROC and precision–recall curves, averaged over "
+    "the classes",
+    "challenge_score": "the official score of the PhysioNet/CinC Challenge 2021",
+    "ece": "expected calibration error of the probabilities",
+    "flops": "2 × multiply-accumulates of one forward pass of one record, exact",
+    "params, activations": "parameters; elements of all convolutions' outputs",
+    "role": "sample (drawn from the design space), replicate (a further seed of the same network), "
+    "control (training labels shuffled: its AUROC must be near 0.5), reference (a known CNN), "
+    "confirm (fresh seed, scored on test records as well)",
+    "seconds, records_per_second": "the whole trial; training alone",
+    "intermediate values": "macro-F1 on some of the validation records after each epoch",
+}
+
+
+def study_note(definition: StudyDefinition, data: Mapping[str, Any]) -> str:
+    """Return the study's note in Markdown."""
+    sample, splits = definition.sample, data["splits"]
+    low, high = (f"{value / 1e6:g}" for value in sample.flops)
+    plan = [
+        f"{sample.architectures} networks of the space {_space(definition.space)}, "
+        f"{low} to {high} MFLOPs in {sample.bins} bins",
+    ]
+    again, controls = definition.replicates, definition.controls.shuffled_labels
+    if again.architectures:
+        plan.append(f"{again.architectures} of them with {again.seeds} more seed(s)")
+    if controls:
+        plan.append(f"{controls} on shuffled labels")
+    lines = [
+        f"# {definition.name}",
+        f"**Plan**: {'; '.join(plan)}; seed {definition.seed}.",
+        f"**Data**: {data['records']:,} records ({splits['train']:,} to train, "
+        f"{splits['validation']:,} to validate, {splits['test']:,} to test) of "
+        f"{data['samples']} samples at {data['sample_rate_hz']:g} Hz, {data['outputs']} classes; "
+        f"store {str(data['hash'])[:16]}."
+        + (" **Synthetic ECGs: out of a generator.**" if data["synthetic"] else ""),
+        f"**Recipe**: {definition.recipe.hash}, the same for all trials: "
+        + ", ".join(f"{key} {_value(value)}" for key, value in definition.recipe.to_dict().items())
+        + ".",
+        "## Columns",
+        _table(("column", "meaning"), list(COLUMNS.items())),
+    ]
+    return "\n\n".join(lines)
+
+
+def trial_note(trial: PlannedTrial, shape: Mapping[str, int]) -> str:
+    """Return a trial's note: its role, its cost, its network stage by stage."""
+    cost = trial.architecture.cost(**shape)
+    rows = [
+        (
+            row.stage,
+            str(row.blocks or ""),
+            str(row.width),
+            str(row.length),
+            f"{row.params:,}",
+            f"{row.flops / 1e6:.3g}",
+        )
+        for row in trial.architecture.describe(**shape)
+    ]
+    head = (
+        f"**{trial.role}**, seed {trial.seed}: {cost.flops / 1e6:.4g} MFLOPs, "
+        f"{cost.params:,} parameters, {cost.activations:,} activations"
+    )
+    columns = ("stage", "blocks", "channels", "length", "parameters", "MFLOPs")
+    return f"{head}\n\n{_table(columns, rows)}"
+
+
+def note_attributes(note: str) -> dict[str, Any]:
+    """Return a note as the attributes that optuna-dashboard keeps of a study's."""
+    pieces = range(0, len(note), PIECE)
+    texts = {f"{TEXT_KEY}{i}": note[start : start + PIECE] for i, start in enumerate(pieces)}
+    return {VERSION_KEY: 1, **texts}
+
+
+def add_study_note(connection: Connection, study_id: int, note: str) -> None:
+    """Write a study's note unless it has one."""
+    values = {"study": study_id, "values": json.dumps(note_attributes(note))}
+    connection.execute(text(ADD_STUDY_NOTE), values)
+
+
+def has_trial_notes(connection: Connection, study_id: int) -> bool:
+    """Say whether any trial has a note."""
+    return bool(connection.scalar(text(TRIAL_NOTES), {"study": study_id}))
+
+
+def add_trial_notes(
+    connection: Connection, study_id: int, trials: Sequence[PlannedTrial], shape: Mapping[str, int]
+) -> None:
+    """Write the notes of trials that have none, in one statement."""
+    rows = [
+        {
+            "number": trial.index,
+            "key": key.removeprefix("dashboard:"),
+            "value": json.dumps(value),
+        }
+        for trial in trials
+        if trial.index < MOST_NOTED
+        for key, value in note_attributes(trial_note(trial, shape)).items()
+    ]
+    connection.execute(text(ADD_TRIAL_NOTES), {"study": study_id, "rows": json.dumps(rows)})
+
+
+def _space(name: str) -> str:
+    """Name a space; of a file only its name, not where it lay."""
+    return name.rsplit("/", 1)[-1].removesuffix(".toml")
+
+
+def _value(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
