@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Progress
+from ecgscale.status_view import StatusView
 from ecgscale.study_commands import (
     PANEL,
     CheckpointsOption,
     DataOption,
+    LogFormat,
+    LogOption,
     StorageOption,
     StudyArgument,
+    WaitOption,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +43,7 @@ def launch_local(
     per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
     checkpoints: CheckpointsOption = None,
     logs: Annotated[Path, typer.Option(help="Folder for what the workers say.")] = Path("logs"),
+    log: LogOption = LogFormat.text,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Keep workers on this machine until the study is done; Ctrl-C hands their work back."""
@@ -46,15 +52,16 @@ def launch_local(
 
     opened = _check(study, data, storage)
     slots = plan_slots(gpus=available_gpus(), per_gpu=per_gpu, workers=workers)
-    with Progress("training", "trials", quiet) as progress:
+    with StatusView(quiet=quiet, stream=sys.stderr) as view:
         code = keep_workers(
             study,
             opened,
-            worker_command(study, data, checkpoints),
+            worker_command(study, data, checkpoints, more=_more(log)),
             slots,
             logs=logs,
-            on_status=lambda now: progress(now.complete + now.failed, now.planned),
+            on_status=view,
             every_seconds=2.0,
+            say=partial(print, file=sys.stderr, flush=True),
         )
     raise typer.Exit(code)
 
@@ -62,8 +69,10 @@ def launch_local(
 @launch.command("slurm")
 def launch_slurm(
     study: StudyArgument,
-    data: DataOption,
-    workers: Annotated[int, typer.Option(min=1, help="Elements of the array job.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="STORE", help="Store that the study was created on.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Elements of the array job.")] = None,
     storage: StorageOption = None,
     option: Annotated[
         list[str] | None,
@@ -71,18 +80,41 @@ def launch_slurm(
     ] = None,
     checkpoints: CheckpointsOption = None,
     logs: Annotated[Path, typer.Option(help="Folder on a shared disk.")] = Path("logs"),
+    wait: WaitOption = True,
+    log: LogOption = LogFormat.text,
     script: Annotated[
         Path | None, typer.Option(help="Only write the batch script here, to edit and submit.")
     ] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Only show the study's jobs by state.")
+    ] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Only end the study's jobs; their trials wait again.")
+    ] = False,
 ) -> None:
-    """Submit an array job of workers that survives preemption and time limits."""
+    """Submit an array job of workers that survives preemption and time limits.
+
+    `--status` and `--cancel` find a study's jobs by their name; they need nothing else.
+    """
+    from search.errors import StudyError
+
+    if status or cancel:
+        _tend_jobs(study, cancel=cancel)
+        return
+    if data is None or workers is None:
+        raise StudyError(
+            "expected --data and --workers to submit a job, got not both: give them, or --status "
+            "or --cancel for the jobs there are"
+        )
+
     from dataclasses import replace
 
     from search.launchers.local import worker_command
     from search.launchers.slurm import SlurmJob, require_shared, submit
 
     require_shared(_check(study, data, storage))
-    command = tuple(worker_command(study, data.resolve(), checkpoints and checkpoints.resolve()))
+    kept = checkpoints and checkpoints.resolve()
+    command = tuple(worker_command(study, data.resolve(), kept, more=_more(log, wait)))
     job = SlurmJob(study, workers, command, logs.resolve())
     if option:
         job = replace(job, options=tuple(option))
@@ -93,7 +125,8 @@ def launch_slurm(
     if script is not None:
         print(f"Script: {path}   (sbatch {path})")
         return
-    print(f"Array job {submit(path)}: {workers} workers. End it with scancel; logs in {logs}.")
+    print(f"Array job {submit(path)}: {workers} workers; logs in {logs}.")
+    print(f"Next: ecgscale launch slurm {study} --status   (or --cancel)")
 
 
 @launch.command("kubernetes")
@@ -106,11 +139,13 @@ def launch_kubernetes(
         str, typer.Option(help="Volume claim that holds the store.")
     ] = "ecgscale-store",
     gpu: Annotated[bool, typer.Option(help="One GPU per worker.")] = True,
+    log: LogOption = LogFormat.text,
 ) -> None:
     """Write kustomize manifests: an indexed job of workers, the dashboard, the tables."""
     from search.launchers.kubernetes import KubernetesJob, write_manifests
 
-    overlay = write_manifests(KubernetesJob(study, workers, image, store_claim, gpu), out)
+    job = KubernetesJob(study, workers, image, store_claim, gpu, options=_more(log))
+    overlay = write_manifests(job, out)
     print(f"Next: kubectl apply -k {overlay}")
 
 
@@ -124,3 +159,25 @@ def _check(study: str, data: Path, storage: str | None) -> Storage:
     opened = open_storage(storage)
     check_store(open_study(study, opened), open_store(data))
     return opened
+
+
+def _tend_jobs(study: str, *, cancel: bool) -> None:
+    """Show a study's array jobs, and end them if asked to."""
+    from search.launchers import slurm
+
+    jobs = slurm.study_jobs(study)
+    if not jobs:
+        print(f"No jobs of {study} are in Slurm's queue.")
+    for job, states in jobs.items():
+        counted = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+        print(f"Array job {job}: {counted}")
+        if cancel:
+            slurm.cancel(job)
+            print(f"Array job {job} is cancelled; its workers hand their trials back.")
+
+
+def _more(log: LogFormat, wait: bool = True) -> tuple[str, ...]:
+    """Return the options of `ecgscale worker` that differ from its own choice."""
+    options = (f"--log={log.value}", "--no-wait")
+    asked = (log is not LogFormat.text, not wait)
+    return tuple(option for option, use in zip(options, asked, strict=True) if use)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.database.storage import VARIABLE, Storage
+from search.database.storage import VARIABLE, Storage, Unreachable
 from search.errors import StudyError
 from search.machine import PARENT_VARIABLE, stopping_signals
 from search.status import StudyStatus, read_status
@@ -88,10 +88,15 @@ def available_gpus() -> list[str]:
     return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
 
 
-def worker_command(study: str, data: Path, checkpoints: Path | None) -> list[str]:
-    """Build the command of one worker; the storage goes by environment, never by command line."""
+def worker_command(
+    study: str, data: Path, checkpoints: Path | None, *, more: Sequence[str] = ()
+) -> list[str]:
+    """Build the command of one worker; the storage goes by environment, never by command line.
+
+    `more` are further options of `ecgscale worker`.
+    """
     command = [sys.executable, "-u", "-m", "ecgscale", "worker", study, "--data", str(data)]
-    return command + (["--checkpoints", str(checkpoints)] if checkpoints else [])
+    return [*command, *(["--checkpoints", str(checkpoints)] if checkpoints else []), *more]
 
 
 def launch_local(
@@ -113,6 +118,10 @@ def launch_local(
     logs.mkdir(parents=True, exist_ok=True)
     where = storage.url if storage.server is None else storage.label
     crew = [Place(slot, command, where, logs) for slot in slots]
+
+    def look() -> StudyStatus:
+        return read_status(study, storage)
+
     with stopping_signals() as stop:
         try:
             for place in crew:
@@ -122,7 +131,8 @@ def launch_local(
                 for place in crew:
                     place.look_after(say)
                 if on_status and time.monotonic() - told >= every_seconds:
-                    on_status(storage.patiently(lambda: read_status(study, storage)))
+                    with suppress(Unreachable):  # told to stop while the database was away
+                        on_status(storage.patiently(look, stop=stop, say=say))
                     told = time.monotonic()
                 if stop.wait(0.2):
                     return INTERRUPTED

@@ -42,7 +42,7 @@ class SlurmJob:
             raise StudyError(f"expected a log folder without spaces or '%', got {self.logs}")
         template = Template(files("search.launchers").joinpath("slurm.sh").read_text())
         return template.substitute(
-            study=self.study,
+            name=job_name(self.study),
             array=f"0-{self.workers - 1}",
             notice=self.notice_seconds,
             logs=self.logs,
@@ -73,6 +73,27 @@ def job_states(job: str) -> dict[str, int]:
     said = _slurm(["squeue", "--noheader", "--array", "--format=%T", f"--jobs={job}"], missing="")
     states = said.split()
     return {state: states.count(state) for state in sorted(set(states))}
+
+
+def study_jobs(study: str) -> dict[str, dict[str, int]]:
+    """Find one's own array jobs of a study: id to number of elements by state.
+
+    A state that Slurm explains comes with its reason, as in "PENDING (Priority)".
+    """
+    name = f"--name={job_name(study)}"
+    said = _slurm(["squeue", "--noheader", "--array", "--me", "--format=%F|%T|%r", name])
+    jobs: dict[str, dict[str, int]] = {}
+    for line in said.splitlines():
+        job, state, reason = line.strip().split("|", 2)
+        known = jobs.setdefault(job, {})
+        explained = state if reason == "None" else f"{state} ({reason})"
+        known[explained] = known.get(explained, 0) + 1
+    return jobs
+
+
+def job_name(study: str) -> str:
+    """Return the name under which a study's jobs run."""
+    return f"ecgscale-{study}"
 
 
 def cancel(job: str) -> None:

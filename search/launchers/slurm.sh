@@ -2,7 +2,7 @@
 # Workers of one study as an array job. Edit freely: sites differ.
 # A worker that is preempted or runs out of time hands its trial back, exits with 75, and its
 # element of the array is requeued; one that is cancelled is not.
-#SBATCH --job-name=ecgscale-$study
+#SBATCH --job-name=$name
 #SBATCH --array=$array
 #SBATCH --requeue
 #SBATCH --open-mode=append

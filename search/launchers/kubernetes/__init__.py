@@ -32,7 +32,10 @@ patches:
       - {{op: replace, path: /spec/template/spec/containers/0/args/1, value: "{study}"}}
       - {{op: replace, path: /spec/template/spec/volumes/0/persistentVolumeClaim/claimName,
          value: "{claim}"}}
-{gpu}"""
+{options}{gpu}"""
+OPTION = """\
+      - {{op: add, path: /spec/template/spec/containers/0/args/-, value: "{option}"}}
+"""
 NO_GPU = """\
       - {op: remove, path: /spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu}
 """
@@ -40,13 +43,17 @@ NO_GPU = """\
 
 @dataclass(frozen=True, slots=True)
 class KubernetesJob:
-    """Workers of one study; `store_claim` is a claim that holds the store."""
+    """Workers of one study; `store_claim` is a claim that holds the store.
+
+    `options` are further ones of `ecgscale worker`, such as "--log=json".
+    """
 
     study: str
     workers: int
     image: str
     store_claim: str = "ecgscale-store"
     gpu: bool = True
+    options: tuple[str, ...] = ()
 
     def overlay(self, folder: Path) -> str:
         """Return the overlay's kustomization."""
@@ -55,9 +62,11 @@ class KubernetesJob:
         name, _, tag = self.image.rpartition(":")
         if not IMAGE.fullmatch(self.image) or not name or "/" in tag:
             raise StudyError(f"expected an image with its tag, as in name:1.0, got {self.image!r}")
-        for what in (self.store_claim,):
-            if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", what):
-                raise StudyError(f"expected the name of a claim, got {what!r}")
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", self.store_claim):
+            raise StudyError(f"expected the name of a claim, got {self.store_claim!r}")
+        for option in self.options:
+            if not re.fullmatch(r"--[a-z-]+(=[A-Za-z0-9./_-]+)?", option):
+                raise StudyError(f"expected an option such as --log=json, got {option!r}")
         suffix = re.sub(r"[^a-z0-9]+", "-", self.study.lower()).strip("-")[:40].strip("-")
         return OVERLAY.format(
             folder=folder,
@@ -67,6 +76,7 @@ class KubernetesJob:
             workers=self.workers,
             study=self.study,
             claim=self.store_claim,
+            options="".join(OPTION.format(option=option) for option in self.options),
             gpu="" if self.gpu else NO_GPU,
         )
 
