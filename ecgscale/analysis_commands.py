@@ -100,12 +100,13 @@ def dashboard(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
 ) -> None:
     """Open optuna-dashboard on the studies of the database; Ctrl-C ends it."""
-    from ecgscale.dashboard import is_loopback, make_dashboard
+    from ecgscale.dashboard import complete_notes, is_loopback, make_dashboard
     from search.database.schema import require_schema
     from search.database.storage import open_storage
 
     opened = open_storage(storage)
     require_schema(opened)
+    complete_notes(opened)
     server = make_dashboard(opened.optuna(), host, port)
     if not is_loopback(host):
         print(

@@ -1,4 +1,4 @@
-"""Serve optuna-dashboard for the studies of one database."""
+"""Serve optuna-dashboard for the studies of one database, with notes on studies and trials."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from search.errors import StudyError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+
+    from search.database.storage import Storage
 
 
 class _ThreadingServer(socketserver.ThreadingMixIn, WSGIServer):
@@ -51,3 +53,27 @@ def make_dashboard(storage: BaseStorage, host: str, port: int) -> WSGIServer:
             f"The dashboard expected a free address, but {host}:{port} cannot be used "
             f"({error.strerror or error}); choose another one with --port or --host."
         ) from None
+
+
+def complete_notes(storage: Storage) -> list[str]:
+    """Write the notes that studies of an older ecgscale lack; return the studies' names.
+
+    A login that may only read leaves them without.
+    """
+    from search.notes import add_study_note, add_trial_notes, has_trial_notes, study_note
+    from search.study import open_study, planned_trials, study_names
+
+    noted: list[str] = []
+    for name in study_names(storage):
+        study = open_study(name, storage)
+        try:
+            with storage.begin() as connection:
+                if has_trial_notes(connection, study.study_id):
+                    continue
+                add_study_note(connection, study.study_id, study_note(study.definition, study.data))
+                trials = planned_trials(connection, study.study_id)
+                add_trial_notes(connection, study.study_id, trials, study.shape)
+        except StudyError:
+            return noted
+        noted.append(name)
+    return noted
