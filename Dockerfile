@@ -1,7 +1,9 @@
 # One image for every role: init-db, create, worker, launch, dashboard, report.
 #   docker build -t ecgscale .
 #   docker build -t ecgscale --build-arg TORCH_INDEX=URL .   (an index with CPU builds of torch: no GPU)
-FROM python:3.12-slim-bookworm AS build
+#   make image-test builds it with what there is (docker, podman or buildah) and tries every role.
+ARG PYTHON=3.12
+FROM python:${PYTHON}-slim-bookworm AS build
 ARG TORCH_INDEX=""
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/ecgscale
@@ -18,7 +20,7 @@ COPY analysis analysis
 COPY ecgscale ecgscale
 RUN pip install -c constraints.txt .
 
-FROM python:3.12-slim-bookworm
+FROM python:${PYTHON}-slim-bookworm
 RUN useradd --uid 10001 --create-home ecgscale \
     && install -d -o ecgscale -g ecgscale /data /checkpoints /reports
 COPY --from=build /opt/ecgscale /opt/ecgscale
