@@ -11,12 +11,25 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from data_pipeline.splits import LOW_DATA
 from search.errors import StudyError
 from search.recipe import Recipe
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-Section = TypeVar("Section", "SamplePlan", "ReplicatePlan", "ControlPlan")
+Section = TypeVar("Section", "DataPlan", "SamplePlan", "ReplicatePlan", "ControlPlan")
+
+
+@dataclass(frozen=True, slots=True)
+class DataPlan:
+    """Which of the store's records are used.
+
+    train_fraction: share of the training records, one of data_pipeline.splits.LOW_DATA.
+    without_source: a source to train and validate without, and to test on alone; "" for none.
+    """
+
+    train_fraction: float = 1.0
+    without_source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,7 @@ class StudyDefinition:
     name: str
     space: str = "ecg-cnn"
     seed: int = 0
+    data: DataPlan = field(default_factory=DataPlan)
     sample: SamplePlan = field(default_factory=SamplePlan)
     replicates: ReplicatePlan = field(default_factory=ReplicatePlan)
     controls: ControlPlan = field(default_factory=ControlPlan)
@@ -61,6 +75,8 @@ class StudyDefinition:
                 "expected a study name of letters, digits, '.', '_' and '-' (at most 100), "
                 f"got {self.name!r}: choose another"
             )
+        share = self.data.train_fraction
+        _expect(share in LOW_DATA, "data.train_fraction", f"one of {LOW_DATA}", share)
         low, high = self.sample.flops
         _expect(0 < low < high, "sample.flops", "[low, high] with 0 < low < high", [low, high])
         _at_least(1, "sample.architectures", self.sample.architectures)
@@ -108,9 +124,10 @@ class StudyDefinition:
         for name, kind in (("name", str), ("space", str), ("seed", int)):
             if name in given:
                 _expect(type(given[name]) is kind, name, f"a {kind.__name__}", given[name])
-        for name in ("sample", "replicates", "controls", "recipe"):
+        for name in ("data", "sample", "replicates", "controls", "recipe"):
             part = given.setdefault(name, {})
             _expect(isinstance(part, Mapping), name, "a table of keys and values", part)
+        given["data"] = _section(DataPlan, "data", given["data"])
         given["sample"] = _section(SamplePlan, "sample", given["sample"])
         given["replicates"] = _section(ReplicatePlan, "replicates", given["replicates"])
         given["controls"] = _section(ControlPlan, "controls", given["controls"])
@@ -158,7 +175,12 @@ def _section(kind: type[Section], name: str, values: Mapping[str, Any]) -> Secti
             _expect(pair is not None, f"{name}.flops", "[low, high]", value)
             given[key] = tuple(parse_count(part, f"{name}.flops") for part in pair or ())
         else:
-            _expect(type(value) is int, f"{name}.{key}", "a whole number", value)
+            kind_of_value = type(types[key])
+            if kind_of_value is float and type(value) is int:
+                given[key] = float(value)
+                continue
+            what = {int: "a whole number", float: "a number", str: "a text"}[kind_of_value]
+            _expect(type(value) is kind_of_value, f"{name}.{key}", what, value)
     return kind(**given)
 
 

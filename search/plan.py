@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -17,12 +18,13 @@ Role = Literal["sample", "replicate", "control", "reference", "confirm"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """One training: a network, a seed, and what it is for."""
+    """One training: a network, a seed, what it is for, and what it changes of the recipe."""
 
     index: int
     architecture: Architecture
     seed: int
     role: Role
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,18 @@ def plan(
         "duplicates": drawn.duplicates,
     }
     return Plan(tuple(trials), sampling)
+
+
+def longest_first(
+    trials: Sequence[PlannedTrial], *, samples: int, leads: int, outputs: int
+) -> tuple[PlannedTrial, ...]:
+    """Number trials anew by falling predicted cost: activations, which time follows, then FLOPs."""
+
+    def cost(trial: PlannedTrial) -> tuple[int, int, int]:
+        known = trial.architecture.cost(samples=samples, leads=leads, outputs=outputs)
+        return -known.activations, -known.flops, trial.index
+
+    return tuple(replace(trial, index=i) for i, trial in enumerate(sorted(trials, key=cost)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, text
 
 from search import statements as sql
 from search.database.storage import Storage
+from search.outputs import Outputs
 
 Outcome = Literal["done", "again", "lost"]
 
@@ -45,7 +46,7 @@ class WorkerName:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A trial that is ours as long as the token holds."""
+    """A trial that is ours as long as the token holds; `recipe` has what it changes of it."""
 
     trial_id: int
     number: int
@@ -54,6 +55,7 @@ class Claim:
     seed: int
     architecture: str
     claims: int
+    recipe: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Queue:
         attributes: Mapping[str, Any],
         curve: Sequence[float],
         class_scores: Sequence[Mapping[str, Any]],
+        test_outputs: Outputs | None = None,
     ) -> bool:
         """Complete a trial with all its results at once; False when the lease is lost."""
         with self.storage.engine.begin() as connection:
@@ -127,6 +130,11 @@ class Queue:
             connection.execute(text(sql.ADD_CURVE), trial | {"rows": json.dumps(steps)})
             rows = json.dumps([_finite(row) for row in class_scores])
             connection.execute(text(sql.ADD_CLASS_SCORES), trial | {"rows": rows})
+            if test_outputs is not None:
+                values = {"study": self.study_id} | test_outputs.encoded_records()
+                connection.execute(text(sql.ADD_TEST_RECORDS), values)
+                values = trial | {"outputs": test_outputs.encoded()}
+                connection.execute(text(sql.ADD_TEST_OUTPUTS), values)
             _end(connection, claim.trial_id, "COMPLETE", attributes)
             return True
 
@@ -178,6 +186,7 @@ def _claim(row: Row[Any], token: str) -> Claim:
         seed=json.loads(row.seed),
         architecture=row.architecture,
         claims=row.claims,
+        recipe=json.loads(row.recipe or "{}"),
     )
 
 

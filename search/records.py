@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sqlalchemy import text
 
+from search.confirm import Confirmation, read_confirmations
 from search.database.schema import require_schema
 from search.database.storage import Storage
 from search.errors import StudyError
-from search.study import study_names
+from search.outputs import Outputs
+from search.study import open_study, study_names
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -23,13 +26,16 @@ COSTS = ("flops", "params", "activations")
 AFTER = (
     *("macro_auroc", "macro_auprc", "challenge_score", "ece", "seconds", "validation_seconds"),
     *("records_per_second", "peak_memory_bytes", "micro_batch", "precision", "device", "host"),
-    *("git_commit", "recipe_hash", "data_hash", "failure"),
+    *("test_macro_f1", "test_macro_auroc", "test_macro_auprc", "test_challenge_score", "test_ece"),
+    *("git_commit", "recipe_hash", "data_hash", "recipe", "failure"),
 )
 WHOLE = {"seed", "flops", "params", "activations"}
 TEXTS = {
     *("role", "architecture_hash", "precision", "device", "host", "git_commit", "recipe_hash"),
     *("data_hash", "failure"),
 }
+
+AS_STORED = {"architecture", "recipe"}  # JSON that few readers decode
 
 CLASS_NUMBERS = ("f1", "auroc", "auprc", "threshold")
 
@@ -56,6 +62,11 @@ SELECT t.number AS trial, c.class, c.positives, c.f1, c.auroc, c.auprc, c.thresh
 FROM trials t JOIN ecgscale_class_scores c USING (trial_id)
 WHERE t.study_id = :study ORDER BY t.number, c.class
 """
+TEST_RECORDS = "SELECT labels, patients, sources FROM ecgscale_test_records WHERE study_id = :study"
+TEST_OUTPUTS = """
+SELECT t.number, o.outputs FROM trials t JOIN ecgscale_test_outputs o USING (trial_id)
+WHERE t.study_id = :study ORDER BY t.number
+"""
 
 
 def read_trials(study_name: str, storage: Storage) -> pd.DataFrame:
@@ -73,14 +84,14 @@ def read_trials(study_name: str, storage: Storage) -> pd.DataFrame:
     columns: dict[str, Any] = {"trial": trials["number"], "number": trials["number"]}
     columns["state"] = trials["state"].map(STATES)
     for name in BEFORE:
-        columns[name] = stored[name] if name == "architecture" else _column(name, stored[name])
+        columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
     for name in names:
         columns[name] = _values(inner[name], known[name])
     for name in COSTS:
         columns[name] = _column(name, stored[name])
     columns["macro_f1"] = trials["macro_f1"]
     for name in AFTER:
-        columns[name] = _column(name, stored[name])
+        columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
     columns["started"], columns["finished"] = trials["started"], trials["finished"]
     frame = pd.DataFrame({k: pd.Series(v, index=trials.index) for k, v in columns.items()})
     return frame.reset_index(drop=True)
@@ -94,6 +105,48 @@ def read_curves(study_name: str, storage: Storage) -> pd.DataFrame:
 def read_class_scores(study_name: str, storage: Storage) -> pd.DataFrame:
     """Read the scores per class of complete trials: trial, class, positives, f1, auroc, …."""
     return _frame(CLASS_SCORES, storage, _study(study_name, storage)[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confirmed:
+    """The confirmation of a study: its rounds, its trials, and what the networks put out.
+
+    `trials` are the complete ones of role confirm, as in `read_trials` with a column
+    `learning_rate`; `outputs` has their probabilities on the test records by trial, `thresholds`
+    (classes,) those chosen on training records.
+    """
+
+    rounds: tuple[Confirmation, ...]
+    trials: pd.DataFrame
+    outputs: dict[int, Outputs]
+    thresholds: dict[int, np.ndarray]
+    classes: tuple[str, ...]
+
+
+def read_confirmed(study_name: str, storage: Storage) -> Confirmed:
+    """Read what was confirmed so far; without a confirmation there are no rounds."""
+    study = open_study(study_name, storage)
+    rounds = read_confirmations(study)
+    frame = read_trials(study_name, storage) if rounds else pd.DataFrame({"role": [], "state": []})
+    trials = frame[(frame["role"] == "confirm") & (frame["state"] == "complete")].copy()
+    usual = study.definition.recipe.learning_rate
+    if rounds:
+        changes = [
+            json.loads(stored) if isinstance(stored, str) else {} for stored in trials["recipe"]
+        ]
+        trials["learning_rate"] = [float(one.get("learning_rate", usual)) for one in changes]
+    with storage.connect() as connection:
+        key = {"study": study.study_id}
+        records = connection.execute(text(TEST_RECORDS), key).one_or_none()
+        packed = connection.execute(text(TEST_OUTPUTS), key).all()
+    outputs = {row.number: Outputs.decoded(row.outputs, records) for row in packed}
+    scores = read_class_scores(study_name, storage)
+    kept = scores[scores["trial"].isin(list(outputs))]
+    classes = tuple(study.data["labels"])
+    by_trial = kept.pivot(index="trial", columns="class", values="threshold")
+    cuts = by_trial.reindex(columns=list(classes)).to_numpy(float)
+    thresholds = dict(zip(by_trial.index.astype(int).tolist(), cuts, strict=True))
+    return Confirmed(rounds, trials, outputs, thresholds, classes)
 
 
 def read_definition(study_name: str, storage: Storage) -> dict[str, Any]:

@@ -33,7 +33,9 @@ SELECT taken.trial_id, taken.number, lease.claims, lease.losses,
     (SELECT value_json FROM trial_user_attributes a
      WHERE a.trial_id = taken.trial_id AND key = 'seed') AS seed,
     (SELECT value_json FROM trial_user_attributes a
-     WHERE a.trial_id = taken.trial_id AND key = 'architecture') AS architecture
+     WHERE a.trial_id = taken.trial_id AND key = 'architecture') AS architecture,
+    (SELECT value_json FROM trial_user_attributes a
+     WHERE a.trial_id = taken.trial_id AND key = 'recipe') AS recipe
 FROM taken JOIN lease USING (trial_id)
 """
 
@@ -111,6 +113,15 @@ SELECT :trial, class, positives, f1, auroc, auprc, threshold
 FROM json_to_recordset(CAST(:rows AS json)) AS c(
     class text, positives int, f1 float8, auroc float8, auprc float8, threshold float8)
 """
+
+# The test records of a study are written with its first confirmation; the store's hash in the
+# study says that they are the same for all.
+ADD_TEST_RECORDS = """
+INSERT INTO ecgscale_test_records (study_id, labels, patients, sources)
+VALUES (:study, :labels, :patients, :sources) ON CONFLICT (study_id) DO NOTHING
+"""
+
+ADD_TEST_OUTPUTS = "INSERT INTO ecgscale_test_outputs (trial_id, outputs) VALUES (:trial, :outputs)"
 
 SET_ATTRIBUTES = """
 INSERT INTO trial_user_attributes (trial_id, key, value_json)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
 
-from models import Architecture, Factor, load_space
+from models import Architecture, Factor, Space, load_space
 from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage
 from search.database.view import refresh_view
 from search.definition import StudyDefinition
 from search.distributions import distributions
 from search.errors import StudyError
-from search.plan import Extension, PlannedTrial, extend, plan
+from search.folds import data_facts
+from search.notes import add_study_note, add_trial_notes, study_note
+from search.plan import Extension, PlannedTrial, extend, longest_first, plan
 
 if TYPE_CHECKING:
     import optuna
@@ -63,9 +66,10 @@ FROM trials t JOIN trial_user_attributes a USING (trial_id)
 WHERE t.study_id = :study AND a.key IN ('role', 'seed', 'architecture')
 GROUP BY t.number ORDER BY t.number
 """
-SET_PLANNED = """
-UPDATE study_user_attributes SET value_json = :planned
-WHERE study_id = :study AND key = 'planned'
+SET_ATTRIBUTE = """
+INSERT INTO study_user_attributes (study_id, key, value_json)
+SELECT :study, key, value::text FROM json_each(CAST(:values AS json))
+ON CONFLICT (study_id, key) DO UPDATE SET value_json = excluded.value_json
 """
 
 
@@ -83,6 +87,11 @@ class Study:
     uid: str
 
     @property
+    def shape(self) -> dict[str, int]:
+        """Samples and leads of a record, and outputs."""
+        return {name: self.data[name] for name in ("samples", "leads", "outputs")}
+
+    @property
     def data_hash(self) -> str:
         """Hash of the store that every worker must have."""
         return str(self.data["hash"])
@@ -97,11 +106,18 @@ class Study:
         )
 
 
-def create_study(definition: StudyDefinition, store: Store, storage: Storage) -> Study:
-    """Create a study with all its planned trials waiting, whole or not at all."""
+def create_study(
+    definition: StudyDefinition, store: Store, storage: Storage, *, long_first: bool = False
+) -> Study:
+    """Create a study with all its planned trials waiting, whole or not at all.
+
+    Workers take trials in the order of their numbers. That of the plan makes a study that is cut
+    short a random sample. `long_first` numbers them by falling predicted cost: no long trial is
+    left for the end, when most workers have nothing to do.
+    """
     require_schema(storage)
     _require_absent(definition.name, storage)
-    data = data_facts(store)
+    data = data_facts(store, definition.data)
     space = load_space(definition.space)
     shape = {"samples": data["samples"], "leads": data["leads"], "outputs": data["outputs"]}
     planned = plan(definition, space, **shape)
@@ -109,6 +125,8 @@ def create_study(definition: StudyDefinition, store: Store, storage: Storage) ->
         "definition": definition.to_dict(),
         "data": data,
         "factors": [asdict(factor) for factor in space.factors],
+        # As it was resolved: a file that it came from is not where the study may go.
+        "space": space.to_dict(),
         "sampling": planned.sampling,
         "planned": len(planned.trials),
         "uid": uuid.uuid4().hex,
@@ -125,38 +143,75 @@ def create_study(definition: StudyDefinition, store: Store, storage: Storage) ->
         ):
             statement = text(ADD_STUDY_ATTRIBUTES.format(table=table))
             connection.execute(statement, {"study": study_id, "values": json.dumps(values)})
-        add_trials(connection, study_id, planned.trials, space.factors, shape)
+        trials = longest_first(planned.trials, **shape) if long_first else planned.trials
+        add_trials(connection, study_id, trials, space.factors, shape)
+        add_study_note(connection, study_id, study_note(definition, data))
         refresh_view(connection)
     return open_study(definition.name, storage)
 
 
 def extend_study(study: Study, extension: Extension) -> Study:
     """Plan further trials for a study, also while it runs; workers take them like the others."""
-    data, storage = study.data, study.storage
-    shape = {"samples": data["samples"], "leads": data["leads"], "outputs": data["outputs"]}
-    with storage.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        rows = connection.execute(text(PLANNED), {"study": study.study_id}).all()
-        known = tuple(
-            PlannedTrial(
-                row.number,
-                Architecture.from_json(row.architecture),
-                json.loads(row.seed),
-                json.loads(row.role),
-            )
-            for row in rows
-        )
-        space = load_space(study.definition.space)
-        trials = extend(study.definition, space, known, extension, **shape)
+    space = _stored_space(study)
+
+    def more(known: tuple[PlannedTrial, ...]) -> tuple[PlannedTrial, ...]:
+        trials = extend(study.definition, space, known, extension, **study.shape)
         if not trials:
             raise StudyError(
                 f"expected further trials for {study.name}, got none: give a number of networks, "
                 "replicates, controls or references"
             )
-        add_trials(connection, study.study_id, trials, study.factors, shape)
-        values = {"study": study.study_id, "planned": str(len(known) + len(trials))}
-        connection.execute(text(SET_PLANNED), values)
-    return open_study(study.name, storage)
+        return trials
+
+    with study.storage.begin() as connection:
+        return add_planned(connection, study, more)
+
+
+def add_planned(
+    connection: Connection,
+    study: Study,
+    more: Callable[[tuple[PlannedTrial, ...]], Sequence[PlannedTrial]],
+) -> Study:
+    """Insert the trials that `more` plans from those there are; return the study with them.
+
+    Within the transaction of the connection, during which nobody else can plan.
+    """
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    known = planned_trials(connection, study.study_id)
+    trials = tuple(more(known))
+    add_trials(connection, study.study_id, trials, study.factors, study.shape)
+    planned = len(known) + len(trials)
+    write_attribute(connection, study.study_id, "planned", planned)
+    return replace(study, planned=planned)
+
+
+def planned_trials(connection: Connection, study_id: int) -> tuple[PlannedTrial, ...]:
+    """Read the plan of a study, in order."""
+    rows = connection.execute(text(PLANNED), {"study": study_id}).all()
+    return tuple(
+        PlannedTrial(
+            row.number,
+            Architecture.from_json(row.architecture),
+            json.loads(row.seed),
+            json.loads(row.role),
+        )
+        for row in rows
+    )
+
+
+def read_attribute(connection: Connection, study_id: int, key: str) -> str | None:
+    """Read a study's attribute as JSON, None where it has none."""
+    statement = text(
+        "SELECT value_json FROM study_user_attributes WHERE study_id = :study AND key = :key"
+    )
+    found: str | None = connection.scalar(statement, {"study": study_id, "key": key})
+    return found
+
+
+def write_attribute(connection: Connection, study_id: int, key: str, value: Any) -> None:
+    """Set a study's attribute."""
+    values = {"study": study_id, "values": json.dumps({key: value})}
+    connection.execute(text(SET_ATTRIBUTE), values)
 
 
 def open_study(name: str, storage: Storage) -> Study:
@@ -209,23 +264,6 @@ def study_names(storage: Storage) -> list[str]:
         return list(rows)
 
 
-def data_facts(store: Store) -> dict[str, Any]:
-    """Describe the store that a study's trials are trained on."""
-    labels = store.labels.sum(axis=0)
-    splits = {split: len(store.rows(split)) for split in ("train", "validation", "test")}
-    return {
-        "hash": store.hash,
-        "sample_rate_hz": store.sample_rate_hz,
-        "samples": int(store.samples),
-        "leads": int(store.signals.shape[1]),
-        "outputs": len(store.classes),
-        "synthetic": bool(store.synthetic),
-        "records": sum(splits.values()),
-        "splits": splits,
-        "labels": {name: int(n) for name, n in zip(store.classes, labels, strict=True)},
-    }
-
-
 def add_trials(
     connection: Connection,
     study_id: int,
@@ -255,6 +293,8 @@ def add_trials(
             "activations": json.dumps(cost.activations),
             "architecture": trial.architecture.to_json(),
         }
+        if trial.recipe:
+            described["recipe"] = json.dumps(dict(trial.recipe))
         attributes += [
             {"number": trial.index, "key": key, "value": value} for key, value in described.items()
         ]
@@ -265,6 +305,16 @@ def add_trials(
     connection.execute(text(ADD_PARAMETERS), rows)
     rows = {"study": study_id, "rows": json.dumps(attributes)}
     connection.execute(text(ADD_ATTRIBUTES), rows)
+    add_trial_notes(connection, study_id, trials, shape)
+
+
+def _stored_space(study: Study) -> Space:
+    """Read the design space that a study was made with, wherever its file is now."""
+    with study.storage.connect() as connection:
+        stored = read_attribute(connection, study.study_id, "space")
+    if stored is None:  # made by an ecgscale that kept the name alone
+        return load_space(study.definition.space)
+    return Space.from_dict(json.loads(stored))
 
 
 def _require_absent(name: str, storage: Storage) -> None:

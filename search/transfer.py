@@ -18,6 +18,7 @@ from search.database.storage import Storage
 from search.database.view import refresh_view
 from search.definition import NAME
 from search.errors import StudyError
+from search.statements import ADD_TEST_RECORDS
 from search.study import ADD_STUDY, Study, open_study
 
 FORMAT, VERSION = "ecgscale-study", 1
@@ -30,7 +31,8 @@ SELECT
     (SELECT json_object_agg(key, value_json) FROM study_user_attributes WHERE study_id = :study)
         AS user,
     (SELECT json_object_agg(key, value_json) FROM study_system_attributes WHERE study_id = :study)
-        AS system
+        AS system,
+    (SELECT to_json(r) FROM ecgscale_test_records r WHERE study_id = :study) AS test_records
 """
 # A running trial travels as a waiting one: its worker stays behind.
 TRIALS = """
@@ -55,7 +57,9 @@ SELECT json_build_object(
         FROM trial_intermediate_values x WHERE x.trial_id = t.trial_id),
     'classes', (SELECT coalesce(json_agg(json_build_array(
         class, positives, f1, auroc, auprc, threshold)), '[]')
-        FROM ecgscale_class_scores x WHERE x.trial_id = t.trial_id)
+        FROM ecgscale_class_scores x WHERE x.trial_id = t.trial_id),
+    'outputs', (SELECT coalesce(json_agg(json_build_array(outputs)), '[]')
+        FROM ecgscale_test_outputs x WHERE x.trial_id = t.trial_id)
 )::text FROM trials t WHERE t.study_id = :study ORDER BY t.number
 """
 
@@ -75,7 +79,8 @@ ADD_ROWS = """
 INSERT INTO {table} (trial_id, {columns})
 SELECT t.trial_id, {values} FROM json_array_elements(CAST(:rows AS json)) WITH ORDINALITY r(v, i)
 JOIN trials t ON t.study_id = :study AND t.number = (r.v ->> 'number')::int,
-LATERAL json_array_elements(r.v -> '{key}') WITH ORDINALITY p(v, j) ORDER BY r.i, p.j
+LATERAL json_array_elements(coalesce(r.v -> '{key}', '[]')) WITH ORDINALITY p(v, j)
+ORDER BY r.i, p.j
 """
 # Table, key of its rows in the file, columns and their types.
 TABLES = (
@@ -91,6 +96,7 @@ TABLES = (
         *("ecgscale_class_scores", "classes"),
         "class text, positives int, f1 float8, auroc float8, auprc float8, threshold float8",
     ),
+    ("ecgscale_test_outputs", "outputs", "outputs text"),
 )
 
 
@@ -110,6 +116,7 @@ def dump_study(study_name: str, storage: Storage, path: Path) -> int:
                 "name": study.name,
                 "user": row.user,
                 "system": _renamed(row.system or {}, numbers, "#"),
+                "test_records": row.test_records,
             }
             file.write(json.dumps(header) + "\n")
             streaming = connection.execution_options(yield_per=BATCH)
@@ -160,6 +167,9 @@ def load_study(path: Path, storage: Storage, *, name: str | None = None) -> Stud
         ):
             statement = text(ADD_STUDY_ATTRIBUTES.format(table=table))
             connection.execute(statement, {"study": study_id, "values": json.dumps(values)})
+        if tested := header.get("test_records"):
+            values = {**tested, "study": study_id}
+            connection.execute(text(ADD_TEST_RECORDS), values)
         refresh_view(connection)
     return open_study(name, storage)
 

@@ -8,12 +8,14 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from search.database.storage import Storage
 from search.errors import StudyError
+from search.events import Event, Log, text_log
+from search.folds import Folds
 from search.lease import LeaseKeeper, LeaseLost
 from search.machine import choose_device, device_name, git_commit, stopping_signals
 from search.queue import Claim, Limits, Queue, WorkerName
@@ -22,6 +24,7 @@ from search.study import Study, open_study
 if TYPE_CHECKING:
     from data_pipeline import Store
     from data_pipeline.batches import ResidentRecords
+    from search.recipe import Recipe
     from search.train import Trained, TrialScores
 
 DONE, INTERRUPTED = 0, 75
@@ -78,18 +81,20 @@ def run_worker(
     options: WorkerOptions | None = None,
     train: Trainer | None = None,
     say: Callable[[str], None] = print,
+    log: Log | None = None,
 ) -> int:
     """Run planned trials until none is left; return 0, or 75 after SIGTERM, SIGUSR1 or Ctrl-C.
 
-    Raises StudyError if the store is not the study's.
+    What happens goes to `log`, as sentences to `say` without one. Raises StudyError if the store
+    is not the study's.
     """
-    options = options or WorkerOptions()
+    options, log = options or WorkerOptions(), log or text_log(say)
     with stopping_signals() as stop:
         study = open_study(study_name, storage)
         check_store(study, store)
-        host = platform.node()
-        who = WorkerName(options.name or f"{host}:{os.getpid()}", host, choose_device(device))
-        return Worker(study, store, who, options, train or _train_one(), say, stop).run()
+        host, chosen = platform.node(), choose_device(device)
+        who = WorkerName(options.name or f"{host}:{os.getpid()}", host, device_name(chosen))
+        return Worker(study, store, who, chosen, options, train or _train_one(), log, stop).run()
 
 
 def _train_one() -> Trainer:
@@ -105,21 +110,26 @@ class Worker:
     study: Study
     store: Store
     who: WorkerName
+    device: str
     options: WorkerOptions
     train: Trainer
-    say: Callable[[str], None]
+    log: Log
     stop: threading.Event
-    records: tuple[ResidentRecords, ResidentRecords] | None = None
+    folds: Folds = field(init=False)
     errors_in_a_row: int = 0
+
+    def __post_init__(self) -> None:
+        self.folds = Folds(self.store, self.study.definition.data, self.device)
 
     def run(self) -> int:
         """Loop over trials."""
         queue = Queue(self.study.storage, self.study.study_id, self.options.limits)
+        self.tell("worker_started", device=self.who.device, git_commit=git_commit())
         waiting = False
         # What is wrong with this machine shows here, before it costs a trial an attempt.
         left = self._patiently(queue.remaining)
         if left is not None and left.running + left.waiting > 0:
-            self._resident()
+            self._records()
         while not self.stop.is_set():
             claim = self._patiently(lambda: queue.claim(self.who))
             if claim is not None:
@@ -130,20 +140,31 @@ class Worker:
             if left is None:
                 break
             if left.running + left.waiting == 0 or not (self.options.wait or left.waiting):
-                self.say(f"nothing left to do in {self.study.name}")
+                self.tell("worker_done", f"nothing left to do in {self.study.name}")
                 return DONE
             if not waiting:
-                self.say(f"{left.running} trials run elsewhere; waiting in case a worker dies")
+                words = f"{left.running} trials run elsewhere; waiting in case a worker dies"
+                self.tell("worker_waits", words, running=left.running)
                 waiting = True
             pause = min(self.options.limits.grace_seconds / 6, 10.0)
             self.stop.wait(pause * random.uniform(0.5, 1.0))
-        self.say("interrupted")
+        self.tell("worker_interrupted", "interrupted")
         return INTERRUPTED
+
+    def tell(self, event: str, text: str = "", claim: Claim | None = None, **values: Any) -> None:
+        """Log an event; the sentence of one about a trial begins with its number."""
+        if claim is not None:
+            text = text and f"trial {claim.number}: {text}"
+            values = {"trial": claim.number, "attempt": claim.claims, **values}
+        self.log(Event(event, text, values))
+
+    def _away(self, text: str) -> None:
+        self.tell("database_away", text)
 
     def _patiently(self, action: Callable[[], Any]) -> Any:
         """Wait for the database; None when told to stop meanwhile."""
         try:
-            return self.study.storage.patiently(action, stop=self.stop, say=self.say)
+            return self.study.storage.patiently(action, stop=self.stop, say=self._away)
         except StudyError:
             if self.stop.is_set():
                 return None
@@ -152,7 +173,8 @@ class Worker:
     def _run_trial(self, queue: Queue, claim: Claim) -> None:
         from search.train import Diverged, Interrupted
 
-        self.say(f"trial {claim.number}: {claim.role}, attempt {claim.claims}")
+        words = f"{claim.role}, attempt {claim.claims}"
+        self.tell("trial_started", words, claim, role=claim.role, seed=claim.seed)
         patiently = self.study.storage.patiently
         started = time.monotonic()
         checkpoint = self._checkpoint(claim)
@@ -165,19 +187,20 @@ class Worker:
 
             def on_epoch(epoch: int, value: float) -> None:
                 lease.report(epoch + 1, value)
+                self.tell("epoch", "", claim, epoch=epoch + 1, macro_f1=value)
 
             try:
                 kept: list[Trained] = []
                 scores = self._train(claim, checkpoint, on_epoch, should_stop, kept.append)
                 self._keep(claim, scores, kept)
-                self._finish(queue, claim, scores)
+                self._finish(queue, claim, scores, kept)
             except LeaseLost:
-                self.say(f"trial {claim.number}: another worker has it, result dropped")
+                self.tell("trial_lost", "another worker has it, result dropped", claim)
                 return
             except Diverged as error:
                 reason = f"diverged: {error}"
-                patiently(lambda: queue.fail(claim, reason, self._facts()), say=self.say)
-                self.say(f"trial {claim.number}: {reason}")
+                patiently(lambda: queue.fail(claim, reason, self._facts(claim)), say=self._away)
+                self.tell("trial_failed", reason, claim, reason=reason)
             except Interrupted:
                 self._interrupted(queue, claim, started)
                 return
@@ -186,9 +209,10 @@ class Worker:
                 raise
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"
-                outcome = patiently(lambda: queue.error(claim, reason), say=self.say)
+                outcome = patiently(lambda: queue.error(claim, reason), say=self._away)
                 then = {"again": "will be tried again", "done": "failed", "lost": "lost"}[outcome]
-                self.say(f"trial {claim.number}: {reason}; {then}")
+                name = {"again": "trial_error", "done": "trial_failed", "lost": "trial_lost"}
+                self.tell(name[outcome], f"{reason}; {then}", claim, reason=reason)
                 self._count_error(reason)
                 if outcome == "again":
                     return
@@ -205,7 +229,7 @@ class Worker:
     ) -> TrialScores:
         from models import Architecture
 
-        train, validation = self._resident()
+        train, validation = self._records()
         if claim.role == "control":
             from data_pipeline.batches import shuffled_labels
 
@@ -214,9 +238,9 @@ class Worker:
             Architecture.from_json(claim.architecture),
             train,
             validation,
-            self.study.definition.recipe,
+            self._recipe(claim),
             claim.seed,
-            device=self.who.device,
+            device=self.device,
             on_epoch=on_epoch,
             should_stop=should_stop,
             on_finish=on_finish,
@@ -234,36 +258,44 @@ class Worker:
                 self.options.weights, self.study, self.store, claim, trained, scores, git_commit()
             )
 
-    def _finish(self, queue: Queue, claim: Claim, scores: TrialScores) -> None:
+    def _finish(self, queue: Queue, claim: Claim, scores: TrialScores, kept: list[Trained]) -> None:
         values = {k: v for k, v in asdict(scores).items() if k not in NOT_ATTRIBUTES}
-        attributes = values | self._facts()
+        attributes = values | self._facts(claim)
+        outputs = None
+        if claim.role == "confirm":
+            from search.held_out import score_held_out
+
+            test = self.folds.records("test")
+            held_out = score_held_out(kept[-1], test, scores.precision)
+            attributes |= held_out.attributes()
+            outputs = held_out.outputs(test, self.folds.sources("test"))
         held = self.study.storage.patiently(
             lambda: queue.finish(
-                claim, scores.macro_f1, attributes, scores.curve, scores.class_scores
+                claim, scores.macro_f1, attributes, scores.curve, scores.class_scores, outputs
             ),
-            say=self.say,
+            say=self._away,
         )
         if not held:
             raise LeaseLost
         self.errors_in_a_row = 0
-        self.say(
-            f"trial {claim.number}: macro-F1 {scores.macro_f1:.4f}, "
-            f"macro-AUROC {scores.macro_auroc:.4f}, {scores.seconds:.1f} s"
-        )
+        words = f"macro-F1 {scores.macro_f1:.4f}, macro-AUROC {scores.macro_auroc:.4f}"
+        values = {"macro_f1": scores.macro_f1, **values}
+        self.tell("trial_complete", f"{words}, {scores.seconds:.1f} s", claim, **values)
 
     def _interrupted(self, queue: Queue, claim: Claim, started: float) -> None:
         if self._late(started) and not self.stop.is_set():
             reason = f"time limit: {self.options.trial_seconds:g} s were not enough"
-            self.study.storage.patiently(lambda: queue.fail(claim, reason, self._facts()))
-            self.say(f"trial {claim.number}: {reason}")
+            self.study.storage.patiently(lambda: queue.fail(claim, reason, self._facts(claim)))
+            self.tell("trial_failed", reason, claim, reason=reason)
             return
         try:
             self.study.storage.patiently(
                 lambda: queue.hand_back(claim), seconds=SECONDS_TO_HAND_BACK
             )
-            self.say(f"trial {claim.number}: handed back")
+            self.tell("trial_handed_back", "handed back", claim)
         except StudyError as error:
-            self.say(f"trial {claim.number}: not handed back, others will take it over; {error}")
+            words = f"not handed back, others will take it over; {error}"
+            self.tell("trial_not_handed_back", words, claim)
 
     def _count_error(self, reason: str) -> None:
         """Stop a worker on which nothing works, before it spoils every trial."""
@@ -279,19 +311,8 @@ class Worker:
         limit = self.options.trial_seconds
         return limit is not None and time.monotonic() - started > limit
 
-    def _resident(self) -> tuple[ResidentRecords, ResidentRecords]:
-        """Load the training and validation records onto the device, once."""
-        if self.records is None:
-            import torch
-
-            from data_pipeline.batches import ResidentRecords
-
-            device = torch.device(self.who.device)
-            self.records = (
-                ResidentRecords.from_store(self.store, self.store.rows("train"), device),
-                ResidentRecords.from_store(self.store, self.store.rows("validation"), device),
-            )
-        return self.records
+    def _records(self) -> tuple[ResidentRecords, ResidentRecords]:
+        return self.folds.records("train"), self.folds.records("validation")
 
     def _checkpoint(self, claim: Claim) -> Path | None:
         if self.options.checkpoints is None:
@@ -299,12 +320,16 @@ class Worker:
         folder = self.options.checkpoints / f"{self.study.name}-{self.study.uid[:8]}"
         return folder / f"{claim.number}.checkpoint"
 
-    def _facts(self) -> dict[str, str]:
+    def _recipe(self, claim: Claim) -> Recipe:
+        """Return the study's recipe with the changes of one trial."""
+        return replace(self.study.definition.recipe, **claim.recipe)
+
+    def _facts(self, claim: Claim) -> dict[str, str]:
         return {
-            "device": device_name(self.who.device),
+            "device": self.who.device,
             "host": self.who.host,
             "git_commit": git_commit(),
-            "recipe_hash": self.study.definition.recipe.hash,
+            "recipe_hash": self._recipe(claim).hash,
             "data_hash": self.study.data_hash,
         }
 

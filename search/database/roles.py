@@ -23,6 +23,8 @@ WORKER_GRANTS = {
     "trial_user_attributes": "INSERT, UPDATE",
     "ecgscale_leases": "INSERT, UPDATE",
     "ecgscale_class_scores": "INSERT",
+    "ecgscale_test_records": "INSERT",
+    "ecgscale_test_outputs": "INSERT",
 }
 SERIALS = {
     "trial_values": "trial_value_id",

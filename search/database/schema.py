@@ -24,7 +24,7 @@ class Database(Protocol):
         """Open Optuna's view of the same database."""
 
 
-VERSION = 1
+VERSION = 2
 # Any fixed number; it keeps two `init-db` or `create` apart.
 ADVISORY_LOCK = 0x65636773
 
@@ -54,21 +54,34 @@ CREATE TABLE IF NOT EXISTS ecgscale_class_scores (
     threshold double precision,
     PRIMARY KEY (trial_id, class)
 );
+CREATE TABLE IF NOT EXISTS ecgscale_test_records (
+    study_id integer PRIMARY KEY REFERENCES studies ON DELETE CASCADE,
+    labels text NOT NULL,
+    patients text NOT NULL,
+    sources text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS ecgscale_test_outputs (
+    trial_id integer PRIMARY KEY REFERENCES trials ON DELETE CASCADE,
+    outputs text NOT NULL
+);
 CREATE INDEX IF NOT EXISTS ecgscale_waiting ON trials (study_id, number) WHERE state = 'WAITING';
 CREATE INDEX IF NOT EXISTS ecgscale_running ON trials (study_id, number) WHERE state = 'RUNNING';
 CREATE INDEX IF NOT EXISTS ecgscale_erred ON ecgscale_leases (trial_id) WHERE errors > 0;
 INSERT INTO ecgscale_schema SELECT {version} WHERE NOT EXISTS (SELECT 1 FROM ecgscale_schema);
+UPDATE ecgscale_schema SET version = {version} WHERE version < {version};
 """
 
 
 def init_db(storage: Database) -> None:
-    """Create Optuna's tables and ours unless they are there; any number may call it at once."""
+    """Create or upgrade Optuna's tables and ours; any number may call it at once."""
     with storage.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         try:
-            if schema_version(connection) is None:
+            found = schema_version(connection)
+            if found is None:
                 connection.commit()
                 storage.optuna(create_tables=True)
+            if found is None or found < VERSION:
                 for statement in TABLES.format(version=VERSION).split(";\n"):
                     if statement.strip():
                         connection.execute(text(statement))
@@ -87,6 +100,11 @@ def require_schema(storage: Database) -> None:
         raise StudyError(
             f"expected a database with ecgscale's tables, got none in {storage.label}: "
             "run 'ecgscale init-db' with the same --storage first"
+        )
+    if found < VERSION:
+        raise StudyError(
+            f"expected ecgscale's tables of version {VERSION}, got version {found} in "
+            f"{storage.label}: run 'ecgscale init-db' with the same --storage to upgrade them"
         )
     if found != VERSION:
         raise StudyError(

@@ -145,14 +145,25 @@ def test_live_lease_is_not_taken_and_stale_one_is(make_study):
 
 def test_stale_lease_has_one_heir(make_study, storage: Storage):
     study = make_study(sample={"architectures": 3, "flops": [1e6, 1e7], "bins": 1})
-    first = queue_of(study, grace_seconds=0.1)
+    first = queue_of(study)
     for _ in range(3):
         assert first.claim(WHO) is not None
-    time.sleep(0.2)
+    with storage.engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE ecgscale_leases SET heartbeat_at = clock_timestamp() - interval '1 hour' "
+                "WHERE trial_id IN (SELECT trial_id FROM trials WHERE study_id = :study)"
+            ),
+            {"study": study.study_id},
+        )
+        # Nothing is stale before the server itself has been up for the grace period.
+        connection.execute(
+            text("SELECT pg_sleep(5.5 - extract(epoch FROM now() - pg_postmaster_start_time()))")
+        )
 
     def take(_: int) -> int | None:
         own = open_storage(storage.label)
-        claim = Queue(own, study.study_id, Limits(grace_seconds=0.15)).claim(WHO)
+        claim = Queue(own, study.study_id, Limits(grace_seconds=5)).claim(WHO)
         own.engine.dispose()
         return claim.number if claim else None
 

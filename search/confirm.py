@@ -1,0 +1,146 @@
+"""Confirmation: fresh seeds for the best candidates and the known CNNs, scored on the test split.
+
+The candidates are chosen by `analysis.confirmation` from scores on validation records. Their trials
+run like all others; only they are scored on the test records, once each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from models import Architecture
+from search.errors import StudyError
+from search.plan import PlannedTrial, trial_seed
+from search.study import Study, add_planned, read_attribute, write_attribute
+
+CONFIRMATIONS = "confirmations"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network to confirm within a budget.
+
+    group: "searched", "reference", "law" or "against the law". name: what to call it.
+    """
+
+    architecture: Architecture
+    budget: float
+    group: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A candidate as a study remembers it."""
+
+    architecture_hash: str
+    budget: float
+    group: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """One round: each candidate with `seeds` fresh seeds at each of the learning rates."""
+
+    entries: tuple[Entry, ...]
+    seeds: int
+    learning_rates: tuple[float, ...]
+
+
+def confirm_study(
+    study: Study,
+    candidates: Sequence[Candidate],
+    *,
+    seeds: int,
+    learning_rates: Sequence[float] | None = None,
+    again: bool = False,
+) -> Study:
+    """Plan the trials of a confirmation, also while others still run; workers do the rest.
+
+    Every candidate gets the same seeds-per-network and the same learning rates (by default the
+    recipe's alone). Raises StudyError if the study has a confirmation already, unless `again`:
+    who chooses candidates after seeing test scores no longer has an untouched test split.
+    """
+    rates = tuple(learning_rates or (study.definition.recipe.learning_rate,))
+    if not candidates or seeds < 1:
+        raise StudyError("expected candidates and at least one seed each, got none: plan some")
+    if not study.data["splits"].get("test"):
+        raise StudyError(
+            f"expected test records in the store of {study.name}, got none: prepare a store with a "
+            "test split and make a study on it"
+        )
+    round_ = Confirmation(
+        entries=tuple(Entry(c.architecture.hash, c.budget, c.group, c.name) for c in candidates),
+        seeds=seeds,
+        learning_rates=rates,
+    )
+
+    def more(known: tuple[PlannedTrial, ...]) -> list[PlannedTrial]:
+        return _trials(study, known, candidates, seeds, rates)
+
+    with study.storage.begin() as connection:
+        extended = add_planned(connection, study, more)
+        earlier = json.loads(read_attribute(connection, study.study_id, CONFIRMATIONS) or "[]")
+        if earlier and not again:
+            raise StudyError(
+                f"expected {study.name} without a confirmation, got one of "
+                f"{len(earlier[0]['entries'])} candidates: the test records were read for it, and "
+                "a second choice would know their scores; use --again if that is meant"
+            )
+        write_attribute(connection, study.study_id, CONFIRMATIONS, [*earlier, asdict(round_)])
+    return extended
+
+
+def read_confirmations(study: Study) -> tuple[Confirmation, ...]:
+    """Read all rounds of a study, the first one first."""
+    with study.storage.connect() as connection:
+        stored = json.loads(read_attribute(connection, study.study_id, CONFIRMATIONS) or "[]")
+    return tuple(
+        Confirmation(
+            entries=tuple(Entry(**entry) for entry in one["entries"]),
+            seeds=one["seeds"],
+            learning_rates=tuple(one["learning_rates"]),
+        )
+        for one in stored
+    )
+
+
+def _trials(
+    study: Study,
+    known: tuple[PlannedTrial, ...],
+    candidates: Sequence[Candidate],
+    seeds: int,
+    rates: Sequence[float],
+) -> list[PlannedTrial]:
+    """Plan each network once, also if it is a candidate for several budgets."""
+    taken = {(trial.architecture.hash, trial.seed) for trial in known}
+    own = study.definition.recipe.learning_rate
+    networks = {c.architecture.hash: c.architecture for c in candidates}
+    planned: list[PlannedTrial] = []
+    fresh = {hash_: _fresh_seeds(study.definition.seed, hash_, seeds, taken) for hash_ in networks}
+    # All networks with the first seed, then all with the next: cut short, it is still fair.
+    for place in range(seeds):
+        for hash_, network in networks.items():
+            for rate in rates:
+                changes: dict[str, Any] = {} if rate == own else {"learning_rate": rate}
+                index = len(known) + len(planned)
+                planned.append(
+                    PlannedTrial(index, network, fresh[hash_][place], "confirm", changes)
+                )
+    return planned
+
+
+def _fresh_seeds(study_seed: int, hash_: str, count: int, taken: set[tuple[str, int]]) -> list[int]:
+    """Derive seeds that no trial of this network has had."""
+    found: list[int] = []
+    repeat = 0
+    while len(found) < count:
+        seed = trial_seed(study_seed, int(hash_[:8], 16), repeat)
+        if (hash_, seed) not in taken and seed not in found:
+            found.append(seed)
+        repeat += 1
+    return found

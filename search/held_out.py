@@ -1,0 +1,48 @@
+"""Score a confirmed network on the test records: once, after everything was chosen without them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from data_pipeline.batches import ResidentRecords
+from models.fold import fold_batch_norms
+from search.outputs import Outputs
+from search.scores import FoldScores, probabilities, score_fold
+from search.train import Trained
+from search.training.run import predict
+
+BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Scores on the test records, and the probabilities (records, classes) behind them."""
+
+    scores: FoldScores
+    probabilities: np.ndarray
+
+    def attributes(self) -> dict[str, float]:
+        """Name the scores as a trial keeps them, next to those on the validation records."""
+        names = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
+        return {f"test_{name}": getattr(self.scores, name) for name in names}
+
+    def outputs(self, test: ResidentRecords, sources: list[str]) -> Outputs:
+        """Return what intervals and paired comparisons are computed from."""
+        labels = test.labels.cpu().numpy().astype(np.uint8)
+        values = self.probabilities.astype(np.float32)
+        return Outputs(values, labels, test.patients, tuple(sources))
+
+
+def score_held_out(trained: Trained, test: ResidentRecords, precision: str) -> HeldOut:
+    """Score a network with the thresholds it was given from training records."""
+    folded = fold_batch_norms(trained.network)
+    size = 32 if test.device.type == "cpu" else BATCH
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    # As the outputs are kept, so that the scores follow from what is kept.
+    logits = predict(folded, test, batch_size=size, dtype=dtype)
+    values = probabilities(logits).astype(np.float32).astype(np.float64)
+    labels = test.labels.cpu().numpy()
+    return HeldOut(score_fold(labels, values, trained.thresholds), values)
