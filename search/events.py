@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-# user:password@ in a URL; drivers quote addresses in their messages.
-URL_PASSWORD = re.compile(r"(://[^\s:/@]*):[^\s@]+@")
+# user:password@ in a URL, up to the last @; drivers quote addresses in their messages.
+URL_PASSWORD = re.compile(r"(://[^\s:/@]*):\S+@")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,8 @@ SELECT :study, key, value::text FROM json_each(CAST(:values AS json))
 WHERE NOT EXISTS (SELECT 1 FROM study_system_attributes
     WHERE study_id = :study AND key = 'dashboard:note_ver')
 """
-TRIAL_NOTES = r"""
-SELECT EXISTS (SELECT 1 FROM study_system_attributes
-    WHERE study_id = :study AND key LIKE 'dashboard:%:note\_ver')
+TRIAL_NOTES = """
+SELECT EXISTS (SELECT 1 FROM study_system_attributes WHERE study_id = :study AND key LIKE :pattern)
 """
 COLUMNS = {
     "value, macro_f1": "F1 averaged over the classes, on the validation records after the last "
@@ -120,7 +119,8 @@ def add_study_note(connection: Connection, study_id: int, note: str) -> None:
 
 def has_trial_notes(connection: Connection, study_id: int) -> bool:
     """Say whether any trial has a note."""
-    return bool(connection.scalar(text(TRIAL_NOTES), {"study": study_id}))
+    values = {"study": study_id, "pattern": r"dashboard:%:note\_ver"}
+    return bool(connection.scalar(text(TRIAL_NOTES), values))
 
 
 def add_trial_notes(
