@@ -1,0 +1,113 @@
+"""Whom to confirm: per budget the best candidates by estimated score, and the known CNNs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.errors import AnalysisError
+from analysis.laws_shape import ShapeLaw
+from analysis.pareto import Shrunken
+from analysis.recommend import WINDOW, recommend
+from analysis.scaled import scaled_architectures, study_space
+from analysis.trials import TrialTable
+from models import Architecture, ModelError
+from models.references.budget import reference_within
+from search.confirm import Candidate
+
+RIVALS = (
+    *("resnet18", "xresnet1d50", "resnet1d-wang", "inception1d", "ribeiro", "net1d"),
+    *("mobilenetv2", "efficientnet-b0", "regnetx-200mf", "convnext-atto"),
+)
+"""One reference CNN per family, that of the smallest published size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Candidates of all budgets, and why some that were asked for are not among them."""
+
+    candidates: tuple[Candidate, ...]
+    notes: tuple[str, ...]
+
+
+def choose_candidates(
+    table: TrialTable,
+    budgets: Sequence[float],
+    *,
+    samples: int,
+    leads: int,
+    outputs: int,
+    top: int = 5,
+    references: Sequence[str] = RIVALS,
+    shrunken: Shrunken | None = None,
+    laws: Sequence[ShapeLaw] = (),
+    seed: int = 0,
+) -> Chosen:
+    """Choose for each budget from scores on validation records.
+
+    Searched: the `top` networks by shrunken, not observed, score that use at least 75 % of the
+    budget, filled up with cheaper ones. References: each in its widest form within the budget.
+    Law: three compound-scaled networks and their opposites of equal FLOPs, where a law stands.
+    Raises AnalysisError for a budget the study does not cover.
+    """
+    shape = {"samples": samples, "leads": leads, "outputs": outputs}
+    candidates: list[Candidate] = []
+    notes: list[str] = []
+    for budget in budgets:
+        candidates += _searched(table, budget, top, shrunken, seed)
+        for name in references:
+            try:
+                network = reference_within(name, budget, **shape)
+            except ModelError as error:
+                notes.append(str(error))
+                continue
+            candidates.append(Candidate(network, budget, "reference", network.name))
+        candidates += _by_law(table, budget, laws, shape, seed, notes)
+    return Chosen(tuple(candidates), tuple(notes))
+
+
+def _searched(
+    table: TrialTable, budget: float, top: int, shrunken: Shrunken | None, seed: int
+) -> list[Candidate]:
+    """Return the top networks of a budget by estimated score."""
+    pick = recommend(table, budget, seed=seed, shrunken=shrunken)
+    if pick.refusal:
+        raise AnalysisError(pick.refusal)
+    designs = table.designs()
+    cost = designs[table.cost].to_numpy(float)
+    score = designs["score"].to_numpy(float) if shrunken is None else shrunken.mean
+    within = np.flatnonzero(cost <= budget)
+    near = cost[within] >= (1 - WINDOW) * budget
+    order = within[np.lexsort((-score[within], ~near))][:top]
+    found = []
+    for row in order:
+        stored = designs["architecture"].iloc[row]
+        network = Architecture.from_json(str(stored))
+        found.append(Candidate(network, budget, "searched", network.hash[:8]))
+    return found
+
+
+def _by_law(
+    table: TrialTable,
+    budget: float,
+    laws: Sequence[ShapeLaw],
+    shape: dict[str, int],
+    seed: int,
+    notes: list[str],
+) -> list[Candidate]:
+    """Return the law's networks and their opposites, none where no law stands."""
+    space = study_space(table)
+    if space is None or not laws:
+        return []
+    try:
+        scaled = scaled_architectures(table, laws, [budget], space, **shape, seed=seed)[budget]
+    except AnalysisError as error:
+        notes.append(str(error))
+        return []
+    return [
+        Candidate(network, budget, group, network.hash[:8])
+        for group, networks in (("law", scaled.law), ("against the law", scaled.against))
+        for network in networks
+    ]

@@ -1,0 +1,125 @@
+"""What a confirmation found: contestants per budget, and the differences between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplier:
+    """How often a contestant's cost is what searched networks need for its validation score.
+
+    `bound` is "at least" where even the cheapest searched networks reach the score, "at most" where
+    none does, else "".
+    """
+
+    times: float
+    low: float
+    high: float
+    bound: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A confirmed network within a budget.
+
+    `test` has the mean over seeds per metric; `beaten_by` the share of the `neighbours` randomly
+    drawn networks of equal FLOPs that score higher on validation records (one seed each).
+    """
+
+    budget: float
+    group: str
+    name: str
+    architecture_hash: str
+    costs: Mapping[str, float]
+    learning_rate: float
+    seeds: int
+    validation: float
+    validation_sd: float
+    test: Mapping[str, Estimate]
+    beaten_by: Estimate | None
+    neighbours: int
+    multipliers: Mapping[str, Multiplier]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Test score of `first` minus that of `second`; `p_adjusted` is Holm's over the metric's."""
+
+    budget: float
+    first: str
+    second: str
+    kind: str
+    metric: str
+    estimate: Estimate
+    p: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All contestants and differences of a study's first confirmation."""
+
+    contestants: tuple[Contestant, ...]
+    differences: tuple[Difference, ...]
+    objective: str
+    records: int
+    patients: int
+    rare: tuple[str, ...]
+    draws: int
+    rounds: int
+    missing: tuple[str, ...]
+
+    def best(self, budget: float, groups: Sequence[str] = ("searched",)) -> Contestant | None:
+        """Return the contestant with the best validation score of a budget, None without any."""
+        own = [c for c in self.contestants if c.budget == budget and c.group in groups]
+        return max(own, key=lambda c: c.validation, default=None)
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """Budgets in ascending order."""
+        return tuple(sorted({c.budget for c in self.contestants}))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per contestant."""
+        rows = []
+        for c in self.contestants:
+            row: dict[str, object] = {"budget": c.budget, "group": c.group, "name": c.name}
+            row |= {"architecture_hash": c.architecture_hash, **c.costs}
+            row |= {"learning_rate": c.learning_rate, "seeds": c.seeds}
+            row |= {"validation": c.validation, "validation_sd": c.validation_sd}
+            for metric, score in c.test.items():
+                row |= {f"test_{metric}": score.value}
+                row |= {f"test_{metric}_low": score.low, f"test_{metric}_high": score.high}
+            share = c.beaten_by or Estimate(np.nan, np.nan, np.nan)
+            row |= {"beaten_by": share.value, "beaten_by_low": share.low}
+            row |= {"beaten_by_high": share.high, "neighbours": c.neighbours}
+            for cost, one in c.multipliers.items():
+                row |= {f"{cost}_times": one.times, f"{cost}_times_low": one.low}
+                row |= {f"{cost}_times_high": one.high, f"{cost}_times_bound": one.bound}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def differences_frame(self) -> pd.DataFrame:
+        """Return one row per difference."""
+        return pd.DataFrame(
+            {
+                "budget": d.budget, "first": d.first, "second": d.second, "kind": d.kind,
+                "metric": d.metric, "estimate": d.estimate.value, "low": d.estimate.low,
+                "high": d.estimate.high, "p": d.p, "p_adjusted": d.p_adjusted,
+            }
+            for d in self.differences
+        )  # fmt: skip
