@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,7 @@ from analysis.factors import Level
 from analysis.noise import Noise, noise
 from analysis.pareto import Shrunken, cost_trend_prior, front, shrink
 from analysis.quantities import short
+from analysis.surrogate import Surrogate
 from analysis.trials import SEARCHED, TrialTable
 
 Floats = NDArray[np.float64]
@@ -83,6 +84,24 @@ def posterior(
     expected = cost_trend_prior(cost, score) if prior is None else prior
     variance, freedom = measured.sd_at(cost) ** 2, measured.degrees_of_freedom
     return shrink(score, designs["repeats"], variance, expected, noise_freedom=freedom)
+
+
+def estimated_scores(
+    table: TrialTable, measured: Noise | None, surrogates: Iterable[Surrogate]
+) -> Shrunken | None:
+    """Shrink scores towards the adequate surrogate that predicts best, else towards the cost.
+
+    None where noise is unknown: without replicates the observed scores are all there is.
+    """
+    if measured is None or not measured.known:
+        return None
+    adequate = [one for one in surrogates if one.adequate]
+    prior = None
+    if adequate:
+        best = max(adequate, key=lambda one: one.quality.r2)
+        predicted = best.predictions.set_index("architecture_hash")["predicted"]
+        prior = predicted.loc[table.designs()["architecture_hash"]].to_numpy(float)
+    return posterior(table, known_noise=measured, prior=prior)
 
 
 def recommend(

@@ -10,6 +10,7 @@ from analysis.errors import AnalysisError
 from data_pipeline.errors import DataError
 from ecgscale import (
     analysis_commands,
+    confirm_commands,
     data_commands,
     demo,
     launch_commands,
@@ -45,6 +46,7 @@ for group in (
     status_commands,
     launch_commands,
     analysis_commands,
+    confirm_commands,
 ):
     group.register(app)
 

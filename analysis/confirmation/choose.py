@@ -9,9 +9,11 @@ import numpy as np
 
 from analysis.errors import AnalysisError
 from analysis.laws_shape import ShapeLaw
+from analysis.noise import noise
 from analysis.pareto import Shrunken
-from analysis.recommend import WINDOW, recommend
+from analysis.recommend import WINDOW, estimated_scores, recommend
 from analysis.scaled import scaled_architectures, study_space
+from analysis.surrogate import Target, surrogate
 from analysis.trials import TrialTable
 from models import Architecture, ModelError
 from models.references.budget import reference_within
@@ -22,6 +24,8 @@ RIVALS = (
     *("mobilenetv2", "efficientnet-b0", "regnetx-200mf", "convnext-atto"),
 )
 """One reference CNN per family, that of the smallest published size."""
+
+TARGETS: tuple[Target, ...] = ("score", "equal cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,3 +115,15 @@ def _by_law(
         for group, networks in (("law", scaled.law), ("against the law", scaled.against))
         for network in networks
     ]
+
+
+def estimate_scores(table: TrialTable, *, seed: int = 0) -> Shrunken | None:
+    """Estimate every network's score as the report does; None where noise is unknown."""
+    measured = noise(table)
+    fitted = []
+    for target in TARGETS:
+        try:
+            fitted.append(surrogate(table, target, noise=measured, seed=seed))
+        except AnalysisError:
+            continue  # the cost alone is the prior then
+    return estimated_scores(table, measured, fitted)

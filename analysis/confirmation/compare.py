@@ -265,7 +265,8 @@ def _differences(
 
 def _mean(values: Mapping[str, ArrayLike], of: Sequence[Contestant]) -> NDArray[np.float64]:
     """Average over networks."""
-    return np.asarray([values[c.architecture_hash] for c in of], dtype=np.float64).mean(axis=0)
+    stacked = np.asarray([values[c.architecture_hash] for c in of], dtype=np.float64)
+    return np.asarray(stacked.mean(axis=0))
 
 
 def two_sided(drawn: np.ndarray) -> float:

@@ -109,4 +109,6 @@ def _macro(per_class: Floats) -> Floats:
     defined = np.isfinite(per_class)
     total = np.where(defined, per_class, 0.0).sum(axis=1)
     count = defined.sum(axis=1)
-    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    means = np.full(len(total), np.nan)
+    np.divide(total, count, out=means, where=count > 0)
+    return means

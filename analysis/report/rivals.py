@@ -1,0 +1,216 @@
+"""The best searched networks against known CNNs, on test records that nothing was chosen by."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.confirmation.results import Comparison, Contestant, Estimate
+from analysis.figures.rivals import differences_on_test, rivals_on_front
+from analysis.quantities import difference, percent, quantity, score, short
+from analysis.report.blocks import Block, Details, FigureBlock, Paragraph, Section, TableBlock
+from analysis.report.results import Results
+from analysis.report.text import listed, plural
+
+TITLE = "Against known networks"
+GROUPS = ("searched", "law", "against the law", "reference")
+
+
+def rivals_section(results: Results) -> Section:
+    """Say who won within each budget, draw the differences, and tabulate every contestant."""
+    found = results.rivals
+    if found is None:
+        reason = results.reasons.get("confirmation", "Nothing was confirmed on test records yet.")
+        return Section("rivals", TITLE, (Paragraph(reason, "refusal"),))
+    blocks: list[Block] = [Paragraph(_how(found))]
+    if found.rounds > 1:
+        blocks.append(
+            Paragraph(
+                f"The test records were read in {found.rounds} rounds. Only the first is shown: "
+                "candidates of a later one may have been chosen by test scores.",
+                "caution",
+            )
+        )
+    if found.missing:
+        blocks.append(
+            Paragraph(
+                f"Not finished, or failed, and therefore missing here: {listed(found.missing)}.",
+                "caution",
+            )
+        )
+    blocks += [Paragraph(text) for text in budget_sentences(found)]
+    blocks += [Paragraph(text) for text in law_sentences(found)]
+    if any(d.kind == "searched against reference" for d in found.differences):
+        blocks.append(_differences(found, found.objective, "test_differences"))
+    cost = results.table.cost
+    blocks.append(
+        FigureBlock(
+            "rivals",
+            "Known networks beside the front.",
+            "Grey: the random networks. Line and band: the best score to expect within each cost, "
+            "corrected for luck. Marks: confirmed networks, mean and sd over fresh seeds. All "
+            "scores on validation records, on which the front stands.",
+            rivals_on_front(
+                results.table, found, cost, results.fronts.get((results.table.objective, cost))
+            ),
+        )
+    )
+    blocks.append(_contestants(results, found))
+    more: list[Block] = []
+    for metric in _other_metrics(found):
+        more.append(_differences(found, metric, f"test_differences_{metric}"))
+    if more:
+        blocks.append(Details("The same in AUROC, and for rare classes", tuple(more)))
+    return Section("rivals", TITLE, tuple(blocks))
+
+
+def budget_sentences(found: Comparison) -> list[str]:
+    """Say for each budget how the best searched network compares with the known ones."""
+    unit, sentences = difference(found.objective), []
+    for budget in found.budgets:
+        own = [
+            d
+            for d in found.differences
+            if d.budget == budget
+            and d.metric == found.objective
+            and d.kind == "searched against reference"
+        ]
+        best = found.best(budget)
+        if best is None:
+            continue
+        test = best.test[found.objective]
+        text = (
+            f"Within {short(budget)} FLOPs the best searched network reaches a test "
+            f"{quantity(found.objective).name} of {_with_interval(test)}"
+        )
+        if not own:
+            sentences.append(f"{text}; no known network was fitted into this budget.")
+            continue
+        better = [d for d in own if d.p_adjusted < 0.05 and d.estimate.value > 0]
+        worse = [d for d in own if d.p_adjusted < 0.05 and d.estimate.value < 0]
+        closest = min(own, key=lambda d: d.estimate.value)
+        text += f". Of {plural(len(own), 'known network')} it is better than {len(better)}"
+        if worse:
+            text += f" and worse than {len(worse)} ({listed([d.second for d in worse])})"
+        undecided = len(own) - len(better) - len(worse)
+        if undecided:
+            text += f"; {undecided} cannot be told from it"
+        margin = unit.written(closest.estimate.value, closest.estimate.low, closest.estimate.high)
+        sentences.append(f"{text}. Against the strongest, {closest.second}, it is {margin}.")
+    return sentences
+
+
+def law_sentences(found: Comparison) -> list[str]:
+    """Say whether networks scaled by the law beat their opposites of equal cost."""
+    unit, sentences = difference(found.objective), []
+    for d in found.differences:
+        if d.kind != "law against its opposite" or d.metric != found.objective:
+            continue
+        margin = unit.written(d.estimate.value, d.estimate.low, d.estimate.high)
+        verdict = (
+            "the law holds there"
+            if d.estimate.low > 0
+            else "the law is withdrawn there"
+            if d.estimate.high < 0
+            else "which does not settle it"
+        )
+        sentences.append(
+            f"Within {short(d.budget)} FLOPs networks scaled by the law score {margin} against "
+            f"their opposites of equal cost: {verdict}."
+        )
+    return sentences
+
+
+def _how(found: Comparison) -> str:
+    seeds = sorted({c.seeds for c in found.contestants})
+    many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    return (
+        "Every network here was trained again with fresh seeds "
+        f"({many} each) under the study's one recipe and was then scored on "
+        f"{plural(found.records, 'test record')} of {plural(found.patients, 'patient')}, which the "
+        "search never read. Which searched network stands for a budget was decided on validation "
+        f"records. Intervals draw patients and seeds ({found.draws} draws), the same patients for "
+        "both networks of a pair; p-values are corrected for all pairs (Holm). Known networks are "
+        "taken in the widest form that fits the budget. Scores their authors reached with other "
+        "recipes or data are no part of this."
+    )
+
+
+def _differences(found: Comparison, metric: str, name: str) -> FigureBlock:
+    rare = metric.startswith("rare_")
+    described = quantity(metric.removeprefix("rare_")).name
+    which = (
+        f" over the rare classes ({', '.join(found.rare)}: under 2 % of the records each)"
+        if rare
+        else ""
+    )
+    return FigureBlock(
+        name,
+        f"Test {described}{which}: searched minus known.",
+        f"Right of zero the searched network is better. {described}, mean over seeds, with 95 % "
+        "intervals over patients and seeds.",
+        differences_on_test(found, metric),
+    )
+
+
+def _other_metrics(found: Comparison) -> list[str]:
+    present = dict.fromkeys(d.metric for d in found.differences)
+    return [metric for metric in present if metric != found.objective]
+
+
+def _contestants(results: Results, found: Comparison) -> TableBlock:
+    cost, objective = results.table.cost, found.objective
+    ordered = sorted(
+        found.contestants, key=lambda c: (c.budget, GROUPS.index(c.group), -c.validation)
+    )
+    shown = pd.DataFrame(
+        {
+            "budget": [short(c.budget) for c in ordered],
+            "network": [c.name for c in ordered],
+            "kind": [c.group for c in ordered],
+            "FLOPs": [short(c.costs[cost]) for c in ordered],
+            "parameters": [short(c.costs.get("params", np.nan)) for c in ordered],
+            "validation": [score(c.validation) for c in ordered],
+            f"test {quantity(objective).name}": [
+                _with_interval(c.test[objective]) for c in ordered
+            ],
+            "test AUROC": [
+                _with_interval(c.test["macro_auroc"]) if "macro_auroc" in c.test else "–"
+                for c in ordered
+            ],
+            "beaten by": [_beaten(c) for c in ordered],
+            "compute needed": [_times(c, cost) for c in ordered],
+        }
+    )
+    return TableBlock(
+        "confirmed",
+        "All confirmed networks.",
+        "Beaten by: share of the random networks within ±15 % of its FLOPs that score higher on "
+        "validation records. Compute needed: its FLOPs over those at which the estimated front "
+        "reaches its validation score, with the front's 95 % band (2 × means that a searched "
+        "network does the same with half). Test scores are means over seeds with 95 % intervals.",
+        shown,
+        found.to_frame(),
+    )
+
+
+def _with_interval(estimate: Estimate) -> str:
+    return f"{score(estimate.value)} ({score(estimate.low)} to {score(estimate.high)})"
+
+
+def _beaten(contestant: Contestant) -> str:
+    share = contestant.beaten_by
+    if share is None:
+        return "–"
+    return (
+        f"{percent(share.value)} of {contestant.neighbours} "
+        f"({percent(share.low)} to {percent(share.high)})"
+    )
+
+
+def _times(contestant: Contestant, cost: str) -> str:
+    one = contestant.multipliers.get(cost)
+    if one is None:
+        return "–"
+    sign = {"at least": "≥ ", "at most": "< "}.get(one.bound, "")
+    return f"{sign}{one.times:.2g} × ({one.low:.2g} to {one.high:.2g})"
