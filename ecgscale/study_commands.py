@@ -69,14 +69,44 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(load)
 
 
-def init_db(storage: StorageOption = None) -> None:
-    """Create the tables in the database; safe to repeat, and to run many times at once."""
-    from search.database import schema
-    from search.database.storage import open_storage
+def init_db(
+    storage: StorageOption = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST[:PORT]|off",
+            help="Open the embedded database to other machines ('*': on every address), for "
+            "workers with a password; off closes it again.",
+        ),
+    ] = None,
+) -> None:
+    """Create or upgrade the tables in the database; safe to repeat, and by many at once.
 
+    With --listen, the password comes from $PGPASSWORD or the file $ECGSCALE_PASSWORD_FILE, or is
+    made up. The connection is not encrypted: open it within a network you trust, or tunnel it.
+    """
+    from search.database import schema
+    from search.database.listen import Address, close
+    from search.database.listen import listen as open_to_others
+    from search.database.storage import embedded_server, open_storage
+
+    if listen == "off":
+        server = embedded_server(storage)
+        was_open = close(server)
+        how = "is closed to other machines" if was_open else "was not open to other machines"
+        print(f"The database in {server.folder} {how}.")
+        return
+    address = None if listen is None else Address.parse(listen)
     opened = open_storage(storage)
     schema.init_db(opened)
     print(f"The database {opened.label} is ready.")
+    if address is not None:
+        listening = open_to_others(opened, address)
+        print(
+            f"Other machines reach it, not encrypted, as --storage {listening.url}\n"
+            f"The password is in {listening.pgpass}: copy that file there (chmod 600), "
+            "and set PGPASSFILE to its path."
+        )
 
 
 def stop_db(storage: StorageOption = None) -> None:

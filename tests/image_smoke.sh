@@ -55,7 +55,8 @@ ecgscale synthesize --out raw --records 120
 ecgscale prepare raw --out store --quiet
 ecgscale init-db
 ecgscale create smoke.toml --data store
-ecgscale launch local smoke --data store --workers 2 --checkpoints /checkpoints --logs logs
+ecgscale launch local smoke --data store --workers 2 --checkpoints /checkpoints --logs logs \
+    || { tail -n 20 logs/*.log; exit 1; }
 ecgscale status smoke
 ecgscale trials smoke --where "state == \"complete\"" --format csv > trials.csv
 test "$(wc -l < trials.csv)" = 8

@@ -26,6 +26,14 @@ from search.errors import StudyError
 ROLE = "ecgscale"
 PORT = 5432
 SOCKET_LIMIT = 107  # bytes in sockaddr_un.sun_path, less the closing zero
+# `peer` asks the kernel who is calling: no password, and nobody else gets in.
+LOCAL = "local all all peer map=owner\n"
+# From other machines: whoever has a password, but never the owner.
+REMOTE_MARK = "# From here on: 'ecgscale init-db --listen'.\n"
+REMOTE = f"""\
+host all {ROLE} all reject
+host all all all scram-sha-256
+"""
 SETTINGS = """
 max_connections = 300
 timezone = 'UTC'
@@ -81,6 +89,25 @@ class EmbeddedServer:
             if done.returncode != 0:
                 raise StudyError(f"the embedded PostgreSQL did not stop: {_last_line(done.stderr)}")
             return True
+
+    def listens(self) -> tuple[str, int] | None:
+        """Return the address and port that other machines reach it on, None by default."""
+        try:
+            host, port = (self.folder / "listen").read_text().split()
+        except (OSError, ValueError):
+            return None
+        return host, int(port)
+
+    def set_listening(self, address: tuple[str, int] | None) -> None:
+        """Choose where it listens from its next start on; it must not run."""
+        note, rules = self.folder / "listen", self.data / "pg_hba.conf"
+        kept = rules.read_text().partition(REMOTE_MARK)[0]
+        if address is None:
+            rules.write_text(kept)
+            note.unlink(missing_ok=True)
+        else:
+            note.write_text(f"{address[0]} {address[1]}\n")
+            rules.write_text(kept + REMOTE_MARK + REMOTE)
 
     def running(self) -> bool:
         """Say whether the server is up."""
@@ -147,8 +174,7 @@ class EmbeddedServer:
                 f"the embedded PostgreSQL could not be made in {self.folder}: "
                 f"{_last_line(done.stderr)}"
             )
-        # `peer` asks the kernel who is calling: no password, and nobody else gets in.
-        (fresh / "pg_hba.conf").write_text("local all all peer map=owner\n")
+        (fresh / "pg_hba.conf").write_text(LOCAL)
         names = sorted({"root", getpass.getuser()})
         (fresh / "pg_ident.conf").write_text("".join(f'owner "{n}" {ROLE}\n' for n in names))
         with (fresh / "postgresql.conf").open("a") as settings:
@@ -159,7 +185,10 @@ class EmbeddedServer:
         binaries, account = _binaries(), account_for(self.data)
         self._check_version(binaries)
         socket_folder = self._socket_folder()
-        options = f"-c listen_addresses= -c unix_socket_directories={socket_folder} -p {PORT}"
+        host, port = self.listens() or ("", PORT)
+        options = f"-c listen_addresses={shlex.quote(host)} -p {port} "
+        options += f"-c unix_socket_directories={socket_folder}"
+        self._keep_socket_name(socket_folder, port)
         log = self.data / "server.log"
         pg_ctl = binaries / "pg_ctl"
         command = [str(pg_ctl), "start", "-D", str(self.data), "-l", str(log), "-w", "-s"]
@@ -171,9 +200,11 @@ class EmbeddedServer:
             if master is not None:
                 return master
             if time.monotonic() > deadline:
+                opened = f", which listens on {host}:{port}," if host else ""
                 raise StudyError(
-                    f"the embedded PostgreSQL in {self.folder} did not start: "
+                    f"the embedded PostgreSQL in {self.folder}{opened} did not start: "
                     f"{_last_line(done.stderr)}; its log is {log}"
+                    + ("; 'ecgscale init-db --listen off' closes it" if host else "")
                 )
             time.sleep(0.5)
 
@@ -194,9 +225,18 @@ class EmbeddedServer:
                     return
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
+    def _keep_socket_name(self, folder: Path, port: int) -> None:
+        """Let the socket have one name whatever the port: engines keep their address."""
+        name = folder / f".s.PGSQL.{PORT}"
+        if port != PORT:
+            name.unlink(missing_ok=True)
+            name.symlink_to(f".s.PGSQL.{port}")
+        elif name.is_symlink():
+            name.unlink()
+
     def _socket_folder(self) -> Path:
         """Use the data folder, or one short one for good where a socket's path would not fit."""
-        fits = len(f"{self.data}/.s.PGSQL.{PORT}.lock".encode()) <= SOCKET_LIMIT
+        fits = len(f"{self.data}/.s.PGSQL.65535.lock".encode()) <= SOCKET_LIMIT
         if fits and shlex.quote(str(self.data)) == str(self.data) and "," not in str(self.data):
             return self.data
         account, note = account_for(self.data), self.folder / "socket"
