@@ -86,15 +86,38 @@ def test_volumes_services_and_rights(tmp_path: Path):
     assert service.get("type", "ClusterIP") == "ClusterIP"
 
 
-@needs_kubectl
-@pytest.mark.parametrize("version", ["1.31", "1.34"])
-def test_manifests_are_valid(tmp_path: Path, version: str):
-    pytest.importorskip("kubernetes_validate")
-    rendered = tmp_path / "all.yaml"
-    rendered.write_text(render(write_manifests(KubernetesJob("s", 2, "ecgscale:1"), tmp_path)))
+def validate(manifests: str, version: str, file: Path) -> subprocess.CompletedProcess[str]:
+    file.write_text(manifests)
     command = [sys.executable, "-m", "kubernetes_validate", "--strict", "-k", version]
-    done = subprocess.run([*command, str(rendered)], capture_output=True, text=True)
+    return subprocess.run([*command, str(file)], capture_output=True, text=True)
+
+
+@needs_kubectl
+@pytest.mark.parametrize("gpu", [True, False])
+@pytest.mark.parametrize(
+    "version", ["1.31", "1.37"]
+)  # Ignore and FailIndex are stable from 1.31 on
+def test_manifests_are_valid(tmp_path: Path, version: str, gpu: bool):
+    job = KubernetesJob("s", 2, "ecgscale:1", gpu=gpu, options=("--log=json",))
+    rendered = render(write_manifests(job, tmp_path))
+    assert rendered.count("kind: Job") == 2
+    done = validate(rendered, version, tmp_path / "all.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
+    slip = rendered.replace("backoffLimitPerIndex:", "backoffLimitPerIndices:")
+    assert validate(slip, version, tmp_path / "slip.yaml").returncode != 0
+    slip = rendered.replace("parallelism: 2", "parallelism: two")
+    assert validate(slip, version, tmp_path / "slip.yaml").returncode != 0
+
+
+@needs_kubectl
+def test_options_go_to_the_worker(tmp_path: Path):
+    job = KubernetesJob("s", 2, "ecgscale:1", options=("--log=json", "--trial-seconds=60"))
+    found = objects(write_manifests(job, tmp_path))
+    (worker,) = found["Job", "ecgscale-workers-s"]["spec"]["template"]["spec"]["containers"]
+    assert worker["args"] == [
+        *("worker", "s", "--data=/data", "--checkpoints=/checkpoints"),
+        *("--log=json", "--trial-seconds=60"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +128,7 @@ def test_manifests_are_valid(tmp_path: Path, version: str):
         KubernetesJob("s", 1, "host:5000/ecgscale"),
         KubernetesJob("s", 1, "ecgscale:1\nx: y"),
         KubernetesJob("s", 1, "ecgscale:1", store_claim="A b"),
+        KubernetesJob("s", 1, "ecgscale:1", options=('--log="x"',)),
     ],
 )
 def test_wrong_options_are_refused(job: KubernetesJob, tmp_path: Path):
