@@ -123,9 +123,9 @@ def launch_slurm(
     path = script or logs / f"{study}.sh"
     path.write_text(text, encoding="utf-8")
     if script is not None:
-        print(f"Script: {path}   (sbatch {path})")
+        print(f"Script: {path}   (set ECGSCALE_STORAGE, then: sbatch {path})")
         return
-    print(f"Array job {submit(path)}: {workers} workers; logs in {logs}.")
+    print(f"Array job {submit(path, storage)}: {workers} workers; logs in {logs}.")
     print(f"Next: ecgscale launch slurm {study} --status   (or --cancel)")
 
 

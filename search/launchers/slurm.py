@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from search.database.storage import Storage
+from search.database.storage import VARIABLE, Storage
 from search.errors import StudyError
 
 OPTION = re.compile(r"--[a-z][a-z-]*(=\S.*)?")
@@ -60,12 +61,15 @@ def require_shared(storage: Storage) -> None:
         )
 
 
-def submit(script: Path) -> str:
+def submit(script: Path, where: str | None = None) -> str:
     """Hand a script to Slurm and return the id of the array job.
 
-    The workers take $ECGSCALE_STORAGE and the place of a password file from this environment.
+    The workers take the storage, `where` or else $ECGSCALE_STORAGE, and the place of a password
+    file from the environment, never from the command line.
     """
-    return _slurm(["sbatch", "--parsable", str(script)]).strip().partition(";")[0]
+    environment = {**os.environ, VARIABLE: where} if where else None
+    command = ["sbatch", "--parsable", "--export=ALL", str(script)]
+    return _slurm(command, environment=environment).strip().partition(";")[0]
 
 
 def job_states(job: str) -> dict[str, int]:
@@ -101,12 +105,18 @@ def cancel(job: str) -> None:
     _slurm(["scancel", job])
 
 
-def _slurm(command: Sequence[str], missing: str | None = None) -> str:
+def _slurm(
+    command: Sequence[str],
+    missing: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
     if shutil.which(command[0]) is None:
         raise StudyError(
             f"expected Slurm's {command[0]} on this machine, got none: run this on a login node"
         )
-    done = subprocess.run(list(command), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        list(command), env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         if missing is not None and "Invalid job id" in done.stderr:
             return missing

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -12,7 +14,14 @@ from slurm_cluster import Cluster, installed
 
 from search.database.storage import open_storage
 from search.errors import StudyError
-from search.launchers.slurm import SlurmJob, cancel, job_states, require_shared, submit
+from search.launchers.slurm import (
+    SlurmJob,
+    cancel,
+    job_states,
+    require_shared,
+    study_jobs,
+    submit,
+)
 from search.records import read_trials
 
 HERE = Path(__file__).parent
@@ -119,6 +128,39 @@ def test_cancelled_job_hands_back_and_stays_away(cluster, make_study, store, tmp
     assert states(study) == ["waiting"] * 4, said(tmp_path)
     time.sleep(5)
     assert not job_states(number)
+
+
+@pytest.mark.slow
+def test_command_line_submits_shows_and_cancels(cluster, make_study, store, tmp_path: Path):
+    """The real worker, its storage given by option; the jobs are found by the study's name."""
+    study = make_study(
+        sample={"architectures": 2, "flops": [1e6, 1e7], "bins": 1},
+        recipe={"epochs": 5000, "batch_size": 8},
+    )
+    url = study.storage.engine.url.render_as_string()
+
+    def launch(*options: object) -> str:
+        command = [sys.executable, "-m", "ecgscale", "launch", "slurm", study.name]
+        done = subprocess.run([*command, *map(str, options)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "No jobs" in launch("--status")
+    logs = ("--logs", tmp_path, "--checkpoints", tmp_path / "kept", "--log", "json")
+    where = ("--data", store.path, "--storage", url, "--workers", 2)
+    number = re.search(r"Array job (\d+): 2 workers", launch(*where, *logs, "--option=--time=30"))[
+        1
+    ]
+    wait_for(lambda: states(study).count("running") == 2, 120)
+    assert launch("--status") == f"Array job {number}: 2 RUNNING\n"
+    assert study_jobs(study.name) == {number: {"RUNNING": 2}}
+    assert study_jobs(f"{study.name}-other") == {}
+    assert "is cancelled" in launch("--cancel")
+    wait_for(lambda: not job_states(number), 60)
+    assert states(study) == ["waiting"] * 2, said(tmp_path)
+    assert "No jobs" in launch("--status")
+    events = [json.loads(line) for line in said(tmp_path).splitlines() if line.startswith("{")]
+    assert [event["event"] for event in events].count("trial_handed_back") == 2
 
 
 @pytest.mark.slow
