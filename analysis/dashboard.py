@@ -83,8 +83,8 @@ def note(results: Results, chapters: Sequence[Section]) -> str:
 
 def _markdown(block: Block) -> list[str]:
     match block:
-        case Paragraph(text):
-            return [text]
+        case Paragraph(text, _, title):
+            return [f"**{title}.** {text}" if title else text]
         case TableBlock():
             return [f"**{block.title}** {block.caption}", "", *_table(block.shown)]
     return []

@@ -11,6 +11,9 @@ from scipy import stats
 from analysis.regression import fit_spline
 from analysis.trials import SEARCHED, TrialTable
 
+FEWEST_FOR_TREND = 10
+DRAWS = 4999
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noise:
@@ -44,10 +47,16 @@ class Noise:
         return self.refusal is None
 
     def sd_at(self, cost: np.ndarray) -> np.ndarray:
-        """Return the sd at these costs: along the trend where it is significant, else pooled."""
+        """Return the sd at these costs: along the trend where it is significant, else pooled.
+
+        Few replicates bear no trend, and beyond the costs that were replicated it is not followed.
+        """
         c = np.log(np.asarray(cost, dtype=float))
-        if not self.known or not self.trend_p < 0.05:
+        enough = len(self.replicates) >= FEWEST_FOR_TREND
+        if not self.known or not enough or not self.trend_p < 0.05:
             return np.full(c.shape, self.sd)
+        ends = np.log(self.replicates["cost"])
+        c = np.clip(c, ends.min(), ends.max())
         slope = 2 * self.trend / np.log(10)
         variance = np.exp(self.log_variance_middle + slope * (c - self.log_cost_middle))
         return np.asarray(np.sqrt(variance))
@@ -62,7 +71,7 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise:
 
     sigma² = sum over architectures of squared deviations from their mean / sum of (seeds − 1).
     The trend is a gamma regression of the variances on ln cost, whose dispersion 2/(seeds − 1)
-    is that of normal noise.
+    is that of normal noise; its p-value is that of the score test, by simulation.
     """
     metric = metric or table.objective
     frame = table.complete(SEARCHED)
@@ -92,7 +101,7 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise:
     low, high = (np.sqrt(pooled * total / stats.chi2.ppf(q, total)) for q in (0.975, 0.025))
     c = np.log(replicates["cost"].to_numpy())
     middle, slope, error = _gamma_trend(c, variances, freedom, pooled)
-    p = 2 * float(stats.norm.sf(abs(slope / error))) if error > 0 else 1.0
+    p = _trend_p(c, variances, freedom) if error > 0 else 1.0
     per_decade = np.log(10) / 2
     designs = table.designs()
     y = designs[metric].to_numpy(float)
@@ -120,6 +129,16 @@ def _ceiling(noise_variance: float, values: np.ndarray) -> float:
     """Return 1 − noise variance / variance, within [0, 1]."""
     variance = float(values.var(ddof=1)) if len(values) > 1 else 0.0
     return float(np.clip(1 - noise_variance / variance, 0.0, 1.0)) if variance > 0 else 0.0
+
+
+def _trend_p(c: np.ndarray, variances: np.ndarray, freedom: np.ndarray) -> float:
+    """Return the p-value of no trend: sum of f (s² / pooled − 1) (c − mean) under chi² draws."""
+    centred = freedom * (c - np.average(c, weights=freedom))
+    drawn = np.random.default_rng(0).chisquare(freedom, (DRAWS, len(c))) / freedom
+    every = np.vstack([variances, drawn])
+    total = np.average(every, axis=1, weights=freedom)
+    found = np.abs((every / total[:, None]) @ centred) if (total > 0).all() else np.zeros(1)
+    return float((found >= found[0] - 1e-12).mean())
 
 
 def _gamma_trend(

@@ -37,12 +37,83 @@ QUANTITIES = {
     "peak_memory_bytes": Quantity("Peak memory", "bytes", "count"),
 }
 
+# Factors whose name alone says little to a reader who does not build networks.
+FACTORS = {
+    "residual": "residual connections",
+    "se_ratio": "squeeze-and-excitation",
+    "stem_kernel": "first kernel size",
+    "width_growth": "growth of width",
+    "grouping": "grouped convolution",
+    "expansion": "block expansion",
+}
+
+FACTOR_UNITS = {
+    "depth": "blocks",
+    "stages": "count",
+    "width": "channels",
+    "width_growth": "ratio per stage",
+    "kernel_size": "samples",
+    "stem_kernel": "samples",
+    "expansion": "ratio",
+    "grouping": "kind",
+    "residual": "on or off",
+    "se_ratio": "ratio",
+}
+
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def quantity(name: str) -> Quantity:
     """Describe a column; unknown ones are called by their own name."""
     return QUANTITIES.get(name) or Quantity(name.replace("_", " "), "")
+
+
+def words(name: str) -> str:
+    """Write a factor's name as people read it."""
+    return FACTORS.get(name, name.replace("_", " "))
+
+
+def factor_axis(name: str) -> str:
+    """Title the axis of a factor."""
+    return f"{words(name)} ({FACTOR_UNITS.get(name, 'value')})"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How differences of a metric are written: scores in percentage points, others as they are."""
+
+    scale: float
+    unit: str
+    name: str
+
+    def number(self, value: float, half: float | None = None) -> str:
+        """Write a signed difference, with as many digits as its margin makes sense of."""
+        places = self._places(value if half is None else half)
+        return f"{self.scale * value:+.{places}f}".replace("-", "−")
+
+    def written(self, value: float, low: float, high: float) -> str:
+        """Write a difference with its margin: +0.6 ± 0.3 points."""
+        half = (high - low) / 2
+        margin = f"{self.scale * half:.{self._places(half)}f}"
+        return f"{self.number(value, half)} ± {margin} {self.unit}".strip()
+
+    @property
+    def axis(self) -> str:
+        """Title of an axis, without what is compared."""
+        return f"{self.name} ({'percentage points' if self.unit else 'its own unit'})"
+
+    def _places(self, margin: float) -> int:
+        size = abs(self.scale * margin)
+        if not math.isfinite(size) or size == 0:
+            return 1
+        return max(1, min(4, math.ceil(-math.log10(size)) + (0 if self.unit else 1)))
+
+
+def difference(metric: str) -> Difference:
+    """Say how differences of a metric are written."""
+    described = quantity(metric)
+    scaled = described.form == "score"
+    return Difference(100.0 if scaled else 1.0, "points" if scaled else "", described.name)
 
 
 def short(value: float) -> str:

@@ -72,6 +72,24 @@ def best_values(laws: Sequence[ShapeLaw], budget: float) -> dict[str, float]:
     return best
 
 
+def study_space(table: TrialTable) -> Space | None:
+    """Return the design space a study was drawn in; None where it is not one that can be built."""
+    from models import ModelError, load_space
+
+    try:
+        space = load_space(str(table.study.definition["space"]))
+    except (KeyError, ModelError, OSError):
+        return None
+    return space if {f.name for f in space.factors} == set(table.factor_names) else None
+
+
+def study_shape(table: TrialTable) -> dict[str, int]:
+    """Return the input shape a study was planned for: samples, leads, outputs."""
+    facts = {"samples": 1000, "leads": 12, "outputs": 26}
+    known = {**table.study.definition, **table.study.data}
+    return {key: int(known.get(key, default)) for key, default in facts.items()}
+
+
 def scaled_architectures(
     table: TrialTable,
     laws: Sequence[ShapeLaw],

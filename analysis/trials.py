@@ -135,8 +135,17 @@ class TrialTable:
         values = frame[self.objective].astype(float)
         if not self.maximize:
             return values
+        return self._best_conceivable - values
+
+    def from_error(self, error: np.ndarray) -> np.ndarray:
+        """Turn errors back into the objective."""
+        return np.asarray(self._best_conceivable - error if self.maximize else error)
+
+    @property
+    def _best_conceivable(self) -> float:
+        """Return 1 for a score within [0, 1], else 0."""
         whole = self.complete()[self.objective].astype(float)
-        return 1.0 - values if whole.between(0.0, 1.0).all() else -values
+        return 1.0 if whole.between(0.0, 1.0).all() else 0.0
 
     def log_cost(self, frame: pd.DataFrame) -> np.ndarray:
         """Return ln of the cost (rows,)."""

@@ -17,7 +17,7 @@ from analysis.figures.style import (
     axis,
 )
 from analysis.importance import Importance
-from analysis.quantities import quantity, short
+from analysis.quantities import factor_axis, quantity, short, words
 from analysis.trials import TrialTable
 
 
@@ -149,10 +149,12 @@ def dependence(result: Importance, table: TrialTable, name: str, metric: str) ->
         codes = factor.code(_choices_in_order(factor))
         step = float(np.diff(np.sort(codes)).min()) if len(codes) > 1 else 1.0
         frame["offset"] = 0.3 * step * _golden(len(frame))
-        x_axis = axis(words(name), tickvals=codes.tolist(), ticktext=list(factor.level_labels()))
+        x_axis = axis(
+            factor_axis(name), tickvals=codes.tolist(), ticktext=list(factor.level_labels())
+        )
     else:
         frame["offset"] = 0.0
-        x_axis = axis(words(name), log=factor.log, dtick="D2" if factor.log else None)
+        x_axis = axis(factor_axis(name), log=factor.log, dtick="D2" if factor.log else None)
     low, high = float(np.log10(cost.min())), float(np.log10(cost.max()))
     figure.scatter(
         x=position + frame["offset"],
@@ -211,11 +213,6 @@ def predicted_against_observed(predictions: pd.DataFrame, metric: str) -> Drawn:
         x=axis(f"Predicted {quantity(metric).axis}"), y=axis(f"Observed {quantity(metric).axis}")
     )
     return figure.drawn(frame)
-
-
-def words(name: str) -> str:
-    """Write a factor's name with spaces."""
-    return name.replace("_", " ")
 
 
 def _scale() -> list[list[object]]:

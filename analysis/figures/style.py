@@ -85,6 +85,10 @@ class Sketch:
         """Add points or a line."""
         self._traces.append({"type": "scatter", **settings})
 
+    def heatmap(self, **settings: Any) -> None:
+        """Add a grid of coloured cells."""
+        self._traces.append({"type": "heatmap", **settings})
+
     def band(
         self,
         x: Numbers,
@@ -132,13 +136,16 @@ class Sketch:
         if y is not None:
             self.line(y0=y, y1=y, xref="paper", x0=0, x1=1, line=line)
 
-    def mark(self, x: float, text: str) -> None:
-        """Draw a dashed vertical line and say above the plot what it is."""
+    def mark(self, x: float, text: str, *, log: bool = False) -> None:
+        """Draw a dashed vertical line and say above the plot what it is.
+
+        On a logarithmic axis (`log`) plotly places shapes by value, but texts by exponent.
+        """
         line = {"color": "#555555", "width": 1, "dash": "dash"}
         self.line(yref="paper", y0=0, y1=1, x0=x, x1=x, line=line)
         self._layout["annotations"].append(
             {
-                "x": x,
+                "x": float(np.log10(x)) if log else x,
                 "yref": "paper",
                 "y": 1.0,
                 "xanchor": "center",

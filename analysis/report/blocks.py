@@ -14,10 +14,11 @@ Kind = Literal["text", "lead", "refusal", "caution", "good", "alarm"]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """Plain text; `kind` sets how it stands out."""
+    """Plain text; `kind` sets how it stands out, `title` is set before it in bold."""
 
     text: str
     kind: Kind = "text"
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

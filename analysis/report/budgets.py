@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.factors import label
-from analysis.figures.importance import words
-from analysis.quantities import quantity, score, short
+from analysis.quantities import quantity, score, short, words
 from analysis.recommend import Recommendation, to_frame
 from analysis.report.blocks import Block, Details, Drawing, Paragraph, Section, TableBlock
 from analysis.report.results import Results
 from analysis.report.text import listed, unit_of_cost
+from analysis.scaled import study_shape
 
 if TYPE_CHECKING:
     from models import Architecture
@@ -56,6 +56,7 @@ def budgets_section(results: Results) -> Section:
         blocks += [Paragraph(text) for text in _notes(picks)]
         built = [block for pick in _distinct(picks) for block in _how_built(results, pick)]
         blocks.append(Details("How these networks are built, and their equals", tuple(built)))
+    blocks += _by_law(results)
     for refusal in refused:
         blocks.append(
             Paragraph(
@@ -65,6 +66,28 @@ def budgets_section(results: Results) -> Section:
     if not blocks:
         blocks.append(Paragraph("No budget lies within the range that was sampled.", "refusal"))
     return Section("budgets", "Which network for which budget", tuple(blocks))
+
+
+def _by_law(results: Results) -> list[Block]:
+    """Tabulate the networks that the scaling laws give, where laws stand."""
+    if not results.scaled:
+        return []
+    shape, rows = study_shape(results.table), []
+    for budget, (following, _) in results.scaled.items():
+        for network in following:
+            cost = network.cost(**shape)
+            row = {"budget": short(budget), "network": network.hash[:8], "cost": short(cost.flops)}
+            row |= {"parameters": short(cost.params)}
+            rows.append(row | {words(k): label(v) for k, v in network.factors.items()})
+    shown = pd.DataFrame(rows)
+    names = listed([words(f) for law in results.shape_laws if not law.refusal for f in law.factors])
+    caption = (
+        f"Networks with the {names} that the scaling laws give at a budget, and the other factors "
+        "of networks that did well for their compute. They were not trained: a law is confirmed "
+        "only when such networks beat others of equal compute that go against it."
+    )
+    table = TableBlock("scaled_networks", "Scaled by the law.", caption, shown, shown)
+    return [Details("Networks that the scaling law gives", (table,))]
 
 
 def resolved(pick: Recommendation) -> Architecture | None:
@@ -83,7 +106,7 @@ def drawing(results: Results, architecture: Architecture) -> Drawing:
     """Draw an architecture with its stages to scale."""
     from models.diagram import architecture_svg
 
-    shape = {"samples": 1000, "leads": 12, "outputs": 26} | _input_shape(results)
+    shape = study_shape(results.table)
     svg = architecture_svg(
         architecture, samples=shape["samples"], leads=shape["leads"], outputs=shape["outputs"]
     )
@@ -92,7 +115,7 @@ def drawing(results: Results, architecture: Architecture) -> Drawing:
 
 def stage_rows(results: Results, architecture: Architecture) -> pd.DataFrame:
     """Describe an architecture stage by stage, with the whole in the last row."""
-    shape = _input_shape(results)
+    shape = study_shape(results.table)
     rows = architecture.describe(**shape)
     shown = pd.DataFrame(
         {
@@ -110,16 +133,6 @@ def stage_rows(results: Results, architecture: Architecture) -> pd.DataFrame:
         "whole", "", "", "", short(cost.params), short(cost.flops), short(cost.activations)
     ]  # fmt: skip
     return shown
-
-
-def _input_shape(results: Results) -> dict[str, int]:
-    """Return the shape of a record that the study was planned for."""
-    found = {**results.table.study.data, **results.table.study.definition}
-    return {
-        key: int(found[key])
-        for key in ("samples", "leads", "outputs")
-        if isinstance(found.get(key), int)
-    }
 
 
 def _shown(results: Results, picks: list[Recommendation]) -> pd.DataFrame:

@@ -2,30 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
-from analysis.figures.importance import words
-from analysis.quantities import quantity, score, short
+from analysis.gates import Gate
+from analysis.laws_error import ErrorLaw
+from analysis.laws_shape import ShapeLaw
+from analysis.quantities import difference, quantity, score, short, words
 from analysis.report.blocks import Block, Paragraph, Section
+from analysis.report.effects import detectable, effects_reason
 from analysis.report.leak import judge_leak
 from analysis.report.results import Results
 from analysis.report.text import interval, listed, plural, unit_of_cost
 
 NEAR = 0.01
+MOST_NAMED = 4
+# What a failed check of a law means to somebody who wants to build a network.
+PLAIN = {
+    "there is a best shape and no saddle or edge": "no best shape stands out",
+    "the best shape lies within what was sampled": "the best shape would lie outside what was "
+    "tried",
+    "shape matters at equal cost": "at equal compute, shape makes no difference that could be told "
+    "from chance",
+    "the costs span at least 1.5 decades": "the networks are too alike in compute",
+    "stable without the cheapest or the most expensive tenth": "the answer changes when the "
+    "smallest or the largest networks are left out",
+    "shape helps to predict unseen architectures": "shape does not help to predict networks that "
+    "were left out",
+    "the exponents add up to no more than the cost": "the fitted growth is more than the compute "
+    "allows",
+    "the law predicts unseen architectures better than a constant": "compute does not help to "
+    "predict networks that were left out",
+    "the exponent is bounded on both sides": "its speed cannot be pinned down",
+    "fitted to the cheaper four fifths it predicts the rest no worse than their last level": "a "
+    "rule fitted to the smaller networks does not hold for the largest",
+}
 
 
 def findings_section(results: Results) -> Section:
     """Say the main results in plain sentences, each with its number and its hedge."""
-    sentences = (
-        *best_sentences(results),
-        *compute_sentences(results),
-        *factor_sentences(results),
+    found = (
+        Finding("The best network", best_sentences(results)),
+        Finding("What compute buys", compute_sentences(results)),
+        Finding("What helps", factor_sentences(results)),
+        Finding("How to scale", scaling_sentences(results)),
     )
-    blocks: list[Block] = [Paragraph(text, "lead") for text in sentences]
+    blocks: list[Block] = [
+        Paragraph(" ".join(each.sentences), "lead", each.title) for each in found if each.sentences
+    ]
     verdict = judge_leak(results)
     blocks.append(Paragraph(verdict.text, verdict.kind))
     blocks.append(Paragraph(caution_sentence(results), "caution"))
     return Section("findings", "What was found", tuple(blocks))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer: what it is about, and the sentences."""
+
+    title: str
+    sentences: list[str]
 
 
 def best_sentences(results: Results) -> list[str]:
@@ -61,19 +99,14 @@ def best_sentences(results: Results) -> list[str]:
 def compute_sentences(results: Results) -> list[str]:
     """Say what compute buys, and from where on it buys little."""
     table, sentences = results.table, []
-    fitted = results.surrogates.get("score")
-    if fitted is not None:
-        alone = next(q for q in fitted.baselines if q.name == "cost alone").r2
-        if alone > 0.02:
-            sentences.append(
-                f"The amount of compute alone predicts {100 * min(alone, 1):.0f} % of the "
-                "differences between networks it has not seen."
-            )
-        else:
-            sentences.append(
-                "The amount of compute alone predicts nothing of the differences between "
-                "networks it has not seen."
-            )
+    law, rise = results.error_law, results.monotone
+    if law is not None and law.refusal is None:
+        sentences.append(compute_law_sentence(law, results))
+    elif law is not None and law.gates:
+        sentences.append(
+            "A rule for how the score grows with compute could not be established: "
+            f"{listed(plain_reasons(law.gates))}."
+        )
     estimated = results.fronts.get((table.objective, table.cost))
     if estimated is not None:
         best = float(estimated.median[-1])
@@ -81,71 +114,126 @@ def compute_sentences(results: Results) -> list[str]:
         limit, dearest = float(estimated.grid_cost[enough]), float(estimated.grid_cost[-1])
         if dearest / limit >= 2:
             sentences.append(
-                f"Within {short(limit)} {unit_of_cost(table)} the best network is estimated to "
-                f"come within {NEAR:.2f} of the best there is at {short(dearest)}: beyond it, "
-                f"{dearest / limit:.0f} times the compute buys less than that."
+                f"A network of {short(limit)} {unit_of_cost(table)} is estimated to come within "
+                f"{NEAR:.2f} of the best there is at {short(dearest)}: {dearest / limit:.0f} times "
+                "the compute buys less than that."
             )
         else:
             sentences.append(
-                f"The estimated best score still rises at the upper end of the range "
+                f"The best score still rises at the upper end of the range "
                 f"({short(dearest)} {unit_of_cost(table)})."
             )
-    return [" ".join(sentences)] if sentences else []
+    elif rise is not None and rise.refusal is None and not rise.rises:
+        sentences.append("More compute does not help throughout.")
+    return sentences
+
+
+def compute_law_sentence(law: ErrorLaw, results: Results) -> str:
+    """Say the error law by what ten times the compute does within the range tried."""
+    table, cost = results.table, results.designs[results.table.cost]
+    low, high = float(cost.min()), float(cost.max())
+    start = float(np.sqrt(low * high / 10)) if high > 10 * low else low
+    end = min(10 * start, high)
+    before, after = table.from_error(law.error_at(np.array([start, end])))
+    name = quantity(table.objective).name
+    text = (
+        f"{end / start:.0f} times the compute takes the {name} that the best tenth of networks "
+        f"reach from {score(float(before))} (at {short(start)} {unit_of_cost(table)}) to "
+        f"{score(float(after))}."
+    )
+    if law.floor_supported:
+        limit, *ends = table.from_error(np.array([law.floor, law.floor_low, law.floor_high]))
+        text += (
+            f" If that goes on, no amount of it leads beyond {score(float(limit))} "
+            f"({interval(float(min(ends)), float(max(ends)))})."
+        )
+    return text
 
 
 def factor_sentences(results: Results) -> list[str]:
-    """Name the choices that matter beyond doubt, or say that none could be told."""
-    explained = results.importances.get(("equal cost", "all"))
-    sentences = []
-    if explained is not None and explained.refusal is None:
-        important = [words(f.factor) for f in explained.factors if f.important]
-        rest = len(explained.factors) - len(important)
-        if important:
-            sentences.append(
-                f"Among networks of equal compute, {listed(important)} "
-                f"{'matters' if len(important) == 1 else 'matter'} beyond what chance alone "
-                f"produces; the other {plural(rest, 'factor')} could not be told from chance."
-                if rest
-                else f"Among networks of equal compute, all of {listed(important)} matter beyond "
-                "what chance alone produces."
-            )
-        else:
-            sentences.append("Among networks of equal compute, no factor stands out from chance.")
-    else:
-        sentences.append(
-            "Which design choices matter at equal compute cannot be said from these trials: "
-            + (matter_reason(results) or "the surrogate is missing")
-            + "."
-        )
-    told = [c for c in results.comparisons if c.p_holm < 0.05]
-    if told:
-        best = [
-            f"{words(c.factor)} (best {max(c.curves, key=lambda k: _mean(k.scores)).name})"
-            for c in sorted(told, key=lambda c: c.p_holm)
+    """Name the choices that change the score at equal compute, with how much, or say none does."""
+    found, metric = results.effects, results.table.objective
+    if found is None or found.refusal is not None or not found.effects:
+        return [f"Which choices help cannot be said yet. {effects_reason(results)}"]
+    told = [effect for effect in found.effects if effect.settled]
+    if not told:
+        return [
+            "Among networks of equal compute no design choice changes the score beyond doubt; a "
+            f"change of about {detectable(found, metric)} would most likely have been seen."
         ]
-        sentences.append(
-            f"Without any model, score distributions at equal compute differ for {listed(best)}."
+    unit = difference(metric)
+    parts = [
+        f"{words(e.factor)} ({e.level} against {e.baseline}) "
+        f"{unit.written(e.estimate, e.low, e.high)}"
+        for e in told[:MOST_NAMED]
+    ]
+    more = len(told) - len(parts)
+    rest = len(found.effects) - len(told)
+    sentences = [
+        f"Among networks of equal compute, these choices change the {unit.name}: {listed(parts)}"
+        + (f", and {plural(more, 'further one')}" if more > 0 else "")
+        + "."
+        + (
+            f" The effects of the other {plural(rest, 'choice')} could not be told from chance."
+            if rest
+            else ""
         )
-    elif results.comparisons:
-        sentences.append(
-            "Without any model, no factor's values differ in their scores at equal compute "
-            "after correction for the number of factors."
-        )
-    return [" ".join(sentences)]
+    ]
+    sentences += second_opinion(results, {effect.factor for effect in told})
+    return sentences
 
 
-def matter_reason(results: Results) -> str:
-    """Return why importances at equal cost are missing, as part of a sentence."""
-    fitted = results.surrogates.get("equal cost")
-    reason = (fitted.refusal if fitted is not None else None) or next(
-        (
-            results.reasons[key]
-            for key in ("importance for equal cost", "surrogate of equal cost")
-            if key in results.reasons
-        ),
-        "",
-    )
-    return reason.rstrip(".")
+def second_opinion(results: Results, told: set[str]) -> list[str]:
+    """Say whether the importances at equal cost single out the same factors."""
+    explained = results.importances.get(("equal cost", "all"))
+    if explained is None or explained.refusal is not None:
+        return []
+    important = {factor.factor for factor in explained.factors if factor.important}
+    if important == told:
+        return ["A second method (SHAP values of a surrogate model) singles out the same choices."]
+    only = [words(f.factor) for f in explained.factors if f.factor in important - told]
+    missed = [words(f.factor) for f in explained.factors if f.factor in told - important]
+    parts = [f"adds {listed(only)}"] if only else []
+    parts += [f"does not confirm {listed(missed)}"] if missed else []
+    return [f"A second method (SHAP values of a surrogate model) {' but '.join(parts)}."]
+
+
+def scaling_sentences(results: Results) -> list[str]:
+    """Say how the best depth and width grow with compute, or that no such rule was found."""
+    standing = [law for law in results.shape_laws if law.refusal is None]
+    if standing:
+        return [
+            "With ten times the compute, "
+            + listed(
+                [
+                    f"the best {words(e.factor)} becomes {10**e.exponent:.1f} times as large "
+                    f"(95 % interval {10**e.low:.1f} to {10**e.high:.1f})"
+                    for law in standing
+                    for e in law.exponents
+                ]
+            )
+            + "."
+        ]
+    if not results.shape_laws:
+        return []
+    law = results.shape_laws[0]
+    names = listed([words(name) for name in law.factors])
+    reasons = plain_reasons(law.gates) if law.gates else [_too_few(law)]
+    return [
+        f"How {names} should grow with compute cannot be read from these networks: "
+        f"{listed(reasons)}. A line through the best of them would mostly show how they were drawn."
+    ]
+
+
+def _too_few(law: ShapeLaw) -> str:
+    """Say why a law was not even fitted."""
+    reason = str(law.refusal).partition(": ")[2]
+    return "there are " + reason.replace("architectures", "of them").replace(", ", ", and ", 1)
+
+
+def plain_reasons(gates: Sequence[Gate]) -> list[str]:
+    """Say in plain words which checks of a law failed."""
+    return [PLAIN.get(gate.name, gate.name) for gate in gates if not gate.passed]
 
 
 def caution_sentence(results: Results) -> str:
@@ -156,7 +244,3 @@ def caution_sentence(results: Results) -> str:
         "They compare networks with each other. They are not the performance to expect in "
         "another hospital, and nothing here is for use on patients."
     )
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(np.mean(values))

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
-from analysis.figures.fronts import hypervolume_curve, pareto_front
-from analysis.pareto import EstimatedFront, front
-from analysis.quantities import quantity
-from analysis.report.blocks import Block, FigureBlock, GridBlock, Paragraph, Section
+from analysis.figures.fronts import pareto_front
+from analysis.pareto import EstimatedFront, dominance, front, reference_point
+from analysis.quantities import percent, quantity, score, short
+from analysis.report.blocks import (
+    Block,
+    Details,
+    FigureBlock,
+    GridBlock,
+    Paragraph,
+    Section,
+    TableBlock,
+)
 from analysis.report.results import FRONT_COSTS, Results
 from analysis.report.text import plural
+
+LIKELY = 0.1
 
 
 def fronts_section(results: Results) -> Section:
@@ -33,6 +44,7 @@ def fronts_section(results: Results) -> Section:
                 pareto_front(table, metric, table.cost, estimated),
             )
         )
+    blocks += _members(results)
     if not results.fronts:
         reason = results.noise.refusal if results.noise is not None else None
         blocks.append(
@@ -62,19 +74,6 @@ def fronts_section(results: Results) -> Section:
                 panels,
             )
         )
-    if results.growth is not None:
-        g = results.growth
-        blocks.append(
-            FigureBlock(
-                "hypervolume",
-                "Would more networks have helped?",
-                "Hypervolume under the observed front (log cost; share of the box between the "
-                "cheapest and dearest network and the lowest and highest score) as networks are "
-                "added in random order. A curve that has become flat says that more random "
-                "networks would add little.",
-                hypervolume_curve(g.sizes, g.mean, g.low, g.high),
-            )
-        )
     return Section("fronts", "What compute buys", tuple(blocks))
 
 
@@ -92,15 +91,57 @@ def _caption(results: Results, metric: str, cost: str) -> str:
     return (
         f"{text} Circled in blue: networks that are on the true front with a probability of at "
         f"least 10 % ({plural(likely, 'network')} with at least 50 %), larger circles for higher "
-        f"ones.{_hypervolume_sentence(estimated)}"
+        f"ones.{_hypervolume_sentence(estimated, used[cost], used[metric])}"
     )
 
 
-def _hypervolume_sentence(estimated: EstimatedFront) -> str:
+def _hypervolume_sentence(estimated: EstimatedFront, cost: pd.Series, objective: pd.Series) -> str:
     low, high = estimated.hypervolume_interval
     if not np.isfinite(estimated.observed_hypervolume):
         return ""
+    dearest, lowest = reference_point(cost, objective)
     return (
-        f" Hypervolume {estimated.observed_hypervolume:.3f} observed; corrected for noise "
-        f"{low:.3f} to {high:.3f} (95 %)."
+        f" Hypervolume (log cost, reference point {short(dearest)} and {score(lowest)}) "
+        f"{estimated.observed_hypervolume:.3f} of the box observed; corrected for noise {low:.3f} "
+        f"to {high:.3f} (95 %)."
     )
+
+
+def _members(results: Results) -> list[Block]:
+    """Tabulate the networks that may be on the front, each with its strongest rival."""
+    table, designs = results.table, results.designs
+    estimated = results.fronts.get((table.objective, table.cost))
+    if estimated is None or results.shrunken is None or not table.maximize:
+        return []
+    rows = np.flatnonzero(estimated.membership >= LIKELY)
+    beaten = dominance(designs[table.cost], results.shrunken)[:, rows]  # (n, members)
+    rival = beaten.argmax(axis=0)
+    hashes = designs["architecture_hash"].to_numpy()
+    data = pd.DataFrame(
+        {
+            "architecture_hash": hashes[rows],
+            table.cost: designs[table.cost].to_numpy()[rows],
+            "observed": designs[table.objective].to_numpy(float)[rows],
+            "expected": results.shrunken.mean[rows],
+            "front_probability": estimated.membership[rows],
+            "rival": hashes[rival],
+            "rival_dominates_probability": beaten[rival, np.arange(len(rows))],
+        }
+    )
+    shown = pd.DataFrame(
+        {
+            "network": data["architecture_hash"].str[:8],
+            "cost": data[table.cost].map(short),
+            "observed": data["observed"].map(score),
+            "expected": data["expected"].map(score),
+            "P(on front)": data["front_probability"].map(percent),
+            "strongest rival": data["rival"].str[:8],
+            "P(rival dominates)": data["rival_dominates_probability"].map(percent),
+        }
+    )
+    caption = (
+        "Networks that are on the true front with a probability of at least 10 %. The strongest "
+        "rival costs no more and is the likeliest to score better as well."
+    )
+    members = TableBlock("front_members", "Who may be on the front.", caption, shown, data)
+    return [Details("The networks that may be on the front", (members,))]

@@ -9,10 +9,9 @@ from analysis.figures.importance import (
     dependence,
     importance_bars,
     predicted_against_observed,
-    words,
 )
 from analysis.importance import Importance, Subset
-from analysis.quantities import quantity
+from analysis.quantities import quantity, words
 from analysis.report.blocks import (
     Block,
     Details,
@@ -24,6 +23,7 @@ from analysis.report.blocks import (
     TableBlock,
 )
 from analysis.report.results import TARGETS, Results
+from analysis.report.ties import ties_blocks
 from analysis.surrogate import Surrogate, Target
 
 QUESTION = {
@@ -47,6 +47,7 @@ def matters_section(results: Results) -> Section:
     ]
     for target in TARGETS:
         blocks += _target_blocks(results, target)
+    blocks += ties_blocks(results)
     return Section("matters", "Which design choices matter", tuple(blocks))
 
 

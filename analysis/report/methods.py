@@ -14,6 +14,16 @@ REFERENCES = (
     "Efron, Morris 1975, JASA 70: 311–319: empirical-Bayes shrinkage.",
     "Zitzler, Thiele 1999, IEEE Trans. Evol. Comput. 3: 257–271: hypervolume.",
     "Holm 1979, Scand. J. Statist. 6: 65–70: correction for several tests.",
+    "MacKinnon, White 1985, J. Econometrics 29: 305–325: standard errors under unequal noise.",
+    "Apley, Zhu 2020, J. R. Statist. Soc. B 82: 1059–1086: accumulated local effects.",
+    "Watanabe, Bansal, Hutter 2023 (arXiv:2304.10255): PED-ANOVA.",
+    "Hoffmann et al. 2022 (arXiv:2203.15556) and its replication (arXiv:2404.10102): laws of error "
+    "against compute; variable projection (arXiv:2603.22339).",
+    "Tan, Le 2019 (arXiv:1905.11946); Alabdulmohsin et al. 2023 (arXiv:2305.13035): laws of shape.",
+    "Hunter, Lange 2000, J. Comput. Graph. Statist. 9: 60–77: quantile regression.",
+    "Barlow et al. 1972: isotonic regression; Jonckheere 1954, Biometrika 41: 133–145: trends.",
+    "Friedman, Popescu 2008, Ann. Appl. Stat. 2: 916–954: H of interactions.",
+    "Wilson 1927, JASA 22: 209–212: interval of a share.",
     "Perez Alday et al. 2020, Physiol. Meas. 41: 124003; Reyna et al. 2021, CinC 48: the "
     "PhysioNet/CinC Challenges and their score.",
 )
@@ -65,6 +75,22 @@ def methods_section(results: Results) -> Section:
             "sides, weights 1/(k·m); distance D = sup |F₁ − F₂| of a value against the rest; "
             "p-value of the largest D over the values of a factor by permutation within bins, "
             "(1 + exceedances)/(1 + permutations); Holm over factors."
+        ),
+        Paragraph(
+            "Effects at equal cost: least squares of the score on a natural spline in log cost and "
+            "the factor (value and square, or levels), HC3 standard errors, t-intervals; factors "
+            "that do not go with the cost enter as covariates. Trends: Kendall's S within ranges "
+            "of cost after the spline. Failures: chi-square of levels by permutation within "
+            "ranges of cost, one row per network; they are never scored as zero."
+        ),
+        Paragraph(
+            "Error law: quantile regression of the error on E + A·C^−a by variable projection over "
+            "a, 200 bootstraps of networks; compared by cross-validated pinball loss with a "
+            "constant, a power law without floor and a line in log cost. Shape laws: spline in log "
+            "cost plus a quadratic surface in the logarithms of the sizes whose optimum moves "
+            "with cost, 400 bootstraps; best shapes are never found by a regression through good "
+            "networks, which returns the design's own slope. More trials: standard errors shrink "
+            "as 1/√n; power 80 %, α = 0.05 shared by all factors."
         ),
         Paragraph(
             "Surrogates: repeated 5-fold cross-validation over architectures, stratified by cost. "

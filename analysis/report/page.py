@@ -74,8 +74,9 @@ def _block(block: Block, page: Page) -> Markup:
     match block:
         case Heading(text):
             return Markup("<h3>{}</h3>").format(text)
-        case Paragraph(text, kind):
-            return Markup('<p class="{}">{}</p>').format(kind, text)
+        case Paragraph(text, kind, title):
+            bold = Markup("<b>{}.</b> ").format(title) if title else ""
+            return Markup('<p class="{}">{}{}</p>').format(kind, bold, text)
         case Drawing(svg, caption):
             return Markup('<figure class="drawing">{}<figcaption>{}</figcaption></figure>').format(
                 Markup(svg), caption

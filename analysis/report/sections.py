@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from analysis.report.agree import agreement_section
 from analysis.report.blocks import Paragraph, Section
 from analysis.report.budgets import budgets_section
+from analysis.report.effects import effects_section
 from analysis.report.findings import findings_section
 from analysis.report.fronts import fronts_section
+from analysis.report.laws import laws_section
 from analysis.report.matters import matters_section
 from analysis.report.methods import methods_section
+from analysis.report.more import more_section
 from analysis.report.results import Results
+from analysis.report.rivals import rivals_section
 from analysis.report.spread import spread_section
 from analysis.report.training import checks_section, training_section
 
@@ -26,7 +31,12 @@ def sections(results: Results) -> tuple[Section, ...]:
         findings_section(results),
         budgets_section(results),
         fronts_section(results),
+        rivals_section(results),
+        effects_section(results),
+        laws_section(results),
         matters_section(results),
+        agreement_section(results),
+        more_section(results),
         spread_section(results),
         checks_section(results),
         training_section(results),

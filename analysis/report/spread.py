@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.factors import label
-from analysis.figures.importance import words
 from analysis.figures.scores import (
     best_of_n_curve,
     caption,
@@ -13,7 +12,7 @@ from analysis.figures.scores import (
     score_distribution,
 )
 from analysis.likely_best import FEWEST, LikelyBest, to_frame
-from analysis.quantities import percent, quantity, short
+from analysis.quantities import percent, quantity, short, words
 from analysis.report.blocks import (
     Block,
     Details,

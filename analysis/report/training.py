@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.figures.curves import leak_check, learning_curves
 from analysis.figures.noise import noise_by_cost
-from analysis.quantities import quantity, score, short
+from analysis.quantities import p_value, percent, quantity, score, short, words
 from analysis.report.blocks import (
     Block,
     Details,
@@ -20,7 +20,7 @@ from analysis.report.blocks import (
 from analysis.report.header import trial_counts
 from analysis.report.leak import CHANCE, METRIC, judge_leak
 from analysis.report.results import Results
-from analysis.report.text import plural
+from analysis.report.text import listed, plural
 
 LONGEST_REASON = 160
 
@@ -134,7 +134,55 @@ def _failures(results: Results) -> list[Block]:
             "kind of network that fails often is judged here only by those of it that did not.",
             shown,
             failed.assign(reason=reasons),
+        ),
+        *_blame(results),
+    ]
+
+
+def _blame(results: Results) -> list[Block]:
+    """Say which factors go with failing at equal cost, with the rate of each of their levels."""
+    found = results.failures
+    if found is None:
+        return (
+            [Paragraph(results.reasons["failures"], "refusal")]
+            if "failures" in results.reasons
+            else []
         )
+    if found.refusal is not None:
+        return [Paragraph(f"{found.refusal[0].upper()}{found.refusal[1:]}.", "refusal")]
+    rate = f"{percent(found.share)} (95 % interval {percent(found.low)} to {percent(found.high)})"
+    cost = "more" if found.dearer else "less"
+    text = f"Of {plural(found.n, 'network')}, {rate} failed. " + (
+        f"Those that failed cost {cost} ({p_value(found.cost_p)}). "
+        if found.cost_p < 0.05
+        else "Failing does not go with the compute. "
+    )
+    if not found.telling:
+        return [Paragraph(f"{text}At equal compute no factor goes with failing beyond chance.")]
+    names = listed([words(factor.factor) for factor in found.telling])
+    rows = [(factor, level) for factor in found.telling for level in factor.levels]
+    shown = pd.DataFrame(
+        {
+            "factor": [words(factor.factor) for factor, _ in rows],
+            "level": [level.level for _, level in rows],
+            "failed": [f"{level.failed} of {level.n}" for _, level in rows],
+            "expected": [f"{level.expected:.1f}" for _, level in rows],
+            "share": [percent(level.share) for _, level in rows],
+            "95 % interval": [
+                f"{percent(level.low)} to {percent(level.high)}" for _, level in rows
+            ],
+        }
+    )
+    return [
+        Paragraph(f"{text}At equal compute, failing goes with {names}.", "caution"),
+        TableBlock(
+            "failures_by_factor",
+            "Failures by level.",
+            "“Expected” is the number at the rate of networks of like compute; p-values are from "
+            "permuting failures within ranges of compute, corrected for the number of factors.",
+            shown,
+            found.to_frame(),
+        ),
     ]
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.report.computing import compute
 from analysis.report.page import render
-from analysis.report.results import Results, compute
+from analysis.report.results import Results
 from analysis.report.sections import sections
 from analysis.trials import TrialTable
 

@@ -22,7 +22,7 @@ from analysis.trials import TrialTable
 def results(small: TrialTable) -> Iterator[Results]:
     with pytest.MonkeyPatch.context() as patch:
         quick = partial(surrogate, candidates=CANDIDATES[:1], repeats=1)
-        patch.setattr("analysis.report.results.surrogate", quick)
+        patch.setattr("analysis.report.computing.surrogate", quick)
         yield compute(small, bootstraps=20)
 
 

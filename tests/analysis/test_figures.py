@@ -9,16 +9,36 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from analysis.agreement import agreement
+from analysis.ale import accumulated
+from analysis.candidates import QuadraticRidge
+from analysis.design import design
 from analysis.distributions import compare_factors
+from analysis.effects import effects
 from analysis.figures.curves import leak_check, learning_curves
+from analysis.figures.effects import accumulated_effect, effect_of_levels, forest
 from analysis.figures.fronts import hypervolume_curve, pareto_front
+from analysis.figures.laws import (
+    error_law_curve,
+    exponent_profile,
+    rise_with_cost,
+    shape_law_curve,
+)
+from analysis.figures.methods import learning_curve, networks_needed, rankings, ties
 from analysis.figures.scores import best_of_n_curve, factor_distribution, score_distribution
 from analysis.figures.style import Drawn
+from analysis.importance import importance
+from analysis.laws_error import error_law
+from analysis.laws_shape import shape_law
+from analysis.monotone import monotone
 from analysis.noise import noise
 from analysis.pareto import estimate_front, front
-from analysis.quantities import p_value, percent, quantity, score, short
+from analysis.power import learning, power
+from analysis.quantities import difference, p_value, percent, quantity, score, short
 from analysis.recommend import posterior
+from analysis.surrogate import surrogate
 from analysis.trials import TrialTable
+from tests.analysis.simulate import LAW, simulate
 
 
 def all_drawn(table: TrialTable) -> Iterator[tuple[str, Drawn]]:
@@ -39,6 +59,28 @@ def all_drawn(table: TrialTable) -> Iterator[tuple[str, Drawn]]:
     curves = pd.DataFrame({"trial": np.repeat(trials, 3), "epoch": np.tile([1, 2, 3], trials.size)})
     yield "curves", learning_curves(table, curves.assign(value=curves["trial"] / 1000))
     yield "leak", leak_check(table, "macro_auroc", 0.5)
+    yield from drawn_of_methods(table)
+
+
+def drawn_of_methods(table: TrialTable) -> Iterator[tuple[str, Drawn]]:
+    found = effects(table)
+    yield "forest", forest(found, "macro_f1")
+    yield "levels", effect_of_levels(found.effects[0], "macro_f1")
+    model = surrogate(table, "equal cost", candidates=[QuadraticRidge()], repeats=1)
+    for each in accumulated(table, model, ["depth", "grouping"], bootstraps=4):
+        yield f"ale {each.factor}", accumulated_effect(each, table.factor(each.factor), "macro_f1")
+    law = error_law(table, bootstraps=10)
+    yield "error law", error_law_curve(law, table)
+    yield "profile", exponent_profile(law)
+    yield "rise", rise_with_cost(monotone(table), table)
+    shape = shape_law(simulate(LAW, architectures=80, seed=1), ["depth", "width"], bootstraps=10)
+    yield "shape law", shape_law_curve(shape, "width", simulate(LAW, architectures=80, seed=1))
+    needs = power(found, (shape,), law, noise(table), learning(table, model, draws=2))
+    yield "needed", networks_needed(needs)
+    yield "learning", learning_curve(needs)
+    explained = importance(table, model, bootstraps=4)["all"]
+    yield "rankings", rankings(agreement(table, model, explained))
+    yield "ties", ties(design(table))
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +102,8 @@ def test_every_point_is_in_the_table(drawn: dict[str, Drawn]) -> None:
         known = np.concatenate([numbers(data[column]) for column in data.select_dtypes("number")])
         for trace in figure.data:
             for axis in ("x", "y"):
-                if name == "leak" and axis == "y":
-                    continue  # spread by rank so that points do not hide each other
+                if name in ("leak", "ties") and axis == "y":
+                    continue  # spread by rank so that points do not hide each other; names
                 values = numbers(getattr(trace, axis))
                 distance = np.abs(values[:, None] - known[None, :]).min(axis=1, initial=np.inf)
                 assert (distance <= 1e-9 * np.maximum(1, np.abs(values))).all(), (name, trace.name)
@@ -69,6 +111,8 @@ def test_every_point_is_in_the_table(drawn: dict[str, Drawn]) -> None:
 
 def test_every_axis_has_a_title_with_a_unit(drawn: dict[str, Drawn]) -> None:
     for name, (figure, _) in drawn.items():
+        if name == "ties":
+            continue  # names on both sides; the colour bar has the unit
         assert "(" in figure.layout.xaxis.title.text, name
         if not figure.layout.yaxis.ticktext:
             assert "(" in figure.layout.yaxis.title.text, name
@@ -109,3 +153,7 @@ def test_numbers_are_written_as_people_read_them() -> None:
     assert p_value(0.0004) == "p < 0.001"
     assert quantity("latency_ms").axis == "Latency (ms per ECG)"
     assert quantity("my_cost").axis == "my cost"
+    assert difference("macro_f1").written(0.0062, 0.0031, 0.0093) == "+0.6 ± 0.3 points"
+    assert difference("macro_f1").written(-0.0002, -0.0005, 0.0001) == "−0.02 ± 0.03 points"
+    assert difference("macro_f1").written(0.12, 0.05, 0.19) == "+12.0 ± 7.0 points"
+    assert difference("loss").written(-3.2, -4.0, -2.4) == "−3.20 ± 0.80"

@@ -14,6 +14,7 @@ SIZES = ("depth", "width")
 TRUE = {name: LAW.shape[name][1] for name in SIZES}
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     ("noise", "architectures", "studies"),
     [

@@ -50,15 +50,27 @@ def test_trend_is_found_and_followed() -> None:
     assert flat.sd_at(np.array([1e7, 1e8])) == pytest.approx([flat.sd] * 2)
 
 
-def test_false_trends_are_as_rare_as_stated() -> None:
+@pytest.mark.parametrize("networks", [4, 20])
+def test_false_trends_are_as_rare_as_stated(networks: int) -> None:
     rng = np.random.default_rng(1)
-    found = 0
-    for _ in range(60):
-        flops = np.exp(np.repeat(rng.uniform(14, 20, 20), 3))
-        frame = pd.DataFrame({"k": np.repeat(range(20), 3), "flops": flops})
-        frame["macro_f1"] = 0.5 + rng.normal(0, 0.01, 60)
-        found += noise(from_frame(frame)).trend_p < 0.05
-    assert found / 60 < 0.13
+    found = []
+    for _ in range(150):
+        flops = np.exp(np.repeat(rng.uniform(14, 20, networks), 3))
+        frame = pd.DataFrame({"k": np.repeat(range(networks), 3), "flops": flops})
+        frame["macro_f1"] = 0.5 + rng.normal(0, 0.01, len(frame))
+        found.append(noise(from_frame(frame)).trend_p)
+    assert np.mean(np.array(found) < 0.05) <= 0.10
+    assert np.mean(np.array(found) < 0.5) == pytest.approx(0.5, abs=0.13)
+
+
+def test_few_replicates_bear_no_trend_and_none_is_followed_beyond_them() -> None:
+    truth = Truth(noise=0.006, noise_trend=-0.5)
+    few = noise(simulate(truth, architectures=60, replicates=(4, 5), seed=5))
+    assert few.sd_at(np.array([1e6, 1e10])) == pytest.approx([few.sd] * 2)
+    many = noise(simulate(truth, architectures=200, replicates=(40, 4), seed=5))
+    dearest = many.replicates["cost"].max()
+    assert many.sd_at(np.array([10 * dearest])) == pytest.approx(many.sd_at(np.array([dearest])))
+    assert many.sd_at(np.array([dearest])) < many.sd
 
 
 def test_ceiling_is_the_share_that_is_not_noise() -> None:

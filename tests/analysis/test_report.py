@@ -14,17 +14,22 @@ import pandas as pd
 import pytest
 
 from analysis.candidates import CANDIDATES
+from analysis.laws_shape import shape_law
 from analysis.quantities import short
 from analysis.report import Results, compute, write_report
+from analysis.report.blocks import GridBlock, Paragraph
 from analysis.report.budgets import drawing, stage_rows
 from analysis.report.budgets import resolved as network
+from analysis.report.effects import sentence as effect_sentence
+from analysis.report.findings import scaling_sentences
+from analysis.report.laws import laws_section
 from analysis.report.leak import judge_leak
 from analysis.report.results import NOT_COMPUTED
 from analysis.report.write import write_results
 from analysis.surrogate import surrogate
 from analysis.trials import StudyFacts, TrialTable
 from models import load_space, sample_architectures
-from tests.analysis.simulate import FACTORS, PLANTED, simulate
+from tests.analysis.simulate import FACTORS, FLOPS_ONLY, LAW, PLANTED, simulate
 
 
 def curves_of(table: TrialTable, epochs: int = 4) -> pd.DataFrame:
@@ -81,7 +86,7 @@ def _quick_surrogates() -> Iterator[None]:
     """Try one kind of surrogate once: how well each predicts is tested elsewhere."""
     with pytest.MonkeyPatch.context() as patch:
         quick = partial(surrogate, candidates=CANDIDATES[:1], repeats=1)
-        patch.setattr("analysis.report.results.surrogate", quick)
+        patch.setattr("analysis.report.computing.surrogate", quick)
         yield
 
 
@@ -124,6 +129,14 @@ def test_every_figure_has_its_csv(results: Results, folder: Path, page: str) -> 
     tables = {path.stem for path in (folder / "tables").glob("*.csv")}
     assert {"front_macro_f1_flops", "front_macro_auroc_flops", "distribution_macro_f1"} <= tables
     assert {"recommendations", "learning_curves", "leak_check", "class_scores"} <= tables
+    assert {
+        "effects_at_equal_cost",
+        "effects_of_levels",
+        "trends",
+        "error_law",
+        "error_law_gates",
+    } <= tables
+    assert {"power", "networks_needed", "learning_curve", "hypervolume", "ties"} <= tables
     for name in re.findall(r'<figure id="([^"]+)">', page):
         assert name in tables
     trials = pd.read_csv(folder / "tables" / "trials.csv")
@@ -152,6 +165,49 @@ def test_text_states_what_was_computed(results: Results, page: str) -> None:
     for pick in results.recommendations:
         if pick.refusal is None:
             assert pick.architecture_hash[:8] in text
+
+
+def test_effects_are_said_as_they_were_computed(results: Results, page: str) -> None:
+    text, found = text_of(page), results.effects
+    assert found is not None
+    told = [effect for effect in found.effects if effect.settled]
+    assert told
+    for effect in told:
+        assert f"{effect_sentence(effect, 'macro_f1')}, p" in text
+    top = text[text.index("What helps.") : text.index("How to scale.")]
+    assert "residual connections (on against off) +" in top
+    assert f"the other {len(found.effects) - len(told)} choices could not be told" in top
+
+
+def test_a_refused_law_is_said_with_its_reason_at_the_top(results: Results, page: str) -> None:
+    assert all(law.refusal for law in results.shape_laws)
+    text = text_of(page)
+    assert "How to scale. How depth and width should grow with compute cannot be read" in text
+    assert not re.search(r"scaling law of \w+ and \w+ is identified(?!:)", text)
+
+
+def test_a_law_that_stands_is_said_with_the_designs_own_slope(results: Results) -> None:
+    law = shape_law(simulate(LAW, architectures=300, seed=1), ["depth", "width"], bootstraps=60)
+    assert law.refusal is None
+    standing = replace(results, shape_laws=(law,))
+    (top,) = scaling_sentences(standing)
+    tenfold = 10 ** law.exponents[0].exponent
+    assert f"the best depth becomes {tenfold:.1f} times as large" in top
+    section = laws_section(standing)
+    texts = " ".join(block.text for block in section.blocks if isinstance(block, Paragraph))
+    for exponent in law.exponents:
+        assert f"the design's own slope {exponent.design_slope:.2f}" in texts
+    names = {block.name for block in section.blocks if isinstance(block, GridBlock)}
+    assert "shape_law_depth_width" in names
+
+
+def test_only_cost_mattering_is_found_as_that(tmp_path: Path) -> None:
+    table = simulate(FLOPS_ONLY, architectures=120, replicates=(12, 3), failures=10, seed=3)
+    text = _text(table, tmp_path)
+    assert "no design choice changes the score beyond doubt" in text
+    assert "at equal compute, shape makes no difference" in text
+    assert "At equal compute no factor goes with failing beyond chance" in text
+    assert "no surrogate is adequate" in text
 
 
 def test_what_users_wrote_is_escaped(page: str) -> None:

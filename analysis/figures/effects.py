@@ -1,0 +1,155 @@
+"""Figures of effects at equal cost: a forest of all factors, and the levels of each."""
+
+from __future__ import annotations
+
+import html
+
+import numpy as np
+import pandas as pd
+
+from analysis.ale import Ale
+from analysis.effects import Effects, FactorEffect
+from analysis.factors import FactorInfo
+from analysis.figures.style import BLUE, GREY, SMALL_HEIGHT, Drawn, Sketch, axis
+from analysis.quantities import difference, factor_axis, words
+
+
+def forest(found: Effects, metric: str) -> Drawn:
+    """Draw every factor's effect at equal cost with its interval; filled where it is settled."""
+    unit = difference(metric)
+    frame = found.to_frame()
+    frame["settled"] = [effect.settled for effect in found.effects]
+    for column in ("estimate", "low", "high"):
+        frame[f"shown_{column}"] = unit.scale * frame[column]
+    frame["position"] = np.arange(len(frame))[::-1]
+    figure = Sketch(100 + 44 * len(frame))
+    for settled, color in ((True, BLUE), (False, GREY)):
+        rows = frame[frame["settled"] == settled]
+        figure.scatter(
+            x=rows["shown_estimate"],
+            y=rows["position"],
+            mode="markers",
+            name="beyond doubt" if settled else "not told from chance",
+            marker={
+                "color": color,
+                "size": 10,
+                "symbol": "circle" if settled else "circle-open",
+                "line": {"width": 1.6},
+            },
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "color": color,
+                "thickness": 1.8,
+                "width": 4,
+                "array": rows["shown_high"] - rows["shown_estimate"],
+                "arrayminus": rows["shown_estimate"] - rows["shown_low"],
+            },
+            customdata=np.column_stack(
+                [rows["factor"].map(words), rows["level"], rows["baseline"], rows["p_adjusted"]]
+            ),
+            hovertemplate="%{customdata[0]}, %{customdata[1]} against %{customdata[2]}: "
+            "%{x:+.2f}, p = %{customdata[3]:.2g}<extra></extra>",
+        )
+    figure.zero(x=0)
+    figure.axes(
+        x=axis(f"Difference in {unit.axis}", nticks=7),
+        y=axis(
+            "",
+            tickvals=frame["position"].tolist(),
+            ticktext=[_label(effect) for effect in found.effects],
+            range=[-0.6, len(frame) - 0.4],
+            ticks="",
+            showline=False,
+        ),
+    )
+    return figure.drawn(frame)
+
+
+def effect_of_levels(effect: FactorEffect, metric: str) -> Drawn:
+    """Draw each level of one factor against the mean of all networks, in a small panel."""
+    unit = difference(metric)
+    frame = pd.DataFrame(
+        {
+            "factor": effect.factor,
+            "level": [level.level for level in effect.levels],
+            "position": np.arange(len(effect.levels)),
+            "n": [level.n for level in effect.levels],
+            "estimate": [unit.scale * level.estimate for level in effect.levels],
+            "low": [unit.scale * level.low for level in effect.levels],
+            "high": [unit.scale * level.high for level in effect.levels],
+        }
+    )
+    figure = Sketch(SMALL_HEIGHT, legend=False)
+    figure.scatter(
+        x=frame["position"],
+        y=frame["estimate"],
+        mode="markers",
+        marker={"color": BLUE if effect.settled else GREY, "size": 8},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "thickness": 1.6,
+            "width": 3,
+            "color": BLUE if effect.settled else GREY,
+            "array": frame["high"] - frame["estimate"],
+            "arrayminus": frame["estimate"] - frame["low"],
+        },
+        text=frame["level"],
+        customdata=frame["n"],
+        hovertemplate="%{text}: %{y:+.2f} (%{customdata} networks)<extra></extra>",
+    )
+    figure.zero(y=0)
+    figure.small()
+    figure.axes(
+        x=axis(
+            factor_axis(effect.factor),
+            tickvals=frame["position"].tolist(),
+            ticktext=[html.escape(level).replace(" to ", "<br>to ") for level in frame["level"]],
+            range=[-0.5, len(frame) - 0.5],
+        ),
+        y=axis(f"Against the mean ({unit.unit or 'its own unit'})", nticks=6),
+    )
+    return figure.drawn(frame)
+
+
+def accumulated_effect(found: Ale, factor: FactorInfo, metric: str) -> Drawn:
+    """Draw a factor's accumulated local effect with its band, in a small panel."""
+    unit = difference(metric)
+    frame = found.curve.assign(factor=found.factor)
+    for column in ("effect", "low", "high"):
+        frame[column] = unit.scale * frame[column]
+    choice = factor.kind == "choice"
+    frame["position"] = (
+        np.arange(len(frame)) if choice else 2.0 ** frame["code"] if factor.log else frame["code"]
+    )
+    figure = Sketch(SMALL_HEIGHT, legend=False)
+    if choice:
+        x_axis = axis(
+            factor_axis(found.factor),
+            tickvals=frame["position"].tolist(),
+            ticktext=[html.escape(value) for value in frame["value"]],
+            range=[-0.5, len(frame) - 0.5],
+        )
+    else:
+        x_axis = axis(factor_axis(found.factor), log=factor.log, dtick="D2" if factor.log else None)
+    figure.band(frame["position"], frame["low"], frame["high"], color=BLUE, name="95 % band")
+    figure.scatter(
+        x=frame["position"],
+        y=frame["effect"],
+        mode="lines+markers",
+        line={"color": BLUE, "width": 2},
+        marker={"size": 6},
+        text=frame["value"],
+        hovertemplate="%{text}: %{y:+.2f}<extra></extra>",
+    )
+    figure.zero(y=0)
+    figure.small()
+    figure.axes(x=x_axis, y=axis(f"Against the mean ({unit.unit or 'its own unit'})", nticks=6))
+    return figure.drawn(frame)
+
+
+def _label(effect: FactorEffect) -> str:
+    """Name the factor, and below it, smaller, what is compared."""
+    compared = f"{html.escape(effect.level)} against {html.escape(effect.baseline)}"
+    return f"{html.escape(words(effect.factor))}<br><span style='font-size:10px'>{compared}</span>"
