@@ -45,7 +45,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 60.0
 # The score after each epoch takes this many records, or this share of the training records if
 # that is more: it costs under 5 % of the time. The final score takes all.
 CURVE_RECORDS = 1024
-CURVE_SHARE = 0.1
+CURVE_SHARE = 0.05
 
 
 class Interrupted(RuntimeError):

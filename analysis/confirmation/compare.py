@@ -27,11 +27,13 @@ from analysis.pareto import EstimatedFront, Shrunken, estimate_front
 from analysis.regression import holm
 from analysis.trials import TrialTable
 from search.confirm import Entry
+from search.intervals import interval_table
 from search.records import Confirmed
 
 NEAR = 0.15  # FLOPs of random networks that count as equal
 RARE = 0.02  # share of the records below which a class is rare
 LEVEL = 0.95
+DETAIL_DRAWS = 200
 
 
 def compare(
@@ -85,6 +87,7 @@ def compare(
         for entry in done
     )
     differences = _differences(contestants, observed, Draws(scores))
+    shown = _shown_in_detail(contestants)
     return Comparison(
         contestants,
         differences,
@@ -95,7 +98,24 @@ def compare(
         draws=draws,
         rounds=len(confirmed.rounds),
         missing=missing,
+        detailed=shown.name,
+        details=interval_table(
+            some.labels,
+            outputs[shown.architecture_hash][0].probabilities,
+            outputs[shown.architecture_hash][0].thresholds,
+            some.patients,
+            some.sources,
+            rng,
+            classes=confirmed.classes,
+            resamples=DETAIL_DRAWS,
+        ),
     )
+
+
+def _shown_in_detail(contestants: Sequence[Contestant]) -> Contestant:
+    """Choose the searched network with the best validation score, or the best of all."""
+    searched = [c for c in contestants if c.group == "searched"]
+    return max(searched or contestants, key=lambda c: c.validation)
 
 
 def _chosen_runs(confirmed: Confirmed, objective: str) -> dict[str, pd.DataFrame]:

@@ -71,7 +71,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All contestants and differences of a study's first confirmation."""
+    """All contestants and differences of a study's first confirmation.
+
+    `details` has F1, AUROC and AUPRC of one network, `detailed`, by source and class with
+    intervals over patients (`search.intervals.interval_table`), for its first seed.
+    """
 
     contestants: tuple[Contestant, ...]
     differences: tuple[Difference, ...]
@@ -82,6 +86,8 @@ class Comparison:
     draws: int
     rounds: int
     missing: tuple[str, ...]
+    detailed: str
+    details: pd.DataFrame
 
     def best(self, budget: float, groups: Sequence[str] = ("searched",)) -> Contestant | None:
         """Return the contestant with the best validation score of a budget, None without any."""

@@ -61,6 +61,7 @@ def rivals_section(results: Results) -> Section:
         more.append(_differences(found, metric, f"test_differences_{metric}"))
     if more:
         blocks.append(Details("The same in AUROC, and for rare classes", tuple(more)))
+    blocks.append(Details("Diagnosis by diagnosis, and source by source", _in_detail(found)))
     return Section("rivals", TITLE, tuple(blocks))
 
 
@@ -192,6 +193,44 @@ def _contestants(results: Results, found: Comparison) -> TableBlock:
         shown,
         found.to_frame(),
     )
+
+
+def _in_detail(found: Comparison) -> tuple[Block, ...]:
+    """Tabulate one network's scores per class over all sources, and its macro scores per source."""
+    data = found.details
+    cells = data.assign(
+        cell=[
+            _with_interval(Estimate(*values))
+            for values in zip(data["estimate"], data["low"], data["high"], strict=True)
+        ]
+    )
+    tables = []
+    for name, title, key, rows in (
+        ("test_classes", "Per diagnosis", "class", cells[cells["source"] == "all"]),
+        ("test_sources", "Per source", "source", cells[cells["class"] == "macro"]),
+    ):
+        wide = rows.pivot(index=key, columns="score", values="cell")
+        counts = rows.drop_duplicates(key).set_index(key)
+        order = counts.sort_values("positives", ascending=False).index
+        shown = pd.DataFrame(
+            {
+                key: order,
+                "positive records" if key == "class" else "records": counts.loc[
+                    order, "positives" if key == "class" else "records"
+                ].to_numpy(),
+                "F1": wide.loc[order, "f1"].to_numpy(),
+                "AUROC": wide.loc[order, "auroc"].to_numpy(),
+                "AUPRC": wide.loc[order, "auprc"].to_numpy(),
+            }
+        )
+        caption = (
+            f"Test scores of network {found.detailed}, one seed, with 95 % intervals over "
+            "patients. A dash: undefined on these records, or too few for an interval."
+        )
+        tables.append(
+            TableBlock(name, f"{title}.", caption, shown, data if key == "class" else None)
+        )
+    return tuple(tables)
 
 
 def _with_interval(estimate: Estimate) -> str:
