@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from search.database.storage import Storage
+from search.database.storage import Storage, Unreachable
 from search.errors import StudyError
 from search.events import Event, Log, text_log
 from search.folds import Folds
@@ -90,7 +90,14 @@ def run_worker(
     """
     options, log = options or WorkerOptions(), log or text_log(say)
     with stopping_signals() as stop:
-        study = open_study(study_name, storage)
+
+        def away(text: str) -> None:
+            log(Event("database_away", text))
+
+        try:
+            study = storage.patiently(lambda: open_study(study_name, storage), stop=stop, say=away)
+        except Unreachable:  # told to stop meanwhile
+            return INTERRUPTED
         check_store(study, store)
         host, chosen = platform.node(), choose_device(device)
         who = WorkerName(options.name or f"{host}:{os.getpid()}", host, device_name(chosen))

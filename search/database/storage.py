@@ -156,13 +156,13 @@ class Storage:
 def open_storage(where: str | None = None, *, patience_seconds: float = 0.0) -> Storage:
     """Open a database by URL, "embedded" or "embedded:DIR"; by default $ECGSCALE_STORAGE.
 
-    A server by URL may take `patience_seconds` to answer: it may be about to restart.
+    It may take `patience_seconds` to answer: it may be about to restart.
     """
     where = where or os.environ.get(VARIABLE) or EMBEDDED
     if is_embedded(where):
         server = embedded_server(where)
         storage = Storage(_engine(server.start()), server)
-        init_db(storage)
+        storage.patiently(lambda: init_db(storage), seconds=patience_seconds)
         return storage
     storage = Storage(_engine(_parse(where)))
     storage.patiently(storage.engine.connect, seconds=patience_seconds).close()

@@ -118,7 +118,7 @@ def _work(
     try:
         code = run_worker(
             study,
-            open_storage(where),
+            open_storage(where, patience_seconds=60),
             open_store(store),
             "cpu",
             options=options,

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -97,13 +98,13 @@ class Crew:
         for pid, until in list(self.paused.items()):
             if time.monotonic() > until:
                 del self.paused[pid]
-                os.kill(pid, signal.SIGCONT)
+                with suppress(ProcessLookupError):  # it was at its end when it was paused
+                    os.kill(pid, signal.SIGCONT)
         for process in list(self.processes):
             if process.exitcode is None:
                 continue
             self.processes.remove(process)
-            # -SIGTERM: struck before it was up; 1: came while the database was down.
-            fallen = (75, 1, -signal.SIGKILL, -signal.SIGTERM)
+            fallen = (75, -signal.SIGKILL, -signal.SIGTERM)  # -SIGTERM: struck before it was up
             assert process.exitcode in (0, *fallen), self.log.read_text()
             if process.exitcode == 0:
                 self.going_home = True
@@ -117,11 +118,11 @@ class Crew:
             return
         pid = rng.choice(able).pid
         assert pid is not None
-        if how == "pause":
-            os.kill(pid, signal.SIGSTOP)
-            self.paused[pid] = time.monotonic() + GRACE_SECONDS + 2.0
-        else:
-            os.kill(pid, signal.SIGKILL if how == "kill" else signal.SIGTERM)
+        number = {"pause": signal.SIGSTOP, "kill": signal.SIGKILL, "term": signal.SIGTERM}[how]
+        with suppress(ProcessLookupError):  # it has just come to its end
+            os.kill(pid, number)
+            if how == "pause":
+                self.paused[pid] = time.monotonic() + GRACE_SECONDS + 2.0
 
     def restart_database(self, *, kill: bool) -> None:
         server = self.storage.server
