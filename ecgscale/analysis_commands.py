@@ -136,7 +136,7 @@ def make_report(
     from analysis.report import compute
     from analysis.report.write import write_results
     from analysis.study import read_table
-    from search.records import read_class_scores, read_curves
+    from search.records import read_class_scores, read_confirmed, read_curves
     from search.study import open_study
 
     def say(part: str) -> None:
@@ -149,6 +149,7 @@ def make_report(
         bootstraps=bootstraps,
         curves=read_curves(study, storage),
         class_scores=read_class_scores(study, storage),
+        confirmed=read_confirmed(study, storage),
         progress=say,
     )
     page = write_results(results, out)
