@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -65,7 +66,25 @@ def measure_latency(
         torch.set_num_threads(before)
         network.to(home).train(training)
     low, median, high = np.quantile(times[warm_up:], (0.1, 0.5, 0.9))
-    name = torch.cuda.get_device_name(target) if target.type == "cuda" else platform.machine()
-    return Latency(
-        float(median), float(low), float(high), repeats, batch, f"{target.type} {name}", threads
-    )
+    label = device_label(device, threads)
+    return Latency(float(median), float(low), float(high), repeats, batch, label, threads)
+
+
+def device_label(device: str, threads: int) -> str:
+    """Name what a latency was measured on: the card, or the processor and its threads."""
+    target = torch.device(device)
+    if target.type == "cuda":
+        return f"cuda {torch.cuda.get_device_name(target)}"
+    return f"cpu {_processor()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def _processor() -> str:
+    """Name the processor; Linux tells it in /proc only."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -26,13 +26,14 @@ COSTS = ("flops", "params", "activations")
 AFTER = (
     *("macro_auroc", "macro_auprc", "challenge_score", "ece", "seconds", "validation_seconds"),
     *("records_per_second", "peak_memory_bytes", "micro_batch", "precision", "device", "host"),
+    *("latency_ms", "latency_device"),
     *("test_macro_f1", "test_macro_auroc", "test_macro_auprc", "test_challenge_score", "test_ece"),
     *("git_commit", "recipe_hash", "data_hash", "recipe", "failure"),
 )
 WHOLE = {"seed", "flops", "params", "activations"}
 TEXTS = {
     *("role", "architecture_hash", "precision", "device", "host", "git_commit", "recipe_hash"),
-    *("data_hash", "failure"),
+    *("data_hash", "failure", "latency_device"),
 }
 
 AS_STORED = {"architecture", "recipe"}  # JSON that few readers decode

@@ -13,7 +13,7 @@ TEXT_ATTRIBUTES = (
 )
 NUMBER_ATTRIBUTES = (
     *("seed", "flops", "params", "activations", "macro_auroc", "macro_auprc", "challenge_score"),
-    *("ece", "seconds", "records_per_second", "peak_memory_bytes"),
+    *("ece", "seconds", "records_per_second", "peak_memory_bytes", "latency_ms"),
     *("test_macro_f1", "test_macro_auroc", "test_macro_auprc", "test_challenge_score", "test_ece"),
 )
 OUTER = {"trial", "number", "study", "state", "macro_f1", "started", "finished", "architecture"}
