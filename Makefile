@@ -1,11 +1,12 @@
 # make demo [RAW=DIR] [OUT=DIR] [TRIALS=N]   the whole path on real ECGs: prepare, search, report
 # make test                                  checks and tests;  make test-all adds the slow suites
+# make image-test                            build the image (docker, podman or buildah) and try it
 PYTHON ?= python3
 OUT ?= demo-output
 TRIALS ?= 48
 BIN := .venv/bin
 
-.PHONY: demo test test-all check format clean
+.PHONY: demo test test-all image-test check format clean
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"ecgscale needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Try: make PYTHON=python3.12"'
@@ -32,6 +33,9 @@ test: check
 
 test-all: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+image-test:
+	tests/image_smoke.sh
 
 format: .venv/.dev
 	$(BIN)/ruff format .

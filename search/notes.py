@@ -62,7 +62,7 @@ def study_note(definition: StudyDefinition, data: Mapping[str, Any]) -> str:
     ]
     again, controls = definition.replicates, definition.controls.shuffled_labels
     if again.architectures:
-        plan.append(f"{again.architectures} of them with {again.seeds} more seed(s)")
+        plan.append(f"{again.architectures} of them again, further seeds each: {again.seeds}")
     if controls:
         plan.append(f"{controls} on shuffled labels")
     lines = [

@@ -123,3 +123,16 @@ def test_image_is_built_from_all_packages_and_runs_as_nobody_special():
     assert users == ["10001"]
     assert lines.index("USER 10001") > max(i for i, line in enumerate(lines) if "RUN " in line)
     assert not any(word in DOCKERFILE.read_text() for word in ("PASSWORD", "TOKEN", ":latest"))
+    bases = {line.split()[1] for line in lines if line.startswith("FROM ")}
+    assert bases == {"python:${PYTHON}-slim-bookworm"}, "built and run with the same Python"
+
+
+def test_build_arguments_are_the_dockerfiles(compose: dict[str, Any]):
+    known = set(re.findall(r"^ARG (\w+)", DOCKERFILE.read_text(), re.MULTILINE))
+    for name, service in compose["services"].items():
+        assert set(service.get("build", {}).get("args", {})) <= known, name
+
+
+def test_smoke_test_of_the_image_is_sound_bash():
+    subprocess.run(["bash", "-n", TOP / "tests" / "image_smoke.sh"], check=True)
+    assert (TOP / "tests" / "image_smoke.sh").stat().st_mode & 0o100
