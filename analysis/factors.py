@@ -21,6 +21,9 @@ from analysis.errors import AnalysisError
 Kind = Literal["int", "float", "choice"]
 Level = bool | int | float | str | None
 
+# Drawn for every network, but no part of its shape.
+NUISANCES = ("learning_rate",)
+
 
 @dataclass(frozen=True, slots=True)
 class FactorInfo:
@@ -35,6 +38,11 @@ class FactorInfo:
     choices: tuple[Level, ...] = ()
     low: float | None = None
     high: float | None = None
+
+    @property
+    def nuisance(self) -> bool:
+        """Whether it is about the training and not the network."""
+        return self.name in NUISANCES
 
     @property
     def numeric(self) -> bool:

@@ -83,8 +83,9 @@ def shape_laws(table: TrialTable, *, bootstraps: int = 400, seed: int = 0) -> tu
     Size factors are the logarithmic numbers (depth, width); the others are choices such as
     kernel sizes.
     """
-    sizes = [f.name for f in table.factors if f.logarithmic and f.kind != "choice"]
-    others = [[f.name] for f in table.factors if f.logarithmic and f.kind == "choice"]
+    spaced = [f for f in table.factors if f.logarithmic and not f.nuisance]
+    sizes = [f.name for f in spaced if f.kind != "choice"]
+    others = [[f.name] for f in spaced if f.kind == "choice"]
     groups = [sizes, *others] if sizes else others
     return tuple(shape_law(table, group, bootstraps=bootstraps, seed=seed) for group in groups)
 

@@ -80,7 +80,12 @@ def study_space(table: TrialTable) -> Space | None:
         space = load_space(str(table.study.definition["space"]))
     except (KeyError, ModelError, OSError):
         return None
-    return space if {f.name for f in space.factors} == set(table.factor_names) else None
+    return space if {f.name for f in space.factors} == set(_shape_factors(table)) else None
+
+
+def _shape_factors(table: TrialTable) -> list[str]:
+    """Name the factors that make the network."""
+    return [factor.name for factor in table.factors if not factor.nuisance]
 
 
 def study_shape(table: TrialTable) -> dict[str, int]:
@@ -112,10 +117,11 @@ def scaled_architectures(
         AnalysisError: no law stands, it does not reach a budget, or no such pair exists there.
     """
     names = {factor.name for factor in space.factors}
-    if names != set(table.factor_names):
+    if names != set(_shape_factors(table)):
+        other = ", ".join(sorted(names ^ set(_shape_factors(table))))
         raise AnalysisError(
             f"Expected the study's own design space, but {space.name} and the study do not share "
-            f"{', '.join(sorted(names ^ set(table.factor_names)))}: load the space it was drawn in."
+            f"{other}: load the space it was drawn in."
         )
     shape = {"samples": samples, "leads": leads, "outputs": outputs}
     found = {}
@@ -135,7 +141,10 @@ def _balance(table: TrialTable, designs: pd.DataFrame, best: Mapping[str, float]
     sizes = {
         factor.name: abs(float(np.corrcoef(factor.code(designs[factor.name]), c)[0, 1]))
         for factor in table.factors
-        if factor.logarithmic and factor.kind != "choice" and designs[factor.name].nunique() > 1
+        if factor.logarithmic
+        and factor.kind != "choice"
+        and not factor.nuisance
+        and designs[factor.name].nunique() > 1
     }
     if set(best) <= set(sizes) and len(best) == 1:  # its value is the law's, so another must give
         sizes = {name: follows for name, follows in sizes.items() if name not in best}
@@ -209,7 +218,7 @@ class _Budget:
         near = np.argsort(np.abs(c - np.log(self.budget)), kind="stable")[: 4 * OTHERS]
         best = near[np.argsort(-left[near], kind="stable")][: 2 * OTHERS]
         rows = rng.permutation(best)[:OTHERS]  # not the very best: those were lucky
-        values = self.designs.iloc[rows][list(self.table.factor_names)]
+        values = self.designs.iloc[rows][_shape_factors(self.table)]
         return [
             {str(name): _plain(value) for name, value in row.items()}
             for row in values.astype(object).to_dict("records")

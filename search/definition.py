@@ -34,11 +34,16 @@ class DataPlan:
 
 @dataclass(frozen=True, slots=True)
 class SamplePlan:
-    """How many networks, from what FLOPs range, in how many bins of log FLOPs."""
+    """How many networks, from what FLOPs range, in how many bins of log FLOPs.
+
+    learning_rate: draw each network's own from this range, log-uniformly and independently of its
+    factors, in place of the recipe's: a nuisance factor, so that no shape is good by its rate only.
+    """
 
     architectures: int = 48
     flops: tuple[float, float] = (2e6, 1e8)
     bins: int = 8
+    learning_rate: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,9 @@ class StudyDefinition:
         _expect(share in LOW_DATA, "data.train_fraction", f"one of {LOW_DATA}", share)
         low, high = self.sample.flops
         _expect(0 < low < high, "sample.flops", "[low, high] with 0 < low < high", [low, high])
+        if (rates := self.sample.learning_rate) is not None:
+            holds = 0 < rates[0] < rates[1] <= 1
+            _expect(holds, "sample.learning_rate", "[low, high] with 0 < low < high ≤ 1", rates)
         _at_least(1, "sample.architectures", self.sample.architectures)
         _at_least(1, "sample.bins", self.sample.bins)
         _at_least(0, "seed", self.seed)
@@ -110,6 +118,8 @@ class StudyDefinition:
         """Return all fields as plain data."""
         plain = asdict(self)
         plain["sample"]["flops"] = list(self.sample.flops)
+        if self.sample.learning_rate is not None:
+            plain["sample"]["learning_rate"] = list(self.sample.learning_rate)
         plain["recipe"] = self.recipe.to_dict()
         return plain
 
@@ -170,10 +180,12 @@ def _section(kind: type[Section], name: str, values: Mapping[str, Any]) -> Secti
     _known(f"[{name}]", values, set(types))
     given = dict(values)
     for key, value in given.items():
-        if key == "flops":
+        if key in ("flops", "learning_rate"):
+            if key == "learning_rate" and value is None:
+                continue
             pair = value if isinstance(value, list | tuple) and len(value) == 2 else None
-            _expect(pair is not None, f"{name}.flops", "[low, high]", value)
-            given[key] = tuple(parse_count(part, f"{name}.flops") for part in pair or ())
+            _expect(pair is not None, f"{name}.{key}", "[low, high]", value)
+            given[key] = tuple(parse_count(part, f"{name}.{key}") for part in pair or ())
         else:
             kind_of_value = type(types[key])
             if kind_of_value is float and type(value) is int:

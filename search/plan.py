@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from models import Architecture, Space, sample_architectures
+from models import Architecture, Factor, Space, sample_architectures
 from search.definition import ReplicatePlan, StudyDefinition
 from search.errors import StudyError
 
@@ -68,8 +68,15 @@ def plan(
         ],
         [(chosen, 0, "control") for chosen in controlled],
     ]
+    changes = [_nuisances(definition, place) for place in range(len(networks))]
     trials = [
-        PlannedTrial(index, networks[chosen], trial_seed(definition.seed, chosen, repeat), role)
+        PlannedTrial(
+            index,
+            networks[chosen],
+            trial_seed(definition.seed, chosen, repeat),
+            role,
+            changes[chosen],
+        )
         for index, (chosen, repeat, role) in enumerate(_mixed(groups))
     ]
     sampling = {
@@ -127,27 +134,35 @@ def extend(
     taken = {(trial.architecture.hash, trial.seed, trial.role) for trial in known}
     trials: list[PlannedTrial] = []
 
-    def add(network: Architecture, role: Role, repeat: int, index: int) -> None:
+    def add(
+        network: Architecture,
+        role: Role,
+        repeat: int,
+        index: int,
+        changes: Mapping[str, Any] | None = None,
+    ) -> None:
         while (key := (network.hash, trial_seed(definition.seed, index, repeat), role)) in taken:
             repeat += 1
         taken.add(key)
-        trials.append(PlannedTrial(len(known) + len(trials), network, key[1], role))
+        number = len(known) + len(trials)
+        trials.append(PlannedTrial(number, network, key[1], role, changes or {}))
 
     hashes = {trial.architecture.hash for trial in known}
     for network in _further(definition, space, hashes, extension.architectures, len(known), shape):
-        add(network, "sample", 0, len(known) + len(trials))
+        place = len(known) + len(trials)
+        add(network, "sample", 0, place, _nuisances(definition, place))
     sample = [trial for trial in (*known, *trials) if trial.role == "sample"]
     flops = [trial.architecture.cost(**shape).flops for trial in sample]
     for chosen in _spread(flops, extension.replicates.architectures):
         for _ in range(extension.replicates.seeds):
-            add(sample[chosen].architecture, "replicate", 1, sample[chosen].index)
+            twin = sample[chosen]
+            add(twin.architecture, "replicate", 1, twin.index, twin.recipe)
     fresh = [t for t in sample if (t.architecture.hash, t.seed, "control") not in taken]
     fresh_flops = [trial.architecture.cost(**shape).flops for trial in fresh]
     for chosen in _spread(fresh_flops, min(extension.controls, len(fresh))):
         twin = fresh[chosen]
-        trials.append(
-            PlannedTrial(len(known) + len(trials), twin.architecture, twin.seed, "control")
-        )
+        number = len(known) + len(trials)
+        trials.append(PlannedTrial(number, twin.architecture, twin.seed, "control", twin.recipe))
     for network in extension.references:
         # Seeds of a network that no sample has: they come from its own hash.
         for _ in range(extension.seeds):
@@ -185,6 +200,21 @@ def _further(
             "the study does not have: plan fewer, or replicates"
         )
     return list(found.values())
+
+
+def nuisance_factors(definition: StudyDefinition) -> tuple[Factor, ...]:
+    """Return what is drawn for every network besides its shape."""
+    rates = definition.sample.learning_rate
+    return () if rates is None else (Factor.real("learning_rate", *rates, log=True),)
+
+
+def _nuisances(definition: StudyDefinition, place: int) -> dict[str, Any]:
+    """Draw a network's nuisance factors from the seed and its place in the sample."""
+    rng = np.random.default_rng([definition.seed, place, 1])
+    return {
+        factor.name: float(f"{factor.draw(rng, 1)[0]:.6g}")
+        for factor in nuisance_factors(definition)
+    }
 
 
 def _mixed(groups: list[list[T]]) -> list[T]:

@@ -19,7 +19,7 @@ from search.distributions import distributions
 from search.errors import StudyError
 from search.folds import data_facts
 from search.notes import add_study_note, add_trial_notes, study_note
-from search.plan import Extension, PlannedTrial, extend, longest_first, plan
+from search.plan import Extension, PlannedTrial, extend, longest_first, nuisance_factors, plan
 
 if TYPE_CHECKING:
     import optuna
@@ -61,9 +61,10 @@ JOIN trials t ON t.study_id = :study AND t.number = a.number ORDER BY position
 PLANNED = """
 SELECT t.number, max(a.value_json) FILTER (WHERE a.key = 'role') AS role,
     max(a.value_json) FILTER (WHERE a.key = 'seed') AS seed,
-    max(a.value_json) FILTER (WHERE a.key = 'architecture') AS architecture
+    max(a.value_json) FILTER (WHERE a.key = 'architecture') AS architecture,
+    max(a.value_json) FILTER (WHERE a.key = 'recipe') AS recipe
 FROM trials t JOIN trial_user_attributes a USING (trial_id)
-WHERE t.study_id = :study AND a.key IN ('role', 'seed', 'architecture')
+WHERE t.study_id = :study AND a.key IN ('role', 'seed', 'architecture', 'recipe')
 GROUP BY t.number ORDER BY t.number
 """
 SET_ATTRIBUTE = """
@@ -121,12 +122,13 @@ def create_study(
     space = load_space(definition.space)
     shape = {"samples": data["samples"], "leads": data["leads"], "outputs": data["outputs"]}
     planned = plan(definition, space, **shape)
+    factors = (*space.factors, *nuisance_factors(definition))
     attributes = {
         "definition": definition.to_dict(),
         "data": data,
-        "factors": [asdict(factor) for factor in space.factors],
+        "factors": [asdict(factor) for factor in factors],
         # As it was resolved: a file that it came from is not where the study may go.
-        "space": space.to_dict(),
+        "space": {key: value for key, value in space.to_dict().items() if key != "factors"},
         "sampling": planned.sampling,
         "planned": len(planned.trials),
         "uid": uuid.uuid4().hex,
@@ -144,7 +146,7 @@ def create_study(
             statement = text(ADD_STUDY_ATTRIBUTES.format(table=table))
             connection.execute(statement, {"study": study_id, "values": json.dumps(values)})
         trials = longest_first(planned.trials, **shape) if long_first else planned.trials
-        add_trials(connection, study_id, trials, space.factors, shape)
+        add_trials(connection, study_id, trials, factors, shape)
         add_study_note(connection, study_id, study_note(definition, data))
         refresh_view(connection)
     return open_study(definition.name, storage)
@@ -194,6 +196,7 @@ def planned_trials(connection: Connection, study_id: int) -> tuple[PlannedTrial,
             Architecture.from_json(row.architecture),
             json.loads(row.seed),
             json.loads(row.role),
+            json.loads(row.recipe or "{}"),
         )
         for row in rows
     )
@@ -279,8 +282,9 @@ def add_trials(
     attributes: list[dict[str, Any]] = []
     for trial in trials:
         cost = trial.architecture.cost(**shape)
-        for name, value in trial.architecture.factors.items():
-            if name in known:
+        for name, value in {**trial.architecture.factors, **trial.recipe}.items():
+            # A confirmation may use a learning rate from outside the range that was drawn from.
+            if name in known and known[name]._contains(known[name].to_internal_repr(value)):
                 inner = known[name].to_internal_repr(value)
                 parameters.append({"number": trial.index, "name": name, "value": inner})
         described = {
@@ -314,7 +318,9 @@ def _stored_space(study: Study) -> Space:
         stored = read_attribute(connection, study.study_id, "space")
     if stored is None:  # made by an ecgscale that kept the name alone
         return load_space(study.definition.space)
-    return Space.from_dict(json.loads(stored))
+    besides = nuisance_factors(study.definition)
+    factors = [asdict(factor) for factor in study.factors if factor not in besides]
+    return Space.from_dict({**json.loads(stored), "factors": factors})
 
 
 def _require_absent(name: str, storage: Storage) -> None:

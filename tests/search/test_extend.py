@@ -63,6 +63,27 @@ def test_extension_adds_what_was_asked_and_leaves_the_rest(make_study, storage, 
     assert read_definition(study.name, storage)["planned"] == 22
 
 
+def test_drawn_learning_rates_reach_the_trainer_and_the_table(make_study, storage, store):
+    sample = {"architectures": 3, "flops": [1e5, 2e6], "bins": 3, "learning_rate": [1e-3, 1e-2]}
+    study = make_study(sample=sample, replicates={"architectures": 2})
+    extend_study(study, Extension(architectures=2, replicates=ReplicatePlan(1, 1), controls=1))
+    used: list[float] = []
+    inner = slow_trainer(0.01)
+
+    def spy(architecture, train, valid, recipe, seed, **rest):
+        used.append(recipe.learning_rate)
+        return inner(architecture, train, valid, recipe, seed, **rest)
+
+    run_worker(study.name, storage, store, "cpu", train=spy, say=lambda _: None)
+    frame = read_trials(study.name, storage)
+    assert set(frame["state"]) == {"complete"}
+    assert used == frame["learning_rate"].tolist()
+    per_network = frame.groupby("architecture_hash")["learning_rate"].nunique()
+    assert (per_network == 1).all()
+    assert frame["learning_rate"].nunique() == 5
+    assert frame["recipe_hash"].nunique() == 5
+
+
 def test_extension_depends_on_the_seed_and_what_is_there():
     definition = define()
     space = load_space("ecg-cnn")

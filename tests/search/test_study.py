@@ -47,6 +47,23 @@ def test_plan_depends_on_the_seed_alone():
     assert {t.seed for t in first}.isdisjoint({t.seed for t in other})
 
 
+def test_learning_rate_is_drawn_apart_from_the_shape():
+    rates = {"learning_rate": [1e-3, 1e-2]}
+    sample = {"architectures": 60, "flops": [1e5, 1e7], "bins": 3}
+    more = {"replicates": {"architectures": 4}, "controls": {"shuffled_labels": 2}}
+    plain, drawn = planned(sample=sample, **more), planned(sample=sample | rates, **more)
+    assert [t.architecture.hash for t in plain] == [t.architecture.hash for t in drawn]
+    assert all(not t.recipe for t in plain)
+    own = {t.architecture.hash: t.recipe["learning_rate"] for t in drawn if t.role == "sample"}
+    assert all(t.recipe["learning_rate"] == own[t.architecture.hash] for t in drawn)
+    values = np.array(list(own.values()))
+    assert values.min() >= 1e-3
+    assert values.max() <= 1e-2
+    assert 0.35 < (values < 10**-2.5).mean() < 0.65  # log-uniform
+    flops = [t.architecture.cost(**SHAPE).flops for t in drawn if t.role == "sample"]
+    assert abs(np.corrcoef(np.log(flops), np.log(values))[0, 1]) < 0.35
+
+
 def test_every_part_of_a_plan_has_its_share_of_each_role():
     trials = planned(
         sample={"architectures": 60, "flops": [1e5, 1e7], "bins": 3},
