@@ -54,6 +54,16 @@ class FactorEffect:
         """Whether the factor matters beyond doubt, all factors considered."""
         return self.p_adjusted < 0.05
 
+    @property
+    def bent(self) -> bool:
+        """Whether it matters though the two values compared do not differ: others do."""
+        return self.settled and self.low <= 0 <= self.high
+
+    @property
+    def best(self) -> LevelEffect:
+        """The level with the best score at equal cost."""
+        return max(self.levels, key=lambda level: level.estimate)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Effects:

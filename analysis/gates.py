@@ -20,7 +20,9 @@ class Gate:
 def refusal(claim: str, gates: Sequence[Gate]) -> str | None:
     """Name the failed gates in one sentence, or return None when all are met."""
     failed = [f"{gate.name} ({gate.detail})" for gate in gates if not gate.passed]
-    return f"no {claim} is identified: {'; '.join(failed)}" if failed else None
+    return (
+        f"no {claim} is identified, as these checks fail: {'; '.join(failed)}" if failed else None
+    )
 
 
 def gates_frame(gates: Sequence[Gate]) -> pd.DataFrame:

@@ -99,8 +99,8 @@ class Difference:
 
     @property
     def axis(self) -> str:
-        """Title of an axis, without what is compared."""
-        return f"{self.name} ({'percentage points' if self.unit else 'its own unit'})"
+        """Title of an axis, short enough for a telephone."""
+        return f"Difference ({self.unit or f'unit of {self.name}'})"
 
     def _places(self, margin: float) -> int:
         size = abs(self.scale * margin)

@@ -53,7 +53,7 @@ def forest(found: Effects, metric: str) -> Drawn:
         )
     figure.zero(x=0)
     figure.axes(
-        x=axis(f"Difference in {unit.axis}", nticks=7),
+        x=axis(unit.axis, nticks=7),
         y=axis(
             "",
             tickvals=frame["position"].tolist(),
@@ -152,4 +152,6 @@ def accumulated_effect(found: Ale, factor: FactorInfo, metric: str) -> Drawn:
 def _label(effect: FactorEffect) -> str:
     """Name the factor, and below it, smaller, what is compared."""
     compared = f"{html.escape(effect.level)} against {html.escape(effect.baseline)}"
+    if effect.bent:
+        compared += f"; best {html.escape(effect.best.level)}"
     return f"{html.escape(words(effect.factor))}<br><span style='font-size:10px'>{compared}</span>"

@@ -49,6 +49,7 @@ def rankings(found: Agreement) -> Drawn:
             x=part["share_percent"],
             y=part["position"],
             mode="markers",
+            cliponaxis=False,
             name=method,
             marker={
                 "color": (BLUE, VERMILLION, GREEN)[place % 3],
@@ -170,4 +171,5 @@ def _question(row: Mapping[Hashable, object]) -> str:
     question = str(row["question"])
     if row["kind"] == "effect":
         return words(question.split(":")[0])
-    return question.replace("growth of ", "growth: ").replace(" with cost", "")
+    name = question.removeprefix("growth of ").removesuffix(" with cost")
+    return question if name == question else f"growth: {words(name)}"

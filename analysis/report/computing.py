@@ -33,6 +33,7 @@ from analysis.power import learning, power
 from analysis.recommend import Recommendation, estimated_scores, recommend_all
 from analysis.report.results import FRONT_COSTS, TARGETS, Growth, Parts, Results
 from analysis.scaled import Scaled, scaled_architectures, study_shape, study_space
+from analysis.spaces import compare_spaces
 from analysis.surrogate import FEWEST_DESIGNS, Surrogate, Target, surrogate
 from analysis.trials import SEARCHED, TrialTable
 from search.records import Confirmed
@@ -51,6 +52,7 @@ def compute(
     curves: pd.DataFrame | None = None,
     class_scores: pd.DataFrame | None = None,
     confirmed: Confirmed | None = None,
+    other: TrialTable | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Results:
     """Compute everything a report shows.
@@ -63,6 +65,7 @@ def compute(
         curves: Validation score by epoch: trial, epoch, value.
         class_scores: Scores by class: trial, class, positives, f1, auroc, auprc.
         confirmed: What was confirmed on test records.
+        other: A study of another design space to compare with at equal FLOPs.
         progress: Called with the name of each part before it is computed.
     """
     parts = Parts(progress)
@@ -122,6 +125,9 @@ def compute(
         fronts=_fronts(parts, table, shrunken, seed),
         growth=parts.attempt("hypervolume", _growth, table, designs, seed),
         recommendations=picks or (),
+        spaces=None
+        if other is None
+        else parts.attempt("spaces", compare_spaces, table, other, seed=seed),
         rivals=None
         if confirmed is None
         else parts.attempt("confirmation", compare, table, confirmed, shrunken=shrunken, seed=seed),
@@ -212,8 +218,10 @@ def _scaled(
 ) -> dict[float, Scaled]:
     """Build one network per budget from the laws that stand, where the study's space is known."""
     space = study_space(table)
-    budgets = [pick.budget for pick in picks if pick.refusal is None]
-    if space is None or not budgets or all(law.refusal is not None for law in laws):
+    standing = [law for law in laws if law.refusal is None]
+    ceiling = min((float(law.curve["cost"].max()) for law in standing), default=0.0)
+    budgets = [pick.budget for pick in picks if pick.refusal is None and pick.budget <= ceiling]
+    if space is None or not budgets:
         return {}
     places = np.unique(np.linspace(0, len(budgets) - 1, SCALED_BUDGETS).round().astype(int))
     found: dict[float, Scaled] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from analysis.effects import Effects, FactorEffect
 from analysis.figures.effects import effect_of_levels, forest
@@ -43,11 +44,12 @@ def effects_section(results: Results) -> Section:
         FigureBlock(
             "effects_at_equal_cost",
             "Effect of each choice at equal compute.",
-            f"{plural(found.n, 'network')}; differences in {quantity(metric).name} with 95 % "
-            "intervals, from a regression on a spline in log cost and the factor. Switches and "
-            "kinds: the levels named; numbers: the 90th against the 10th percentile of the values "
-            "tried, on a fitted curve. Filled: beyond doubt after correction for the number of "
-            "factors (Holm, p < 0.05).",
+            f"{plural(found.n, 'network')}; differences in {quantity(metric).name}"
+            f"{_points(metric)} with 95 % intervals, from a regression on a spline in log cost "
+            "and the factor. Switches and kinds: the levels named; numbers: the 90th against the "
+            "10th percentile of the values tried, on a fitted curve. Filled: beyond doubt after "
+            "correction for the number of factors (Holm, p < 0.05); a filled point whose interval "
+            "holds zero is of a factor that is best (or worst) in between.",
             forest(found, metric),
         )
     )
@@ -77,11 +79,23 @@ def effects_section(results: Results) -> Section:
 
 def sentence(effect: FactorEffect, metric: str) -> str:
     """Say an effect: squeeze-and-excitation: +0.6 ± 0.3 points at equal FLOPs (0.25 against 0)."""
-    written = difference(metric).written(effect.estimate, effect.low, effect.high)
+    written, compared = measured(effect, metric)
+    return f"{words(effect.factor)}: {written} at equal FLOPs ({compared})"
+
+
+def measured(effect: FactorEffect, metric: str) -> tuple[str, str]:
+    """Write an effect's size, and what is compared: its ends, or its best level if it bends."""
+    unit, best = difference(metric), effect.best
+    if effect.bent:
+        return unit.written(best.estimate, best.low, best.high), f"best {best.level}, against all"
     return (
-        f"{words(effect.factor)}: {written} at equal FLOPs ({effect.level} against "
-        f"{effect.baseline})"
+        unit.written(effect.estimate, effect.low, effect.high),
+        f"{effect.level} against {effect.baseline}",
     )
+
+
+def _points(metric: str) -> str:
+    return ", in percentage points," if difference(metric).unit else ""
 
 
 def effects_reason(results: Results) -> str:
@@ -114,8 +128,6 @@ def _rest(found: Effects, told: list[FactorEffect], metric: str) -> str:
 
 def _trends(results: Results) -> list[Block]:
     """Tabulate the trend of each ordered factor within bins of cost."""
-    import pandas as pd
-
     if not results.trends:
         return []
     shown = pd.DataFrame(
@@ -124,7 +136,9 @@ def _trends(results: Results) -> list[Block]:
             "more of it wins minus loses": [
                 f"{100 * t.dominance:+.0f} %".replace("-", "−") for t in results.trends
             ],
-            "p after Holm": [p_value(t.p_adjusted).removeprefix("p ") for t in results.trends],
+            "p after Holm": [
+                p_value(t.p_adjusted).removeprefix("p ").removeprefix("= ") for t in results.trends
+            ],
         }
     )
     table = TableBlock(

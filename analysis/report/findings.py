@@ -12,7 +12,7 @@ from analysis.laws_error import ErrorLaw
 from analysis.laws_shape import ShapeLaw
 from analysis.quantities import difference, quantity, score, short, words
 from analysis.report.blocks import Block, Paragraph, Section
-from analysis.report.effects import detectable, effects_reason
+from analysis.report.effects import detectable, effects_reason, measured
 from analysis.report.leak import judge_leak
 from analysis.report.results import Results
 from analysis.report.text import interval, listed, plural, unit_of_cost
@@ -162,11 +162,10 @@ def factor_sentences(results: Results) -> list[str]:
             f"change of about {detectable(found, metric)} would most likely have been seen."
         ]
     unit = difference(metric)
-    parts = [
-        f"{words(e.factor)} ({e.level} against {e.baseline}) "
-        f"{unit.written(e.estimate, e.low, e.high)}"
-        for e in told[:MOST_NAMED]
-    ]
+    parts = []
+    for effect in told[:MOST_NAMED]:
+        written, compared = measured(effect, metric)
+        parts.append(f"{words(effect.factor)} ({compared}) {written}")
     more = len(told) - len(parts)
     rest = len(found.effects) - len(told)
     sentences = [

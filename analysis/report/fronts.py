@@ -21,6 +21,7 @@ from analysis.report.results import FRONT_COSTS, Results
 from analysis.report.text import plural
 
 LIKELY = 0.1
+MOST_SHOWN = 25
 
 
 def fronts_section(results: Results) -> Section:
@@ -128,19 +129,22 @@ def _members(results: Results) -> list[Block]:
             "rival_dominates_probability": beaten[rival, np.arange(len(rows))],
         }
     )
+    likeliest = data.nlargest(MOST_SHOWN, "front_probability").sort_index()
     shown = pd.DataFrame(
         {
-            "network": data["architecture_hash"].str[:8],
-            "cost": data[table.cost].map(short),
-            "observed": data["observed"].map(score),
-            "expected": data["expected"].map(score),
-            "P(on front)": data["front_probability"].map(percent),
-            "strongest rival": data["rival"].str[:8],
-            "P(rival dominates)": data["rival_dominates_probability"].map(percent),
+            "network": likeliest["architecture_hash"].str[:8],
+            "cost": likeliest[table.cost].map(short),
+            "observed": likeliest["observed"].map(score),
+            "expected": likeliest["expected"].map(score),
+            "P(on front)": likeliest["front_probability"].map(percent),
+            "strongest rival": likeliest["rival"].str[:8],
+            "P(rival dominates)": likeliest["rival_dominates_probability"].map(percent),
         }
     )
+    left = f", the {MOST_SHOWN} likeliest of {len(data)}" if len(data) > MOST_SHOWN else ""
     caption = (
-        "Networks that are on the true front with a probability of at least 10 %. The strongest "
+        f"Networks that are on the true front with a probability of at least 10 %{left}. The "
+        "strongest "
         "rival costs no more and is the likeliest to score better as well."
     )
     members = TableBlock("front_members", "Who may be on the front.", caption, shown, data)

@@ -156,14 +156,16 @@ def _rise(results: Results) -> list[Block]:
     found = results.monotone
     if found is None or found.refusal is not None:
         return []
-    text = (
-        "More compute never hurt beyond chance: the mean score in ranges of compute falls "
-        if found.rises
-        else "The score does not rise throughout: in some range of compute the mean falls "
-    ) + (
-        f"{found.violation:.4f} short of, or beyond, the closest curve that never falls (two "
+    away = (
+        f"the largest fall is {found.violation:.4f} away from a curve that never falls (two "
         f"standard errors there: {found.limit:.4f}; {p_value(found.p)})."
     )
+    if found.violation == 0:
+        text = "The mean score rises from each range of compute to the next."
+    elif found.rises:
+        text = f"More compute never hurt beyond chance: {away}"
+    else:
+        text = f"The score does not rise throughout: {away}"
     figure = FigureBlock(
         "rise_with_cost",
         "Mean score over compute.",

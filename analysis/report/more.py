@@ -131,10 +131,12 @@ def _shown(results: Results, needs: tuple[Need, ...]) -> pd.DataFrame:
 
 
 def _question(need: Need) -> str:
-    if need.kind != "effect":
-        return need.question
     name, _, compared = need.question.partition(": ")
-    return f"{words(name)}: {compared}"
+    if need.kind == "effect":
+        return f"{words(name)}: {compared}"
+    before, _, after = need.question.partition("growth of ")
+    factor, _, rest = after.partition(" ")
+    return need.question if before else f"growth of {words(factor)} {rest}"
 
 
 def _count(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -76,7 +77,7 @@ def _block(block: Block, page: Page) -> Markup:
             return Markup("<h3>{}</h3>").format(text)
         case Paragraph(text, kind, title):
             bold = Markup("<b>{}.</b> ").format(title) if title else ""
-            return Markup('<p class="{}">{}{}</p>').format(kind, bold, text)
+            return Markup('<p class="{}">{}{}</p>').format(kind, bold, unbroken(text))
         case Drawing(svg, caption):
             return Markup('<figure class="drawing">{}<figcaption>{}</figcaption></figure>').format(
                 Markup(svg), caption
@@ -124,7 +125,7 @@ def _caption(block: FigureBlock | GridBlock | TableBlock, number: str) -> Markup
     if not isinstance(block, TableBlock):
         link += Markup(' <button class="svg" type="button">SVG</button>')
     return Markup("<figcaption><b>{}{}</b> {}{}</figcaption>").format(
-        number, block.title, block.caption, link
+        number, block.title, unbroken(block.caption), link
     )
 
 
@@ -139,6 +140,12 @@ def _plot(block: FigureBlock, page: Page) -> Markup:
     ).format(
         f"{block.title} {block.caption}", figure["layout"]["height"], Markup(_inside_script(text))
     )
+
+
+def unbroken(text: str) -> str:
+    """Keep numbers with their signs and units in one line, and write minus signs as such."""
+    text = re.sub(r"(?<![\w.-])-(?=\d)", "−", text)
+    return re.sub(r" (?=%)| (?=[±=<] [\d+−])|(?<=[±=<]) (?=[\d+−])", "\u00a0", text)
 
 
 def _inside_script(text: str) -> str:

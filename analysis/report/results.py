@@ -29,6 +29,7 @@ from analysis.pareto import EstimatedFront, Shrunken
 from analysis.power import Power
 from analysis.recommend import Recommendation
 from analysis.scaled import Scaled
+from analysis.spaces import SpacesComparison
 from analysis.surrogate import Surrogate, Target
 from analysis.trials import TrialTable
 
@@ -85,6 +86,7 @@ class Results:
     growth: Growth | None = None
     recommendations: tuple[Recommendation, ...] = ()
     rivals: Comparison | None = None
+    spaces: SpacesComparison | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -12,7 +12,7 @@ from analysis.figures.scores import (
     score_distribution,
 )
 from analysis.likely_best import FEWEST, LikelyBest, to_frame
-from analysis.quantities import percent, quantity, short, words
+from analysis.quantities import difference, p_value, percent, quantity, short, words
 from analysis.report.blocks import (
     Block,
     Details,
@@ -23,7 +23,7 @@ from analysis.report.blocks import (
     TableBlock,
 )
 from analysis.report.results import Results
-from analysis.report.text import unit_of_cost
+from analysis.report.text import listed, unit_of_cost
 
 
 def spread_section(results: Results) -> Section:
@@ -71,6 +71,7 @@ def spread_section(results: Results) -> Section:
     else:
         reason = results.reasons.get("distributions", "too few networks share a range of compute")
         blocks.append(Paragraph(f"Factors are not compared at equal compute: {reason}.", "refusal"))
+    blocks += _spaces(results)
     blocks += _likely_best(results)
     blocks.append(
         FigureBlock(
@@ -82,6 +83,43 @@ def spread_section(results: Results) -> Section:
         )
     )
     return Section("spread", "How scores are distributed", tuple(blocks))
+
+
+def _spaces(results: Results) -> list[Block]:
+    """Draw two design spaces at equal compute, where a second study was given."""
+    found = results.spaces
+    if found is None:
+        reason = results.reasons.get("spaces")
+        return [Paragraph(reason, "refusal")] if reason else []
+    first, second = found.names
+    unit = difference(results.table.objective)
+    told = found.matched.p_value < 0.05
+    blocks: list[Block] = [
+        Paragraph(
+            f"At equal compute a random network of {first} scores "
+            f"{unit.written(found.difference, found.low, found.high)} against one of {second}; "
+            + ("the two" if told else "no difference between the two")
+            + (" differ" if told else " can be told")
+            + f" ({p_value(found.matched.p_value)}, permutation within ranges of compute)."
+        )
+    ]
+    if found.unlike:
+        blocks.append(
+            Paragraph(
+                f"The two studies also differ in {listed(found.unlike)}: the difference may be "
+                "that of data or training, not of the design spaces.",
+                "caution",
+            )
+        )
+    blocks.append(
+        FigureBlock(
+            "distribution_of_spaces",
+            f"{first} against {second}.",
+            "Share of networks that score at least this, weighted to the same compute.",
+            factor_distribution(found.matched, results.table.objective),
+        )
+    )
+    return blocks
 
 
 def _likely_best(results: Results) -> list[Block]:

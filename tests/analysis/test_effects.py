@@ -76,3 +76,15 @@ def test_too_few_architectures_are_refused() -> None:
     result = effects(simulate(architectures=12, replicates=(0, 1), seed=1))
     assert "12" in str(result.refusal)
     assert result.to_frame().empty
+
+
+def test_a_factor_that_is_best_in_between_is_told_from_one_with_a_slope() -> None:
+    truth = Truth(amplitude=0.1, shape={"depth": (6.9, 0.0, 0.25)}, effects={"width": -0.01})
+    table = simulate(truth, architectures=300, replicates=(0, 1), seed=1)
+    found = {effect.factor: effect for effect in effects(table).effects}
+    assert found["depth"].settled
+    assert found["depth"].bent
+    low, high = (float(end) for end in found["depth"].best.level.split(" to "))
+    assert low - 1 <= 6.9 <= high + 1
+    assert found["width"].settled
+    assert not found["width"].bent
