@@ -33,6 +33,10 @@ def report(
         int, typer.Option(min=10, help="Refits behind every interval of an importance.")
     ] = 200,
     seed: Annotated[int, typer.Option(help="Same seed, same report.")] = 0,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="STUDY", help="Compare with another design space's study, too."),
+    ] = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Put figures and findings into optuna-dashboard too.")
     ] = False,
@@ -49,6 +53,7 @@ def report(
         seed=seed,
         publish=publish,
         quiet=quiet,
+        against=against,
     )
     print(f"Report: {page}")
 
@@ -130,6 +135,7 @@ def make_report(
     seed: int,
     publish: bool,
     quiet: bool,
+    against: str | None = None,
 ) -> Path:
     """Read a study, analyse it and write its report; return the page."""
     from analysis import dashboard as published
@@ -150,6 +156,7 @@ def make_report(
         curves=read_curves(study, storage),
         class_scores=read_class_scores(study, storage),
         confirmed=read_confirmed(study, storage),
+        other=None if against is None else read_table(against, storage),
         progress=say,
     )
     page = write_results(results, out)
