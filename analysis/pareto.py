@@ -237,18 +237,19 @@ def estimate_front(
     )
 
 
-def dominance(cost: ArrayLike, posterior: Shrunken) -> Floats:
-    """Return P(row i dominates row j) (n, n): it costs no more and its true score is no lower.
+def dominance(cost: ArrayLike, posterior: Shrunken, rows: Ints | None = None) -> Floats:
+    """Return P(i dominates rows[j]) (n, rows): i costs no more and its true score is no lower.
 
     Costs are exact; true scores are taken as independent N(mean, variance) (arXiv:2503.21495).
     """
     costs = np.asarray(cost, dtype=np.float64)
-    ahead = posterior.mean[:, None] - posterior.mean[None, :]
-    spread = np.sqrt(posterior.variance[:, None] + posterior.variance[None, :])
+    those = np.arange(costs.size) if rows is None else rows
+    ahead = posterior.mean[:, None] - posterior.mean[those]
+    spread = np.sqrt(posterior.variance[:, None] + posterior.variance[those])
     certain = np.where(ahead >= 0, np.inf, -np.inf)
     z = np.divide(ahead, spread, out=certain, where=spread > 0)
-    chance = np.where(costs[:, None] <= costs[None, :], ndtr(z), 0.0)
-    np.fill_diagonal(chance, 0.0)
+    chance = np.where(costs[:, None] <= costs[those], ndtr(z), 0.0)
+    chance[those, np.arange(len(those))] = 0.0
     return np.asarray(chance)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.factors import Level
-from analysis.laws_shape import ShapeLaw
+from analysis.laws_shape import ShapeLaw, shape_laws
 from analysis.quantities import short
 from analysis.regression import fit_spline
 from analysis.trials import TrialTable
@@ -133,6 +133,23 @@ def scaled_architectures(
             count, np.random.default_rng(seed)
         )
     return found
+
+
+def law_network(table: TrialTable, budget: float, *, seed: int = 0) -> Architecture:
+    """Return the network that the study's scaling laws give at a budget; it was not trained.
+
+    Raises:
+        AnalysisError: no law stands, it does not reach the budget, or the study's design space is
+            not at hand.
+    """
+    laws, space = standing(shape_laws(table, seed=seed)), study_space(table)
+    if space is None:
+        raise AnalysisError(
+            "No network can be built by a law: the study's design space is not at hand."
+        )
+    shape = study_shape(table)
+    made = scaled_architectures(table, laws, [budget], space, **shape, count=1, seed=seed)
+    return made[budget].law[0]
 
 
 def _balance(table: TrialTable, designs: pd.DataFrame, best: Mapping[str, float]) -> str:

@@ -13,6 +13,7 @@ from ecgscale.study_commands import StorageOption, StudyArgument
 
 if TYPE_CHECKING:
     from analysis.recommend import Recommendation
+    from analysis.trials import TrialTable
     from search.database.storage import Storage
 
 PANEL = "Results"
@@ -65,6 +66,10 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option(help="Write the architecture to this JSON file.")
     ] = None,
+    by_law: Annotated[
+        bool,
+        typer.Option("--by-law", help="Also the untrained network that the scaling law gives."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
     """Name the architecture to use within a FLOPs budget, with the score to expect."""
@@ -74,13 +79,15 @@ def recommend(
     from search.database.storage import open_storage
     from search.definition import parse_count
 
-    result = choose(read_table(study, open_storage(storage)), parse_count(flops, "--flops"))
+    table = read_table(study, open_storage(storage))
+    result = choose(table, parse_count(flops, "--flops"))
     if result.refusal:
         raise AnalysisError(result.refusal)
+    law = _by_law(table, result.budget) if by_law else {}
     if out is not None and result.architecture is not None:
         out.write_text(result.architecture + "\n", encoding="utf-8")
     if as_json:
-        print(json.dumps(_recommendation(result), indent=2))
+        print(json.dumps(_recommendation(result) | law, indent=2))
         return
     low, high = result.interval or (float("nan"), float("nan"))
     facts = {
@@ -97,6 +104,14 @@ def recommend(
     print_facts(facts, title=f"For at most {engineering(result.budget, 'FLOPs')} per record")
     for note in result.notes:
         print(f"  note: {note}")
+    if "by_law_refusal" in law:
+        print(f"  by the scaling law: {law['by_law_refusal']}")
+    elif law:
+        shown = {name: engineering(value) for name, value in law["by_law_costs"].items()}
+        print_facts(
+            {"architecture": law["by_law_hash"], **law["by_law_factors"], **shown},
+            title="By the scaling law, not trained yet",
+        )
 
 
 def dashboard(
@@ -163,6 +178,28 @@ def make_report(
     if publish:
         published.publish(open_study(study, storage).optuna(), results)
     return page
+
+
+def _by_law(table: TrialTable, budget: float) -> dict[str, Any]:
+    """Describe the network that the scaling law gives at a budget, or say why there is none."""
+    from analysis.errors import AnalysisError
+    from analysis.scaled import law_network, study_shape
+
+    try:
+        network = law_network(table, budget)
+    except AnalysisError as error:
+        return {"by_law_refusal": str(error)}
+    cost = network.cost(**study_shape(table))
+    return {
+        "by_law_hash": network.hash,
+        "by_law_architecture": json.loads(network.to_json()),
+        "by_law_factors": dict(network.factors),
+        "by_law_costs": {
+            "flops": cost.flops,
+            "params": cost.params,
+            "activations": cost.activations,
+        },
+    }
 
 
 def _recommendation(result: Recommendation) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def _members(results: Results) -> list[Block]:
     if estimated is None or results.shrunken is None or not table.maximize:
         return []
     rows = np.flatnonzero(estimated.membership >= LIKELY)
-    beaten = dominance(designs[table.cost], results.shrunken)[:, rows]  # (n, members)
+    beaten = dominance(designs[table.cost], results.shrunken, rows)
     rival = beaten.argmax(axis=0)
     hashes = designs["architecture_hash"].to_numpy()
     data = pd.DataFrame(

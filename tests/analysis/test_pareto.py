@@ -192,6 +192,7 @@ def test_dominance_is_what_draws_say() -> None:
         for j in range(4):
             counted = (drawn[:, i] >= drawn[:, j]).mean() if i != j and cost[i] <= cost[j] else 0
             assert chance[i, j] == pytest.approx(counted, abs=0.005)
+    assert dominance(cost, posterior, np.array([3, 1])) == pytest.approx(chance[:, [3, 1]])
 
 
 def test_without_noise_dominance_is_yes_or_no() -> None:

@@ -11,8 +11,8 @@ import pytest
 from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
 from analysis.laws_shape import ShapeLaw, shape_law, shape_laws
-from analysis.scaled import FAR, NEAR, scaled_architectures
-from analysis.trials import TrialTable, from_frame
+from analysis.scaled import FAR, NEAR, law_network, scaled_architectures
+from analysis.trials import StudyFacts, TrialTable, from_frame
 from models import Architecture, load_space, sample_architectures
 
 SHAPE = {"samples": 1000, "leads": 12, "outputs": 26}
@@ -95,3 +95,13 @@ def test_without_a_law_there_is_the_reason(table: TrialTable, law: ShapeLaw) -> 
         scaled_architectures(table, [law], [1e11], SPACE, **SHAPE)
     with pytest.raises(AnalysisError, match="design space"):
         scaled_architectures(table, [law], [1e8], load_space("regnet1d"), **SHAPE)
+
+
+def test_a_budget_gets_its_network_by_the_law_or_the_reason(table: TrialTable) -> None:
+    space = StudyFacts("s", 240, definition={"space": "ecg-cnn"}, data=SHAPE)
+    (law,) = (law for law in shape_laws(table) if law.factors == ("depth", "width"))
+    network = law_network(replace(table, study=space), 1e8)
+    assert network.cost(**SHAPE).flops == pytest.approx(1e8, rel=0.11)
+    assert distance(network, law, table, 1e8) <= NEAR
+    with pytest.raises(AnalysisError, match="design space is not at hand"):
+        law_network(table, 1e8)
