@@ -120,6 +120,6 @@ def _slurm(
     if done.returncode != 0:
         if missing is not None and "Invalid job id" in done.stderr:
             return missing
-        lines = done.stderr.strip().splitlines() or ["no message"]
+        lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}, no message"]
         raise StudyError(f"{command[0]} refused: {lines[-1]}")
     return done.stdout

@@ -99,10 +99,13 @@ class Cluster:
                     doomed |= {process, *process.parents()}
         names = ("slurmstepd", "slurmd")
         mine = [p for p in doomed if p.pid != os.getpid() and p not in psutil.Process().parents()]
-        mine = [p for p in mine if p.name() in names or "SLURMD_NODENAME" in p.environ()]
+        killed = 0
         for process in mine:
-            process.kill()
-        return len(mine)
+            with suppress(psutil.NoSuchProcess):  # it went with one killed before it
+                if process.name() in names or "SLURMD_NODENAME" in process.environ():
+                    process.kill()
+                    killed += 1
+        return killed
 
     def revive_node(self, node: str) -> None:
         self.run("slurmd", "-f", self.environment["SLURM_CONF"], "-N", node)
