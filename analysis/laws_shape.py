@@ -80,14 +80,26 @@ class ShapeLaw:
 def shape_laws(table: TrialTable, *, bootstraps: int = 400, seed: int = 0) -> tuple[ShapeLaw, ...]:
     """Look for a joint law of the size factors and for one of each other spaced-by-ratios factor.
 
-    Size factors are the logarithmic numbers (depth, width); the others are choices such as
-    kernel sizes.
+    Size factors are the logarithmic numbers that the cost grows with (depth, width); the others
+    are choices such as kernel sizes, and numbers that cost nothing.
     """
     spaced = [f for f in table.factors if f.logarithmic and not f.nuisance]
-    sizes = [f.name for f in spaced if f.kind != "choice"]
-    others = [[f.name] for f in spaced if f.kind == "choice"]
+    grow = _grow(table, [f for f in spaced if f.kind != "choice"])
+    sizes = [f.name for f in spaced if f.name in grow]
+    others = [[f.name] for f in spaced if f.name not in grow]
     groups = [sizes, *others] if sizes else others
     return tuple(shape_law(table, group, bootstraps=bootstraps, seed=seed) for group in groups)
+
+
+def _grow(table: TrialTable, factors: Sequence[FactorInfo]) -> set[str]:
+    """Return the factors whose doubling, all else equal, raises the cost by a tenth or more."""
+    designs = table.designs()
+    if len(designs) < 3 * len(table.factors):
+        return {factor.name for factor in factors}
+    codes, c = table.codes(designs), table.log_cost(designs) / np.log(2)
+    slopes = np.linalg.lstsq(np.column_stack([np.ones(len(c)), codes]), c, rcond=None)[0][1:]
+    by_name = dict(zip(table.factor_names, slopes, strict=True))
+    return {factor.name for factor in factors if by_name[factor.name] >= np.log2(1.1)}
 
 
 def shape_law(

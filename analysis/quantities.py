@@ -80,7 +80,10 @@ def factor_axis(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How differences of a metric are written: scores in percentage points, others as they are."""
+    """How differences of a metric are written: scores in percentage points, others as they are.
+
+    `scale` turns a difference where more is better into one of the metric: negative for a loss.
+    """
 
     scale: float
     unit: str
@@ -94,8 +97,11 @@ class Difference:
     def written(self, value: float, low: float, high: float) -> str:
         """Write a difference with its margin: +0.6 ± 0.3 points."""
         half = (high - low) / 2
-        margin = f"{self.scale * half:.{self._places(half)}f}"
-        return f"{self.number(value, half)} ± {margin} {self.unit}".strip()
+        return f"{self.number(value, half)} ± {self.size(half)} {self.unit}".strip()
+
+    def size(self, value: float) -> str:
+        """Write a difference without its sign."""
+        return f"{abs(self.scale * value):.{self._places(value)}f}"
 
     @property
     def axis(self) -> str:
@@ -109,11 +115,12 @@ class Difference:
         return max(1, min(4, math.ceil(-math.log10(size)) + (0 if self.unit else 1)))
 
 
-def difference(metric: str) -> Difference:
+def difference(metric: str, maximize: bool = True) -> Difference:
     """Say how differences of a metric are written."""
     described = quantity(metric)
     scaled = described.form == "score"
-    return Difference(100.0 if scaled else 1.0, "points" if scaled else "", described.name)
+    size = (100.0 if scaled else 1.0) * (1.0 if maximize else -1.0)
+    return Difference(size, "points" if scaled else "", described.name)
 
 
 def short(value: float) -> str:

@@ -41,6 +41,11 @@ class StudyFacts:
     notes: tuple[str, ...] = ()
 
     @property
+    def ours(self) -> bool:
+        """Whether the study was planned by ecgscale, so that it is known how trials were drawn."""
+        return bool(self.definition)
+
+    @property
     def synthetic(self) -> bool:
         """Whether the trials were trained on made-up ECGs."""
         return bool(self.data.get("synthetic", False))

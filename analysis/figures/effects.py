@@ -11,16 +11,16 @@ from analysis.ale import Ale
 from analysis.effects import Effects, FactorEffect
 from analysis.factors import FactorInfo
 from analysis.figures.style import BLUE, GREY, SMALL_HEIGHT, Drawn, Sketch, axis
-from analysis.quantities import difference, factor_axis, words
+from analysis.quantities import Difference, factor_axis, words
 
 
-def forest(found: Effects, metric: str) -> Drawn:
+def forest(found: Effects, unit: Difference) -> Drawn:
     """Draw every factor's effect at equal cost with its interval; filled where it is settled."""
-    unit = difference(metric)
     frame = found.to_frame()
     frame["settled"] = [effect.settled for effect in found.effects]
-    for column in ("estimate", "low", "high"):
-        frame[f"shown_{column}"] = unit.scale * frame[column]
+    frame["shown_estimate"] = unit.scale * frame["estimate"]
+    ends = np.sort(unit.scale * frame[["low", "high"]].to_numpy(float), axis=1)
+    frame["shown_low"], frame["shown_high"] = ends.T
     frame["position"] = np.arange(len(frame))[::-1]
     figure = Sketch(100 + 44 * len(frame))
     for settled, color in ((True, BLUE), (False, GREY)):
@@ -66,9 +66,8 @@ def forest(found: Effects, metric: str) -> Drawn:
     return figure.drawn(frame)
 
 
-def effect_of_levels(effect: FactorEffect, metric: str) -> Drawn:
+def effect_of_levels(effect: FactorEffect, unit: Difference) -> Drawn:
     """Draw each level of one factor against the mean of all networks, in a small panel."""
-    unit = difference(metric)
     frame = pd.DataFrame(
         {
             "factor": effect.factor,
@@ -80,6 +79,7 @@ def effect_of_levels(effect: FactorEffect, metric: str) -> Drawn:
             "high": [unit.scale * level.high for level in effect.levels],
         }
     )
+    frame[["low", "high"]] = np.sort(frame[["low", "high"]].to_numpy(), axis=1)
     figure = Sketch(SMALL_HEIGHT, legend=False)
     figure.scatter(
         x=frame["position"],
@@ -113,9 +113,8 @@ def effect_of_levels(effect: FactorEffect, metric: str) -> Drawn:
     return figure.drawn(frame)
 
 
-def accumulated_effect(found: Ale, factor: FactorInfo, metric: str) -> Drawn:
+def accumulated_effect(found: Ale, factor: FactorInfo, unit: Difference) -> Drawn:
     """Draw a factor's accumulated local effect with its band, in a small panel."""
-    unit = difference(metric)
     frame = found.curve.assign(factor=found.factor)
     for column in ("effect", "low", "high"):
         frame[column] = unit.scale * frame[column]

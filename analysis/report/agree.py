@@ -17,6 +17,7 @@ from analysis.report.blocks import (
     Paragraph,
     Section,
 )
+from analysis.report.effects import difference_of
 from analysis.report.results import TARGETS, Results
 from analysis.report.text import listed
 from analysis.surrogate import Target
@@ -101,13 +102,13 @@ def _rankings(results: Results, target: Target) -> list[Block]:
 def _ale(results: Results) -> list[Block]:
     if not results.ale:
         return []
-    table = results.table
+    table, unit = results.table, difference_of(results)
     panels = tuple(
         FigureBlock(
             f"ale_{found.factor}",
             words(found.factor),
             "",
-            accumulated_effect(found, table.factor(found.factor), table.objective),
+            accumulated_effect(found, table.factor(found.factor), unit),
         )
         for found in results.ale
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.effects import Effects, FactorEffect
 from analysis.figures.effects import effect_of_levels, forest
 from analysis.monotone import trends_frame
-from analysis.quantities import difference, p_value, quantity, words
+from analysis.quantities import Difference, difference, p_value, quantity, words
 from analysis.report.blocks import (
     Block,
     Details,
@@ -31,7 +31,7 @@ def effects_section(results: Results) -> Section:
     if found is None or found.refusal is not None or not found.effects:
         blocks.append(Paragraph(effects_reason(results), "refusal"))
         return Section("effects", TITLE, tuple(blocks))
-    metric = results.table.objective
+    metric, unit = results.table.objective, difference_of(results)
     blocks.append(
         Paragraph(
             "The simplest question, and the one answered with the fewest assumptions: what does "
@@ -45,24 +45,26 @@ def effects_section(results: Results) -> Section:
             "effects_at_equal_cost",
             "Effect of each choice at equal compute.",
             f"{plural(found.n, 'network')}; differences in {quantity(metric).name}"
-            f"{_points(metric)} with 95 % intervals, from a regression on a spline in log cost "
-            "and the factor. Switches and kinds: the levels named; numbers: the 90th against the "
-            "10th percentile of the values tried, on a fitted curve. Filled: beyond doubt after "
-            "correction for the number of factors (Holm, p < 0.05); a filled point whose interval "
-            "holds zero is of a factor that is best (or worst) in between.",
-            forest(found, metric),
+            f"{', in percentage points,' if unit.unit else ''} with 95 % intervals, from a "
+            "regression on a spline in log cost and the factor. Switches and kinds: the levels "
+            "named; numbers: the 90th against the 10th percentile of the values tried, on a fitted "
+            "curve. Filled: beyond doubt after correction for the number of factors (Holm, p < "
+            "0.05); a filled point whose interval holds zero is of a factor that is best (or "
+            "worst) in between. To the "
+            f"{'right' if results.table.maximize else 'left'} is better.",
+            forest(found, unit),
         )
     )
     told = [effect for effect in found.effects if effect.settled]
-    blocks += [Paragraph(f"{sentence(effect, metric)}, {p_value(effect.p_adjusted)}.")
+    blocks += [Paragraph(f"{sentence(effect, unit)}, {p_value(effect.p_adjusted)}.")
                for effect in told]  # fmt: skip
-    blocks.append(Paragraph(_rest(found, told, metric)))
+    blocks.append(Paragraph(_rest(found, told, unit)))
     panels = tuple(
         FigureBlock(
             f"effect_{effect.factor}",
             words(effect.factor),
             "" if effect.settled else "not told from chance",
-            effect_of_levels(effect, metric),
+            effect_of_levels(effect, unit),
         )
         for effect in found.effects
     )
@@ -77,15 +79,15 @@ def effects_section(results: Results) -> Section:
     return Section("effects", TITLE, tuple(blocks))
 
 
-def sentence(effect: FactorEffect, metric: str) -> str:
+def sentence(effect: FactorEffect, unit: Difference) -> str:
     """Say an effect: squeeze-and-excitation: +0.6 ± 0.3 points at equal FLOPs (0.25 against 0)."""
-    written, compared = measured(effect, metric)
+    written, compared = measured(effect, unit)
     return f"{words(effect.factor)}: {written} at equal FLOPs ({compared})"
 
 
-def measured(effect: FactorEffect, metric: str) -> tuple[str, str]:
+def measured(effect: FactorEffect, unit: Difference) -> tuple[str, str]:
     """Write an effect's size, and what is compared: its ends, or its best level if it bends."""
-    unit, best = difference(metric), effect.best
+    best = effect.best
     if effect.bent:
         return unit.written(best.estimate, best.low, best.high), f"best {best.level}, against all"
     return (
@@ -94,8 +96,9 @@ def measured(effect: FactorEffect, metric: str) -> tuple[str, str]:
     )
 
 
-def _points(metric: str) -> str:
-    return ", in percentage points," if difference(metric).unit else ""
+def difference_of(results: Results) -> Difference:
+    """Say how differences of the study's objective are written."""
+    return difference(results.table.objective, results.table.maximize)
 
 
 def effects_reason(results: Results) -> str:
@@ -106,21 +109,20 @@ def effects_reason(results: Results) -> str:
     return results.reasons.get("effects", "No factor varies, so there is no effect to measure.")
 
 
-def detectable(found: Effects, metric: str) -> str:
+def detectable(found: Effects, unit: Difference) -> str:
     """Write the effect that would have been found with 80 % power, for the factor in the middle."""
-    unit = difference(metric)
     size = float(np.median([effect.se for effect in found.effects])) * 3.6  # Bonferroni, 80 % power
-    return f"{unit.scale * size:.1f} {unit.unit}".strip()
+    return f"{unit.size(size)} {unit.unit}".strip()
 
 
-def _rest(found: Effects, told: list[FactorEffect], metric: str) -> str:
+def _rest(found: Effects, told: list[FactorEffect], unit: Difference) -> str:
     rest = [words(effect.factor) for effect in found.effects if not effect.settled]
     if not rest:
         return "Every factor has an effect beyond doubt."
     subject = listed(rest)
     start = f"{subject[0].upper()}{subject[1:]} could not be told from chance"
     return (
-        f"{start}; effects of about {detectable(found, metric)} would most likely have been seen, "
+        f"{start}; effects of about {detectable(found, unit)} would most likely have been seen, "
         "smaller ones need more networks (see below)."
         + ("" if told else " No factor has an effect beyond doubt.")
     )

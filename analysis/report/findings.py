@@ -10,12 +10,12 @@ import numpy as np
 from analysis.gates import Gate
 from analysis.laws_error import ErrorLaw
 from analysis.laws_shape import ShapeLaw
-from analysis.quantities import difference, quantity, score, short, words
+from analysis.quantities import quantity, score, short, words
 from analysis.report.blocks import Block, Paragraph, Section
-from analysis.report.effects import detectable, effects_reason, measured
+from analysis.report.effects import detectable, difference_of, effects_reason, measured
 from analysis.report.leak import judge_leak
 from analysis.report.results import Results
-from analysis.report.text import interval, listed, plural, unit_of_cost
+from analysis.report.text import interval, listed, networks, plural, unit_of_cost
 
 NEAR = 0.01
 MOST_NAMED = 4
@@ -52,8 +52,9 @@ def findings_section(results: Results) -> Section:
     blocks: list[Block] = [
         Paragraph(" ".join(each.sentences), "lead", each.title) for each in found if each.sentences
     ]
-    verdict = judge_leak(results)
-    blocks.append(Paragraph(verdict.text, verdict.kind))
+    if results.table.study.ours:
+        verdict = judge_leak(results)
+        blocks.append(Paragraph(verdict.text, verdict.kind))
     blocks.append(Paragraph(caution_sentence(results), "caution"))
     return Section("findings", "What was found", tuple(blocks))
 
@@ -78,7 +79,7 @@ def best_sentences(results: Results) -> list[str]:
         if m in table.metrics and m != table.objective and np.isfinite(row[m])
     )
     text = (
-        f"Of {plural(len(designs), 'randomly drawn network')}, the one that scored best on the "
+        f"Of {networks(table, len(designs))}, the one that scored best on the "
         f"validation records reached {name} {score(float(row[table.objective]))}{others} with "
         f"{short(float(row[table.cost]))} {unit_of_cost(table)}."
     )
@@ -152,19 +153,18 @@ def compute_law_sentence(law: ErrorLaw, results: Results) -> str:
 
 def factor_sentences(results: Results) -> list[str]:
     """Name the choices that change the score at equal compute, with how much, or say none does."""
-    found, metric = results.effects, results.table.objective
+    found, unit = results.effects, difference_of(results)
     if found is None or found.refusal is not None or not found.effects:
         return [f"Which choices help cannot be said yet. {effects_reason(results)}"]
     told = [effect for effect in found.effects if effect.settled]
     if not told:
         return [
             "Among networks of equal compute no design choice changes the score beyond doubt; a "
-            f"change of about {detectable(found, metric)} would most likely have been seen."
+            f"change of about {detectable(found, unit)} would most likely have been seen."
         ]
-    unit = difference(metric)
     parts = []
     for effect in told[:MOST_NAMED]:
-        written, compared = measured(effect, metric)
+        written, compared = measured(effect, unit)
         parts.append(f"{words(effect.factor)} ({compared}) {written}")
     more = len(told) - len(parts)
     rest = len(found.effects) - len(told)
@@ -237,6 +237,12 @@ def plain_reasons(gates: Sequence[Gate]) -> list[str]:
 
 def caution_sentence(results: Results) -> str:
     """Say what the numbers are not."""
+    if not results.table.study.ours:
+        return (
+            "How these trials were drawn and scored is not known to this report. Effects and "
+            "importances hold for choices drawn at random, and the best of many scores is "
+            "flattered by having been chosen."
+        )
     hosts = "one recipe and one split of the data"
     return (
         f"All scores are of validation records under {hosts}; the test records were not read. "

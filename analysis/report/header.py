@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.quantities import quantity, short
 from analysis.report.results import Results
+from analysis.report.text import networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,7 @@ def _subtitle(results: Results) -> str:
     trained = f" trained on {records} ECG records" if records else " trained"
     cost = results.designs[table.cost]
     unit = "FLOPs per ECG" if table.cost == "flops" else quantity(table.cost).axis.lower()
-    return (
-        f"{n} randomly drawn networks{trained}, from {short(cost.min())} to "
-        f"{short(cost.max())} {unit}."
-    )
+    return f"{networks(table, n)}{trained}, from {short(cost.min())} to {short(cost.max())} {unit}."
 
 
 def _banners(results: Results) -> tuple[Banner, ...]:

@@ -8,8 +8,9 @@ import pandas as pd
 from analysis.figures.fronts import hypervolume_curve
 from analysis.figures.methods import learning_curve, networks_needed
 from analysis.power import EFFECT, EXPONENT, Need
-from analysis.quantities import difference, percent, short, words
+from analysis.quantities import percent, short, words
 from analysis.report.blocks import Block, FigureBlock, Paragraph, Section, TableBlock
+from analysis.report.effects import difference_of
 from analysis.report.results import Results
 from analysis.report.text import plural
 
@@ -96,12 +97,12 @@ def need_sentence(results: Results) -> str:
 
 
 def _goal(results: Results) -> str:
-    unit = difference(results.table.objective)
-    return f"{unit.scale * EFFECT:g} {unit.unit}".strip()
+    unit = difference_of(results)
+    return f"{abs(unit.scale) * EFFECT:g} {unit.unit}".strip()
 
 
 def _shown(results: Results, needs: tuple[Need, ...]) -> pd.DataFrame:
-    unit = difference(results.table.objective)
+    unit = difference_of(results)
 
     def number(need: Need, value: float) -> str:
         if not np.isfinite(value):
@@ -119,7 +120,7 @@ def _shown(results: Results, needs: tuple[Need, ...]) -> pd.DataFrame:
             "seen now": [
                 percent(need.detectable)
                 if need.kind == "noise"
-                else number(need, need.detectable).lstrip("+")
+                else number(need, need.detectable).lstrip("+−")
                 for need in needs
             ],
             "have": [str(need.n) for need in needs],

@@ -13,6 +13,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def networks(table: TrialTable, count: int) -> str:
+    """Count networks, and say that they were drawn at random where that is known."""
+    return plural(count, "randomly drawn network" if table.study.ours else "network")
+
+
 def listed(items: Sequence[str]) -> str:
     """Join with commas and an "and"."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

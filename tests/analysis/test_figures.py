@@ -64,11 +64,12 @@ def all_drawn(table: TrialTable) -> Iterator[tuple[str, Drawn]]:
 
 def drawn_of_methods(table: TrialTable) -> Iterator[tuple[str, Drawn]]:
     found = effects(table)
-    yield "forest", forest(found, "macro_f1")
-    yield "levels", effect_of_levels(found.effects[0], "macro_f1")
+    yield "forest", forest(found, difference("macro_f1"))
+    yield "levels", effect_of_levels(found.effects[0], difference("macro_f1"))
     model = surrogate(table, "equal cost", candidates=[QuadraticRidge()], repeats=1)
     for each in accumulated(table, model, ["depth", "grouping"], bootstraps=4):
-        yield f"ale {each.factor}", accumulated_effect(each, table.factor(each.factor), "macro_f1")
+        unit = difference("macro_f1")
+        yield f"ale {each.factor}", accumulated_effect(each, table.factor(each.factor), unit)
     law = error_law(table, bootstraps=10)
     yield "error law", error_law_curve(law, table)
     yield "profile", exponent_profile(law)
@@ -157,3 +158,4 @@ def test_numbers_are_written_as_people_read_them() -> None:
     assert difference("macro_f1").written(-0.0002, -0.0005, 0.0001) == "−0.02 ± 0.03 points"
     assert difference("macro_f1").written(0.12, 0.05, 0.19) == "+12.0 ± 7.0 points"
     assert difference("loss").written(-3.2, -4.0, -2.4) == "−3.20 ± 0.80"
+    assert difference("loss", maximize=False).written(-3.2, -4.0, -2.4) == "+3.20 ± 0.80"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.factors import FactorInfo
 from analysis.laws_shape import shape_law, shape_laws
 from tests.analysis.simulate import FLOPS_ONLY, LAW, NOTHING, Truth, simulate
 
@@ -96,3 +97,13 @@ def test_few_trials_are_refused() -> None:
     law = shape_law(simulate(architectures=40, replicates=(0, 1), seed=6), SIZES)
     assert "40 architectures" in str(law.refusal)
     assert law.to_frame().empty
+
+
+def test_a_number_that_costs_nothing_is_no_size() -> None:
+    table = simulate(LAW, architectures=80, replicates=(0, 1), seed=5)
+    rate = np.exp(np.random.default_rng(0).uniform(np.log(1e-4), np.log(1e-1), len(table.frame)))
+    factors = (*table.factors, FactorInfo("rate", "float", log=True, low=1e-4, high=1e-1))
+    wider = replace(table, frame=table.frame.assign(rate=rate), factors=factors)
+    groups = [law.factors for law in shape_laws(wider, bootstraps=5)]
+    assert groups[0] == ("depth", "width")
+    assert ("rate",) in groups

@@ -10,12 +10,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 
+import analysis
 from analysis.candidates import CANDIDATES
 from analysis.laws_shape import shape_law
-from analysis.quantities import short
+from analysis.quantities import difference, short
 from analysis.report import Results, compute, write_report
 from analysis.report.blocks import GridBlock, Paragraph
 from analysis.report.budgets import drawing, stage_rows
@@ -173,7 +175,7 @@ def test_effects_are_said_as_they_were_computed(results: Results, page: str) -> 
     told = [effect for effect in found.effects if effect.settled]
     assert told
     for effect in told:
-        assert f"{effect_sentence(effect, 'macro_f1')}, p" in text
+        assert f"{effect_sentence(effect, difference('macro_f1'))}, p" in text
     top = text[text.index("What helps.") : text.index("How to scale.")]
     assert "residual connections (on against off) +" in top
     assert f"the other {len(found.effects) - len(told)} choices could not be told" in top
@@ -208,6 +210,26 @@ def test_only_cost_mattering_is_found_as_that(tmp_path: Path) -> None:
     assert "at equal compute, shape makes no difference" in text
     assert "At equal compute no factor goes with failing beyond chance" in text
     assert "no surrogate is adequate" in text
+
+
+def test_anybodys_optuna_study_gets_a_page(tmp_path: Path) -> None:
+    def loss(trial: optuna.Trial) -> float:
+        depth, rate = trial.suggest_int("depth", 1, 64, log=True), trial.suggest_float("rate", 0, 1)
+        trial.set_user_attr("macs", 50.0 * depth)
+        return 2 + depth**-0.3 + 0.5 * rate + float(noise.normal(0, 0.01))
+
+    noise = np.random.default_rng(0)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(study_name="theirs", sampler=optuna.samplers.RandomSampler(0))
+    study.optimize(loss, n_trials=60)
+    text = _text(analysis.table(study, cost="macs"), tmp_path)
+    # From the tenth to the ninth tenth of rate the loss rises by 0.4, so the sign is plus.
+    found = re.search(r"these choices change the value: rate \([^)]*\) \+0\.(\d+) ±", text)
+    assert found
+    assert float(f"0.{found[1]}") == pytest.approx(0.4, abs=0.06)
+    assert "To the left is better" in text
+    assert "How these trials were drawn and scored is not known" in text
+    assert "Of 60 networks, the one that scored best" in text
 
 
 def test_what_users_wrote_is_escaped(page: str) -> None:
