@@ -135,14 +135,17 @@ def scaled_architectures(
     return found
 
 
-def law_network(table: TrialTable, budget: float, *, seed: int = 0) -> Architecture:
+def law_network(
+    table: TrialTable, budget: float, *, bootstraps: int = 400, seed: int = 0
+) -> Architecture:
     """Return the network that the study's scaling laws give at a budget; it was not trained.
 
     Raises:
         AnalysisError: no law stands, it does not reach the budget, or the study's design space is
             not at hand.
     """
-    laws, space = standing(shape_laws(table, seed=seed)), study_space(table)
+    laws = standing(shape_laws(table, bootstraps=bootstraps, seed=seed))
+    space = study_space(table)
     if space is None:
         raise AnalysisError(
             "No network can be built by a law: the study's design space is not at hand."
