@@ -40,12 +40,12 @@ def a_status(**changes) -> StudyStatus:
 def test_time_left_says_what_it_rests_on():
     assert time_left(a_status()) == (
         "about 1 h 01 min with 1 worker "
-        "(predicted cost of 14 open trials, by 5 trials, typically 12% off)"
+        "(predicted cost of 14 open trials, fitted to 5 trials, typically 12% off)"
     )
     resting = a_status(time_left=TimeLeft(None, 60.0, 0, 1, None), workers=())
     assert time_left(resting) == (
         "no worker runs; one alone would take 1 min 00 s "
-        "(predicted cost of 14 open trials, by 1 trial)"
+        "(predicted cost of 14 open trials, fitted to 1 trial)"
     )
     assert "not known" in time_left(a_status(time_left=None))
 
