@@ -38,7 +38,9 @@ def time_left(status: StudyStatus) -> str:
         return "not known before a trial has come through an epoch"
     fitted = f"{left.fitted_trials} {'trial' if left.fitted_trials == 1 else 'trials'}"
     off = "" if left.typical_error is None else f", typically {left.typical_error:.0%} off"
-    basis = f"predicted cost of {status.running + status.waiting} open trials, fitted to {fitted}{off}"
+    basis = (
+        f"predicted cost of {status.running + status.waiting} open trials, fitted to {fitted}{off}"
+    )
     if left.seconds is None:
         return f"no worker runs; one alone would take {duration(left.worker_seconds)} ({basis})"
     workers = "1 worker" if left.workers == 1 else f"{left.workers} workers"
