@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from models.architecture import Architecture
+from models.batch_norm import BatchNorm
 from models.errors import ModelError
 from models.layers import (
     Act,
@@ -26,7 +27,6 @@ from models.layers import (
     SqueezeExcite,
 )
 from models.modules import (
-    BatchNorm,
     ChannelNorm,
     ChannelPad,
     ChannelScale,

@@ -7,7 +7,7 @@ import copy
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.modules import BatchNorm
+from models.batch_norm import BatchNorm
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:

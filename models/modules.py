@@ -79,14 +79,6 @@ class Gate(nn.Module):
         return x * gate[:, :, None, None].to(x.dtype)
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation of (batch, channels, 1, samples), and of pooled (batch, channels)."""
-
-    def _check_input_dim(self, input: Tensor) -> None:
-        if input.dim() not in (2, 4):
-            raise ValueError(f"expected 2 or 4 dimensions, got {input.dim()}")
-
-
 class SelfAttention(nn.Module):
     """Multi-head self-attention over time, softmax(q k' / √d) v (Vaswani et al. 2017).
 

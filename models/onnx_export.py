@@ -17,10 +17,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from models.batch_norm import BatchNorm
 from models.errors import ModelError
 from models.fold import fold_batch_norms
 from models.modules import (
-    BatchNorm,
     ChannelNorm,
     ChannelPad,
     ChannelScale,

@@ -10,7 +10,8 @@ import copy
 
 from torch import Tensor, nn
 
-from models.modules import BatchNorm, ChannelNorm, ChannelScale, Gate, GlobalPool2d, Network
+from models.batch_norm import BatchNorm
+from models.modules import ChannelNorm, ChannelScale, Gate, GlobalPool2d, Network
 
 
 class _PlainNetwork(nn.Module):

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from models import ModelError, load_space, reference
+from models.batch_norm import BatchNorm
 from models.build import build
 from models.fold import fold_batch_norms
 from models.latency import measure_latency
-from models.modules import BatchNorm
 from models.plain import as_conv1d
 
 
