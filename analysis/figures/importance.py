@@ -101,15 +101,16 @@ def beeswarm(result: Importance, table: TrialTable, metric: str) -> Drawn:
                 "colorscale": _scale(),
                 "showscale": place == 0,
                 "colorbar": {
-                    "title": {
-                        "text": "value of the factor",
-                        "side": "right",
-                        "font": {"size": 11},
-                    },
+                    "orientation": "h",  # beside the points it would take half a telephone
+                    "x": 0,
+                    "xanchor": "left",
+                    "y": 1.0,
+                    "yanchor": "bottom",
+                    "title": {"text": "value of the factor", "side": "top", "font": {"size": 11}},
                     "tickvals": [0, 1],
                     "ticktext": ["low", "high"],
-                    "thickness": 10,
-                    "len": 0.5,
+                    "thickness": 8,
+                    "len": 0.6,
                     "outlinewidth": 0,
                 },
             },
@@ -117,6 +118,7 @@ def beeswarm(result: Importance, table: TrialTable, metric: str) -> Drawn:
             hovertemplate=f"{words(name)} %{{text}}: %{{x:+.4f}}<extra></extra>",
         )
     figure.zero(x=0)
+    figure.tighten(t=56)
     figure.axes(
         x=axis(f"SHAP value ({quantity(metric).name}, 0 to 1)"),
         y=axis(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.agreement import Agreement
-from analysis.design import COST, Design
+from analysis.design import Design
 from analysis.figures.style import (
     BLUE,
     GREEN,
@@ -23,8 +23,7 @@ from analysis.figures.style import (
 from analysis.power import Power
 from analysis.quantities import words
 
-# Blue to white to vermillion: strong ties of either sign stand out, colour-blind safe.
-DIVERGING = [[0.0, "#0072B2"], [0.5, "#FFFFFF"], [1.0, "#D55E00"]]
+MOST_TIES = 15
 
 
 def rankings(found: Agreement) -> Drawn:
@@ -72,41 +71,43 @@ def rankings(found: Agreement) -> Drawn:
 
 
 def ties(found: Design) -> Drawn:
-    """Draw how strongly every pair of factors, and each factor and the cost, go together."""
-    frame = found.to_frame()
-    names = list(dict.fromkeys([*frame["first"], *frame["second"]]))
-    names.sort(key=lambda name: (name == COST, words(name)))
-    place = {name: i for i, name in enumerate(names)}
-    grid = np.full((len(names), len(names)), np.nan)
-    text = np.full(grid.shape, "", dtype=object)
-    for pair in found.pairs:
-        row, column = sorted((place[pair.first], place[pair.second]), reverse=True)
-        grid[row, column] = pair.strength
-        text[row, column] = f"{pair.strength:.2f}".replace("-", "−") if pair.material else ""
-    shown = [words(name) for name in names]
-    figure = Sketch(130 + 34 * len(names), legend=False)
-    figure.heatmap(
-        z=[[None if np.isnan(v) else float(v) for v in row] for row in grid[1:]],
-        x=shown[:-1],
-        y=shown[1:],
-        text=text[1:].tolist(),
-        texttemplate="%{text}",
-        textfont={"size": 11},
-        colorscale=DIVERGING,
-        zmin=-1,
-        zmax=1,
-        xgap=2,
-        ygap=2,
-        hoverongaps=False,
-        hovertemplate="%{y} and %{x}: %{z:.2f}<extra></extra>",
-        colorbar={"title": {"text": "strength (−1 to 1)", "side": "right", "font": {"size": 11}},
-                  "thickness": 10, "len": 0.7, "outlinewidth": 0},
-    )  # fmt: skip
+    """Draw the strongest ties between factors, and between factors and the cost."""
+    frame = found.to_frame().assign(material=[pair.material for pair in found.pairs])
+    shown = frame.head(MOST_TIES).iloc[::-1].reset_index(drop=True)
+    shown["position"] = np.arange(len(shown))
+    figure = Sketch(100 + 26 * len(shown))
+    for material, color in ((True, VERMILLION), (False, GREY)):
+        rows = shown[shown["material"] == material]
+        figure.scatter(
+            x=rows["strength"],
+            y=rows["position"],
+            mode="markers",
+            name="strong enough to matter" if material else "weak, or chance",
+            marker={
+                "color": color,
+                "size": 9,
+                "symbol": "circle" if material else "circle-open",
+                "line": {"width": 1.6},
+            },
+            text=[f"{_pair(row)}, {row['measure']}" for row in rows.to_dict("records")],
+            hovertemplate="%{text}: %{x:.2f}<extra></extra>",
+        )
+    figure.zero(x=0)
     figure.axes(
-        x=axis("", ticks="", showgrid=False, tickangle=-45),
-        y=axis("", ticks="", showgrid=False, autorange="reversed"),
+        x=axis("Strength of the tie (−1 to 1)", range=[-1.04, 1.04], nticks=5),
+        y=axis(
+            "",
+            tickvals=shown["position"].tolist(),
+            ticktext=[_pair(row).replace(" and ", "<br>and ") for row in shown.to_dict("records")],
+            tickfont={"size": 10},
+            range=[-0.6, len(shown) - 0.4],
+        ),
     )
-    return figure.drawn(frame)
+    return figure.drawn(frame.merge(shown[["first", "second", "position"]], how="left"))
+
+
+def _pair(row: Mapping[Hashable, object]) -> str:
+    return f"{words(str(row['first']))} and {words(str(row['second']))}"
 
 
 def learning_curve(power: Power) -> Drawn:

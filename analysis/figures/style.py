@@ -85,10 +85,6 @@ class Sketch:
         """Add points or a line."""
         self._traces.append({"type": "scatter", **settings})
 
-    def heatmap(self, **settings: Any) -> None:
-        """Add a grid of coloured cells."""
-        self._traces.append({"type": "heatmap", **settings})
-
     def band(
         self,
         x: Numbers,

@@ -42,16 +42,16 @@ def ties_blocks(results: Results) -> list[Block]:
         return [*blocks, Paragraph(f"Not looked at: {reason.rstrip('.')}.", "refusal")]
     figure = FigureBlock(
         "ties",
-        "Ties in the design.",
+        "Strongest ties in the design.",
         "Spearman's correlation for two ordered columns, the correlation ratio of ranks where one "
-        "has no order, Cramér's V where neither has; numbers stand where a tie is beyond doubt "
-        "(Holm) and at least 0.2. Blue is negative, orange-red positive.",
+        "has no order, Cramér's V where neither has (both 0 to 1). Filled: beyond doubt (Holm over "
+        "all pairs) and at least 0.2. All pairs are in the CSV.",
         ties(found),
     )
     return [
         *blocks,
         Paragraph(ties_sentence(found)),
-        Details("The strength of every tie", (figure,)),
+        Details("How strong the ties are", (figure,)),
     ]
 
 

@@ -103,8 +103,8 @@ def test_every_point_is_in_the_table(drawn: dict[str, Drawn]) -> None:
         known = np.concatenate([numbers(data[column]) for column in data.select_dtypes("number")])
         for trace in figure.data:
             for axis in ("x", "y"):
-                if name in ("leak", "ties") and axis == "y":
-                    continue  # spread by rank so that points do not hide each other; names
+                if name == "leak" and axis == "y":
+                    continue  # spread by rank so that points do not hide each other
                 values = numbers(getattr(trace, axis))
                 distance = np.abs(values[:, None] - known[None, :]).min(axis=1, initial=np.inf)
                 assert (distance <= 1e-9 * np.maximum(1, np.abs(values))).all(), (name, trace.name)
@@ -112,8 +112,6 @@ def test_every_point_is_in_the_table(drawn: dict[str, Drawn]) -> None:
 
 def test_every_axis_has_a_title_with_a_unit(drawn: dict[str, Drawn]) -> None:
     for name, (figure, _) in drawn.items():
-        if name == "ties":
-            continue  # names on both sides; the colour bar has the unit
         assert "(" in figure.layout.xaxis.title.text, name
         if not figure.layout.yaxis.ticktext:
             assert "(" in figure.layout.yaxis.title.text, name
