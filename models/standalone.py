@@ -9,12 +9,19 @@ from __future__ import annotations
 import inspect
 import re
 
+import models.batch_norm
 import models.build
 import models.errors
 import models.layers
 import models.modules
 
-_PARTS = (models.errors, models.layers, models.modules, models.build)
+_PARTS = (
+    models.errors,
+    models.layers,
+    models.batch_norm,
+    models.modules,
+    models.build,
+)
 
 _HEAD = '''"""Rebuild the network of {weights} beside this file; needs torch and safetensors only.
 
