@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -13,12 +14,29 @@ from processes import slow_trainer
 from sqlalchemy import text
 
 from search.database.embedded import EmbeddedServer
-from search.database.listen import LOGIN, Address, close, listen
+from search.database.listen import LOGIN, PGPASS, Address, close, listen
 from search.database.storage import Storage, open_storage
 from search.errors import StudyError
 from search.records import read_trials
 from search.study import create_study
 from search.worker import run_worker
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    opened = open_storage(f"embedded:{tmp_path_factory.mktemp('postgresql')}")
+    yield opened
+    opened.engine.dispose()
+    opened.server.stop()
+
+
+@pytest.fixture
+def own_storage(database: Storage) -> Iterator[Storage]:
+    """A closed database, as a test may expect it; it is closed again afterwards."""
+    yield database
+    close(database.server)
+    (database.server.folder / PGPASS).unlink(missing_ok=True)
+    database.engine.dispose()
 
 
 @pytest.fixture

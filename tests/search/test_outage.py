@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,22 @@ from search.records import read_trials
 from search.status import read_status
 from search.study import create_study
 from search.worker import run_worker
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    opened = open_storage(f"embedded:{tmp_path_factory.mktemp('postgresql')}")
+    yield opened
+    opened.engine.dispose()
+    opened.server.stop()
+
+
+@pytest.fixture
+def own_storage(database: Storage) -> Iterator[Storage]:
+    """A running server that a test may stop."""
+    yield database
+    database.server.start()
+    database.engine.dispose()
 
 
 @pytest.fixture
