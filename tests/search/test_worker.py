@@ -296,6 +296,7 @@ def test_database_restarted_under_a_worker(own_storage: Storage, store):
     server = own_storage.server
     for kill in (False, True):
         time.sleep(1.5)
+        wait_for(server._postmaster)  # the worker starts it again
         if kill:
             os.kill(server._postmaster().pid, signal.SIGKILL)
         else:
