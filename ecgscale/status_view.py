@@ -24,7 +24,7 @@ def counts(status: StudyStatus) -> dict[str, object]:
         "waiting": status.waiting,
         "failed": status.failed,
     }
-    if status.trials_per_hour:
+    if status.trials_per_hour and not status.done:
         facts["rate"] = f"{status.trials_per_hour:.3g} trials/h"
     if not status.done:
         facts["time left"] = time_left(status)
@@ -54,7 +54,7 @@ def line(status: StudyStatus) -> str:
     if status.failed:
         reasons = ", ".join(f"{n} × {reason}" for reason, n in status.failures.items())
         words.append(f"{status.failed} failed ({reasons})")
-    if status.trials_per_hour:
+    if status.trials_per_hour and not status.done:
         words.append(f"{status.trials_per_hour:.3g} trials/h")
     if status.seconds_left is not None:
         words.append(f"about {duration(status.seconds_left)} left")
