@@ -74,10 +74,14 @@ def best_values(laws: Sequence[ShapeLaw], budget: float) -> dict[str, float]:
 
 def study_space(table: TrialTable) -> Space | None:
     """Return the design space a study was drawn in; None where it is not one that can be built."""
-    from models import ModelError, load_space
+    from models import ModelError, Space, load_space
 
+    definition = table.study.definition
     try:
-        space = load_space(str(table.study.definition["space"]))
+        if "design_space" in definition:  # as it was resolved when the study was made
+            space = Space.from_dict(definition["design_space"])
+        else:
+            space = load_space(str(definition["space"]))
     except (KeyError, ModelError, OSError):
         return None
     return space if {f.name for f in space.factors} == set(_shape_factors(table)) else None

@@ -13,8 +13,10 @@ from sqlalchemy import text
 from search.confirm import Confirmation, read_confirmations
 from search.database.schema import require_schema
 from search.database.storage import Storage
+from search.definition import StudyDefinition
 from search.errors import StudyError
 from search.outputs import Outputs
+from search.plan import nuisance_factors
 from search.study import open_study, study_names
 
 if TYPE_CHECKING:
@@ -153,11 +155,18 @@ def read_confirmed(study_name: str, storage: Storage) -> Confirmed:
 def read_definition(study_name: str, storage: Storage) -> dict[str, Any]:
     """Read a study's definition, and beside it `data`, `factors`, `sampling` and `planned`.
 
+    `design_space` is what `models.Space.from_dict` takes, wherever the space's file is now.
+
     `data` has hash, sample_rate_hz, samples, leads, outputs, synthetic, records, splits and labels
     (class to count).
     """
     attributes = _study(study_name, storage)[1]
     facts = {key: attributes[key] for key in ("data", "factors", "sampling", "planned")}
+    if "space" in attributes:
+        besides = nuisance_factors(StudyDefinition.from_dict(attributes["definition"]))
+        names = {factor.name for factor in besides}
+        factors = [factor for factor in attributes["factors"] if factor["name"] not in names]
+        facts["design_space"] = {**attributes["space"], "factors": factors}
     return {**attributes["definition"], **facts}
 
 

@@ -11,7 +11,7 @@ import pytest
 from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
 from analysis.laws_shape import ShapeLaw, shape_law, shape_laws
-from analysis.scaled import FAR, NEAR, law_network, scaled_architectures
+from analysis.scaled import FAR, NEAR, law_network, scaled_architectures, study_space
 from analysis.trials import StudyFacts, TrialTable, from_frame
 from models import Architecture, load_space, sample_architectures
 
@@ -106,3 +106,18 @@ def test_a_budget_gets_its_network_by_the_law_or_the_reason(
     assert distance(network, law, table, 1e8) <= NEAR
     with pytest.raises(AnalysisError, match="design space is not at hand"):
         law_network(table, 1e8, bootstraps=40)
+
+
+def test_space_of_a_study_is_the_one_stored_with_it(table: TrialTable) -> None:
+    space = load_space("ecg-cnn")
+    named = StudyFacts("s", 1, {"space": "ecg-cnn"})
+    gone = StudyFacts("s", 1, {"space": "/nowhere/mine.toml"})
+    stored = StudyFacts("s", 1, {**gone.definition, "design_space": space.to_dict()})
+    columns = tuple(
+        FactorInfo(f.name, f.kind, f.log, f.choices, f.low, f.high) for f in space.factors
+    )
+    of_space = replace(table, factors=(*columns, FactorInfo("learning_rate", "float", log=True)))
+    assert study_space(replace(of_space, study=named)) == space
+    assert study_space(replace(of_space, study=stored)) == space
+    assert study_space(replace(of_space, study=gone)) is None
+    assert study_space(replace(of_space, factors=columns[1:], study=stored)) is None

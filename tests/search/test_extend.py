@@ -8,14 +8,14 @@ import pytest
 from conftest import define
 from processes import slow_trainer
 
-from models import load_space, reference
+from models import Space, load_space, reference
 from search.database.storage import open_storage
 from search.definition import ReplicatePlan, StudyDefinition
 from search.errors import StudyError
 from search.plan import Extension, plan
 from search.plan import extend as plan_extension
 from search.records import read_definition, read_trials
-from search.study import extend_study, open_study
+from search.study import create_study, extend_study, open_study
 from search.worker import run_worker
 
 SHAPE = {"samples": 100, "leads": 12, "outputs": 26}
@@ -82,6 +82,18 @@ def test_drawn_learning_rates_reach_the_trainer_and_the_table(make_study, storag
     assert (per_network == 1).all()
     assert frame["learning_rate"].nunique() == 5
     assert frame["recipe_hash"].nunique() == 5
+
+
+def test_design_space_is_read_back_without_its_file(storage, store, tmp_path: Path):
+    space = tmp_path / "mine.toml"
+    space.write_text('family = "ecg-cnn"\n[factors]\nresidual = true\n')
+    sample = {"architectures": 2, "flops": [1e5, 2e6], "bins": 1, "learning_rate": [1e-3, 1e-2]}
+    wanted = load_space(space)
+    study = create_study(define(space=str(space), sample=sample), store, storage)
+    space.unlink()
+    read = Space.from_dict(read_definition(study.name, storage)["design_space"])
+    assert read.factors == wanted.factors
+    assert "learning_rate" in read_trials(study.name, storage)
 
 
 def test_extension_depends_on_the_seed_and_what_is_there():
