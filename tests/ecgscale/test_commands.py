@@ -146,7 +146,14 @@ def test_worker_without_work_ends_at_once(
 
 def test_dashboard_serves_the_study(finished: str, database: str) -> None:
     command = [sys.executable, "-m", "ecgscale", "dashboard", "--storage", database, "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        # A suite that runs in the background of a shell has it ignored, and so would the child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
         try:
             assert process.stdout is not None
             address = re.search(r"http://[\d.:]+", process.stdout.readline())
@@ -156,9 +163,10 @@ def test_dashboard_serves_the_study(finished: str, database: str) -> None:
             assert finished in [study["study_name"] for study in studies]
             with urllib.request.urlopen(f"{address[0]}/dashboard/", timeout=60) as answer:
                 assert b"<html" in answer.read().lower()
-        finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
 
 
 def test_demo_walks_the_whole_path_and_goes_on_where_it_was(
