@@ -40,6 +40,16 @@ def own_storage(tmp_path: Path) -> Iterator[Storage]:
     opened.server.stop()
 
 
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """A PostgreSQL of a test file's own, to stop or to open."""
+    opened = open_storage(f"embedded:{tmp_path_factory.mktemp('postgresql')}")
+    yield opened
+    opened.engine.dispose()
+    assert opened.server is not None
+    opened.server.stop()
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder of mode 700 with a path short enough for a socket."""

@@ -21,14 +21,6 @@ from search.study import create_study
 from search.worker import run_worker
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
-    opened = open_storage(f"embedded:{tmp_path_factory.mktemp('postgresql')}")
-    yield opened
-    opened.engine.dispose()
-    opened.server.stop()
-
-
 @pytest.fixture
 def own_storage(database: Storage) -> Iterator[Storage]:
     """A running server that a test may stop."""
