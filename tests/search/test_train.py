@@ -378,24 +378,6 @@ def test_records_must_lie_on_the_training_device(network):
 # ---- Averaged weights ---- #
 
 
-def test_averaged_weights_follow_the_closed_form():
-    from search.training.averaging import AveragedWeights
-
-    network = torch.nn.Sequential(torch.nn.Linear(1, 1, bias=False), torch.nn.BatchNorm1d(1))
-    torch.nn.init.constant_(network[0].weight, 0.0)
-    averaged = AveragedWeights(network, horizon_steps=4)
-    expected = 0.0
-    for n in range(20):
-        torch.nn.init.constant_(network[0].weight, float(n))
-        network[1].running_mean.fill_(float(n))
-        decay = min(0.75, (1 + n) / (10 + n))
-        expected = decay * expected + (1 - decay) * n
-        averaged.update()
-    assert averaged.network[0].weight.item() == pytest.approx(expected, rel=1e-5)
-    assert averaged.network[1].running_mean.item() == pytest.approx(expected, rel=1e-5)
-    assert network[0].weight.item() == 19
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_repeats_itself_and_resumes(network, tmp_path):
