@@ -23,7 +23,7 @@ RIVALS = (
     *("resnet18", "xresnet1d50", "resnet1d-wang", "inception1d", "ribeiro", "net1d"),
     *("mobilenetv2", "efficientnet-b0", "regnetx-200mf", "convnext-atto"),
 )
-"""One reference CNN per family, that of the smallest published size."""
+"""One reference CNN per family; its width is fitted to each budget."""
 
 TARGETS: tuple[Target, ...] = ("score", "equal cost")
 

@@ -53,7 +53,7 @@ def test_equal_to_torchs_in_double_precision(shape: tuple[int, ...]) -> None:
 
 
 def test_gradient_of_a_nearly_constant_one_survives() -> None:
-    """dy the same but for a millionth: what is left is what torch finds in double precision."""
+    """dy the same but for a thousandth: what is left is what torch finds in double precision."""
     torch.manual_seed(1)
     ours, torchs = pair(12)
     torchs.double()
@@ -108,7 +108,8 @@ def test_other_inputs_take_torchs_own_way() -> None:
     for x in (torch.randn(9, 6), torch.randn(4, 6, 1, 10), torch.randn(4, 6, 1, 10).double()):
         one, other = copy.deepcopy(ours), copy.deepcopy(torchs)
         if x.dtype is torch.float64:
-            one.double(), other.double()
+            one.double()
+            other.double()
         want = other(x[:, :, None, None])[:, :, 0, 0] if x.dim() == 2 else other(x)
         torch.testing.assert_close(one(x), want)
     with pytest.raises(ValueError, match="2 or 4 dimensions"):
