@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
     from search.database.storage import Storage
 
 PANEL = "Results"
+
+
+class FigureFormat(StrEnum):
+    """Kinds of files a figure can be written to."""
+
+    svg = "svg"
+    pdf = "pdf"
+    png = "png"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +48,10 @@ def report(
         str | None,
         typer.Option(metavar="STUDY", help="Compare with another design space's study, too."),
     ] = None,
+    figures: Annotated[
+        list[FigureFormat] | None,
+        typer.Option(help="Also every figure as a file; repeatable. Needs kaleido and a Chromium."),
+    ] = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Put figures and findings into optuna-dashboard too.")
     ] = False,
@@ -55,6 +69,7 @@ def report(
         publish=publish,
         quiet=quiet,
         against=against,
+        figures=figures or (),
     )
     print(f"Report: {page}")
 
@@ -151,10 +166,12 @@ def make_report(
     publish: bool,
     quiet: bool,
     against: str | None = None,
+    figures: Sequence[str] = (),
 ) -> Path:
     """Read a study, analyse it and write its report; return the page."""
     from analysis import dashboard as published
     from analysis.report import compute
+    from analysis.report.static import write_figures
     from analysis.report.write import write_results
     from analysis.study import read_table
     from search.records import read_class_scores, read_confirmed, read_curves
@@ -175,6 +192,8 @@ def make_report(
         progress=say,
     )
     page = write_results(results, out)
+    if figures:
+        write_figures(results, out, figures)
     if publish:
         published.publish(open_study(study, storage).optuna(), results)
     return page

@@ -16,6 +16,7 @@ from ecgscale import (
     latency_command,
     launch_commands,
     model_commands,
+    run_command,
     status_commands,
     study_commands,
 )
@@ -37,10 +38,12 @@ app = typer.Typer(
 
 The way through: **prepare** raw ECG files to a store, **create** a study of sampled
 architectures, run one or more **worker**s until all are trained, then read the **report**.
-`ecgscale demo` walks the whole path in a quarter of an hour.""",
+`ecgscale run` does all of it for a definition, and `ecgscale demo` shows it in a quarter of an
+hour.""",
 )
 for group in (
     demo,
+    run_command,
     data_commands,
     model_commands,
     study_commands,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 PANEL = "Results"
 BUDGETS = ("10M", "30M", "100M", "300M")
 
+BudgetOption = Annotated[
+    list[str] | None,
+    typer.Option("--budget", help="FLOPs of one record, e.g. 100M; repeatable. 10M to 300M."),
+]
+TopOption = Annotated[int, typer.Option(min=1, help="Searched networks per budget.")]
+ReferenceOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A known CNN, fitted into each budget; repeatable. One per family."),
+]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Fresh seeds per network.")]
+RateOption = Annotated[
+    list[float] | None,
+    typer.Option(help="Tried for every network, best on validation; repeatable. The recipe's."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this group to the command line."""
@@ -29,20 +44,11 @@ def register(app: typer.Typer) -> None:
 
 def confirm(
     study: StudyArgument,
-    budgets: Annotated[
-        list[str] | None,
-        typer.Option("--budget", help="FLOPs of one record, e.g. 100M; repeatable. 10M to 300M."),
-    ] = None,
-    top: Annotated[int, typer.Option(min=1, help="Searched networks per budget.")] = 5,
-    reference: Annotated[
-        list[str] | None,
-        typer.Option(help="A known CNN, fitted into each budget; repeatable. One per family."),
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Fresh seeds per network.")] = 3,
-    learning_rate: Annotated[
-        list[float] | None,
-        typer.Option(help="Tried for every network, best on validation; repeatable. The recipe's."),
-    ] = None,
+    budgets: BudgetOption = None,
+    top: TopOption = 5,
+    reference: ReferenceOption = None,
+    seeds: SeedsOption = 3,
+    learning_rate: RateOption = None,
     like: Annotated[
         str | None,
         typer.Option(help="Take the candidates that another study confirmed."),
@@ -84,10 +90,8 @@ def confirm(
         chosen = Chosen(_candidates_of(like, opened), ())
     else:
         wanted = [parse_count(text, "--budget") for text in budgets or BUDGETS]
-        chosen = _choose(found, opened, wanted, top, reference, print)
-    _show(found, chosen.candidates)
-    for note in chosen.notes:
-        print(f"  left out: {note}")
+        chosen = choose(found, wanted, top, reference)
+    show(found, chosen)
     if dry_run:
         return
     planned = confirm_study(
@@ -107,16 +111,21 @@ def family(
 
     The files work wherever an architecture is asked for: `cost`, `export`, `extend --reference`.
     """
+    from search.database.storage import open_storage
+
+    write_family(study, open_storage(storage), out, name=name or study, seed=seed)
+
+
+def write_family(study: str, storage: Storage, out: Path, *, name: str, seed: int = 0) -> None:
+    """Write the family of a confirmed study, and say what it scores."""
     from analysis.confirmation.compare import compare
     from analysis.confirmation.family import derive_family
     from analysis.study import read_table
-    from search.database.storage import open_storage
     from search.records import read_confirmed
 
-    opened = open_storage(storage)
-    table, confirmed = read_table(study, opened), read_confirmed(study, opened)
+    table, confirmed = read_table(study, storage), read_confirmed(study, storage)
     comparison = compare(table, confirmed, seed=seed)
-    for member in derive_family(table, comparison, confirmed, name or study):
+    for member in derive_family(table, comparison, confirmed, name):
         score = member.provenance["test"][comparison.objective]
         flops = member.provenance["costs"][table.cost]
         print(
@@ -125,26 +134,22 @@ def family(
         )
 
 
-def _choose(
-    study: Study,
-    storage: Storage,
-    budgets: list[float],
-    top: int,
-    references: list[str] | None,
-    say: Callable[[str], None],
+def choose(
+    study: Study, budgets: Sequence[float], top: int, references: Sequence[str] | None
 ) -> Chosen:
+    """Choose the candidates of each budget from the scores on validation records."""
     from analysis.confirmation.choose import RIVALS, choose_candidates, estimate_scores
     from analysis.errors import AnalysisError
     from analysis.laws_shape import shape_laws
     from analysis.study import read_table
 
-    table = read_table(study.name, storage)
-    say("Estimating the scores of all networks ...")
+    table = read_table(study.name, study.storage)
+    print("Estimating the scores of all networks ...")
     estimated = estimate_scores(table)
     try:
         laws = shape_laws(table)
     except AnalysisError as error:
-        say(f"  no law: {error}")
+        print(f"  no law: {error}")
         laws = ()
     return choose_candidates(
         table,
@@ -183,12 +188,15 @@ def _candidates_of(other: str, storage: Storage) -> tuple[Candidate, ...]:
     )
 
 
-def _show(study: Study, candidates: tuple[Candidate, ...]) -> None:
+def show(study: Study, chosen: Chosen) -> None:
+    """Print the candidates with their costs, and why others are left out."""
     import pandas as pd
 
     rows = []
-    for one in candidates:
+    for one in chosen.candidates:
         cost = one.architecture.cost(**study.shape)
         row = {"budget": engineering(one.budget), "group": one.group, "name": one.name}
         rows.append(row | {"MFLOP": round(cost.flops / 1e6, 2), "params": cost.params})
     print_table(pd.DataFrame(rows))
+    for note in chosen.notes:
+        print(f"  left out: {note}")

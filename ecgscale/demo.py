@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from dataclasses import replace
 from importlib.resources import as_file, files
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecgscale.output import Progress, duration, engineering
+from ecgscale.steps import command_name, find_or_create, prepare_raw, train
 from ecgscale.study_commands import StorageOption
 
 if TYPE_CHECKING:
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
 
 DOWNLOADED_RECORDS = 400
 SYNTHETIC_RECORDS = 600
-POLL_SECONDS = 2.0
-PLAIN_INTERVAL_SECONDS = 20.0
 BOOTSTRAPS = 100
-PATIENTS_FILE = "patients.csv"
 
 SYNTHETIC_WARNING = """
   ******************************************************************************
@@ -68,9 +64,11 @@ def demo(
     store = _store(raw, out)
     opened = open_storage(storage or f"embedded:{out / 'database'}")
     definition = _definition(trials, epochs)
-    _create(definition, store, opened)
+    low, high = definition.sample.flops
+    print(f"\n[2/4] Study of networks from {engineering(low)} to {engineering(high, 'FLOPs')}")
+    find_or_create(definition, store, opened)
     print(f"\n[3/4] Training {definition.planned} networks with {workers} workers side by side")
-    _train(definition.name, out, store, opened, workers)
+    train(definition.name, store, opened, out, workers=workers, per_gpu=workers)
     print("\n[4/4] Analysing")
     page = make_report(
         definition.name,
@@ -84,31 +82,25 @@ def demo(
     _summarise(definition.name, opened, store)
     where = f"--storage {storage or opened.label}"
     print(f"\nReport:    {page.resolve()}")
-    print(f"Dashboard: {_command()} dashboard {where}")
-    print(f"Trials:    {_command()} trials {definition.name} --sort -macro_f1 {where}")
+    print(f"Dashboard: {command_name()} dashboard {where}")
+    print(f"Trials:    {command_name()} trials {definition.name} --sort -macro_f1 {where}")
     print(f"Done in {duration(time.monotonic() - started)}.")
 
 
 def _store(raw: Path | None, out: Path) -> Store:
     """Prepare the given ECGs, downloaded ones or, without a network, synthetic ones."""
-    from data_pipeline import PrepareOptions, prepare_store
-    from ecgscale.data_commands import describe_store
-
     if raw is None:
         raw = _find_ecgs(out)
     else:
         print(f"[1/4] Reading the ECGs in {raw}")
-    options = PrepareOptions(patients=_patients(raw))
-    with Progress("preparing", "records") as progress:
-        store = prepare_store(raw, out / "store", options, jobs=_cores(), progress=progress)
-    describe_store(store)
-    return store
+    return prepare_raw(raw, out / "store")
 
 
 def _find_ecgs(out: Path) -> Path:
     from data_pipeline.download import download_challenge
     from data_pipeline.errors import DataError
     from data_pipeline.synthetic import synthesize
+    from search.launchers.local import available_cores
 
     print(f"[1/4] Downloading {DOWNLOADED_RECORDS} records of the PhysioNet/CinC Challenge 2021")
     try:
@@ -120,17 +112,13 @@ def _find_ecgs(out: Path) -> Path:
     except DataError as error:
         print(f"      {error}\n{SYNTHETIC_WARNING}")
     with Progress("synthesizing", "records") as progress:
-        synthesize(out / "synthetic", records=SYNTHETIC_RECORDS, jobs=_cores(), progress=progress)
+        synthesize(
+            out / "synthetic",
+            records=SYNTHETIC_RECORDS,
+            jobs=len(available_cores()),
+            progress=progress,
+        )
     return out / "synthetic"
-
-
-def _patients(raw: Path) -> Path | None:
-    """Find the table of patients beside or in the folder of ECGs."""
-    for folder in (raw, raw.parent):
-        if (folder / PATIENTS_FILE).is_file():
-            print(f"      Patients from {folder / PATIENTS_FILE}: each stays in one split.")
-            return folder / PATIENTS_FILE
-    return None
 
 
 def _definition(trials: int, epochs: int | None) -> StudyDefinition:
@@ -141,44 +129,6 @@ def _definition(trials: int, epochs: int | None) -> StudyDefinition:
     sample = replace(definition.sample, architectures=trials, bins=min(8, trials))
     recipe = definition.recipe if epochs is None else replace(definition.recipe, epochs=epochs)
     return replace(definition, sample=sample, recipe=recipe)
-
-
-def _create(definition: StudyDefinition, store: Store, storage: Storage) -> None:
-    """Create the demo's study, or find the one of an earlier, interrupted run."""
-    from search.errors import StudyError
-    from search.study import create_study, open_study, study_names
-
-    low, high = definition.sample.flops
-    print(f"\n[2/4] Study of networks from {engineering(low)} to {engineering(high, 'FLOPs')}")
-    if definition.name not in study_names(storage):
-        create_study(definition, store, storage)
-        return
-    found = open_study(definition.name, storage)
-    if found.definition != definition or found.data_hash != store.hash:
-        raise StudyError(
-            f"expected the study of this demo in {storage.label}, got one on other data or with "
-            "other settings; give another folder with --out"
-        )
-    print("      An earlier run made it; going on with its trials.")
-
-
-def _train(name: str, out: Path, store: Store, storage: Storage, workers: int) -> None:
-    """Keep workers as processes of their own until all trials are done."""
-    from search.launchers.local import launch_local, plan_slots, worker_command
-
-    with Progress("training", "trials", interval_seconds=PLAIN_INTERVAL_SECONDS) as progress:
-        code = launch_local(
-            name,
-            storage,
-            worker_command(name, store.path, out / "checkpoints"),
-            plan_slots(workers=workers),
-            logs=out / "logs",
-            on_status=lambda now: progress(now.complete + now.failed, now.planned),
-            every_seconds=POLL_SECONDS,
-        )
-    if code:
-        print("Interrupted; run the demo again, and it goes on from here.")
-        raise typer.Exit(code)
 
 
 def _summarise(name: str, storage: Storage, store: Store) -> None:
@@ -199,15 +149,3 @@ def _summarise(name: str, storage: Storage, store: Store) -> None:
             "  control trials (training labels shuffled): mean macro-AUROC "
             f"{control['macro_auroc'].mean():.3f} ({scores}); chance is 0.5"
         )
-
-
-def _cores() -> int:
-    from search.launchers.local import available_cores
-
-    return len(available_cores())
-
-
-def _command() -> str:
-    """Name the command as this user can type it, inside a virtual environment or not."""
-    beside = Path(sys.executable).parent / "ecgscale"
-    return os.path.relpath(beside) if beside.is_file() else "ecgscale"

@@ -169,9 +169,7 @@ def test_dashboard_serves_the_study(finished: str, database: str) -> None:
             process.kill()
 
 
-def test_demo_walks_the_whole_path_and_goes_on_where_it_was(
-    run: Run, raw: Path, tmp_path: Path
-) -> None:
+def test_demo_walks_the_whole_path(run: Run, raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     done = run("demo", "--raw", raw, "--out", out, "--trials", "8", "--epochs", "2")
     try:
@@ -181,9 +179,6 @@ def test_demo_walks_the_whole_path_and_goes_on_where_it_was(
         assert len(logs) == 2
         assert all("macro-AUROC" in log for log in logs), "both workers must have trained"
         assert "control trials" in done.stdout
-        again = run("demo", "--raw", raw, "--out", out, "--trials", "8", "--epochs", "2")
-        assert again.returncode == 0
-        assert "going on" in again.stdout
         other = run("demo", "--raw", raw, "--out", out, "--trials", "9", "--epochs", "2")
         assert other.returncode == 2
     finally:

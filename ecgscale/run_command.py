@@ -1,0 +1,152 @@
+"""The command `run`: a definition and raw ECGs in, a confirmed study with its report out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecgscale.confirm_commands import (
+    BUDGETS,
+    BudgetOption,
+    ReferenceOption,
+    SeedsOption,
+    TopOption,
+    choose,
+    show,
+    write_family,
+)
+from ecgscale.output import duration, engineering
+from ecgscale.steps import command_name, find_or_create, prepare_raw, train
+from ecgscale.study_commands import StorageOption
+
+if TYPE_CHECKING:
+    from data_pipeline import Store
+    from search.study import Study
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(run)
+
+
+def run(
+    definition: Annotated[
+        Path, typer.Argument(metavar="DEFINITION.toml", help="What the study samples and trains.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for everything it makes.")],
+    raw: Annotated[
+        Path | None, typer.Option(help="Folder of ECGs, prepared with the default options.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option("--format", help="Of the ECGs: challenge, ptb-xl or csv.")
+    ] = "challenge",
+    data: Annotated[
+        Path | None, typer.Option(metavar="STORE", help="Instead of --raw: a prepared store.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="How many in all; default: one per GPU, or per core.")
+    ] = None,
+    per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            help="Train the best networks and known CNNs anew and score them on "
+            "the test split, once."
+        ),
+    ] = True,
+    budgets: BudgetOption = None,
+    top: TopOption = 5,
+    reference: ReferenceOption = None,
+    seeds: SeedsOption = 3,
+    storage: StorageOption = None,
+) -> None:
+    """Walk the whole path for a study: prepare, create, train, confirm, report, family.
+
+    Give the same command again after an interruption, and it goes on. Other machines can help:
+    `ecgscale worker` with the same storage and store.
+    """
+    from ecgscale.analysis_commands import make_report
+    from search.database.storage import open_storage
+    from search.definition import StudyDefinition
+    from search.transfer import dump_study
+
+    started = time.monotonic()
+    planned = StudyDefinition.from_toml(definition)
+    wanted = _budgets(planned.sample.flops, budgets)
+    opened = open_storage(storage)
+    print(f"[1/5] ECGs in {raw or data}")
+    store = _store(raw, data, out, layout)
+    low, high = planned.sample.flops
+    print(
+        f"\n[2/5] Study {planned.name}: {planned.planned} trials, "
+        f"{planned.sample.architectures} networks from {engineering(low)} to "
+        f"{engineering(high, 'FLOPs')}"
+    )
+    study = find_or_create(planned, store, opened)
+    print("\n[3/5] Training")
+    train(study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
+    print("\n[4/5] Confirming")
+    if not confirm:
+        print("      Left out, as asked for; the test records stay unread.")
+    elif _plan_confirmation(study, wanted, top, reference, seeds):
+        train(study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
+        write_family(study.name, opened, out / "family", name=study.name)
+    print("\n[5/5] Analysing")
+    page = make_report(
+        study.name, opened, out / "report", bootstraps=200, seed=0, publish=True, quiet=False
+    )
+    dump_study(study.name, opened, out / "study.jsonl.gz")
+    print(f"\nReport:    {page.resolve()}")
+    print(f"Dashboard: {command_name()} dashboard --storage {opened.label}")
+    print(f"All of it: {out / 'study.jsonl.gz'}   (ecgscale load)")
+    print(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store:
+    """Open the given store, or prepare the given ECGs."""
+    from data_pipeline import open_store
+    from search.errors import StudyError
+
+    if raw is None and data is not None:
+        return open_store(data)
+    if raw is not None and data is None:
+        return prepare_raw(raw, out / "store", layout)
+    raise StudyError(
+        "expected either --raw with a folder of ECGs or --data with a prepared store, got "
+        f"{'neither' if raw is None else 'both'}: give one"
+    )
+
+
+def _budgets(flops: tuple[float, float], asked: list[str] | None) -> list[float]:
+    """Return the budgets asked for, by default the usual ones within the study's range."""
+    from search.definition import parse_count
+
+    if asked:
+        return [parse_count(text, "--budget") for text in asked]
+    usual = [parse_count(text) for text in (*BUDGETS, "1G")]
+    return [budget for budget in usual if flops[0] < budget <= flops[1]] or [flops[1]]
+
+
+def _plan_confirmation(
+    study: Study, budgets: list[float], top: int, reference: list[str] | None, seeds: int
+) -> bool:
+    """Plan the confirmation unless an earlier run did; False, with the reason, if none can be."""
+    from analysis.errors import AnalysisError
+    from search.confirm import confirm_study, read_confirmations
+    from search.errors import StudyError
+
+    if read_confirmations(study):
+        print("      Planned before; going on with its trials.")
+        return True
+    try:
+        chosen = choose(study, budgets, top, reference)
+        planned = confirm_study(study, chosen.candidates, seeds=seeds)
+    except (AnalysisError, StudyError) as error:
+        print(f"      No confirmation: {error}")
+        return False
+    show(study, chosen)
+    print(f"      {planned.planned - study.planned} trials with fresh seeds planned.")
+    return True
