@@ -3,11 +3,12 @@
     python tests/benchmarks/train_step.py [STORE] [--device cpu] [--batch 64] [--rounds 3]
 
 The plain pipeline is what the original study and most peers do: one file per record, DataLoader
-with workers, fp32 Conv1d, AdamW as it comes, metrics of every batch. Then one trick after the
-other is added until our step stands there. All rungs train the same network on the same records
-with the same batch size, interleaved over several rounds; the table gives records/s of the median
-round and the gain over the plain pipeline. A last line checks that the Conv1d twin computes the
-same outputs as our network. Run it on a machine with nothing else to do.
+with workers, fp32 Conv1d, AdamW as it comes, scikit-learn's metrics of every batch. Then one trick
+after the other is added until our step stands there. All rungs train the same network on the same
+records with the same batch size, interleaved over several rounds. As in a study, as many trainings
+as there are cores run at once, and their records/s add up: loader processes are not free. The table
+gives the median round and the gain over the plain pipeline. A last line checks that the Conv1d twin
+computes the same outputs as our network. Run it on a machine with nothing else to do.
 
 Without STORE it uses random records. "tricks" that the device lacks (bf16 on a CPU without
 AVX-512-BF16 or AMX) are left out, and the table says so.
@@ -18,17 +19,21 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import multiprocessing
 import os
 import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import cycle, islice
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.metrics import f1_score, roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -38,9 +43,7 @@ from data_pipeline import open_store
 from data_pipeline.batches import ResidentRecords, batches
 from models.build import build
 from models.plain import as_conv1d
-from search.metrics import macro_auroc, macro_f1
 from search.recipe import Recipe
-from search.scores import probabilities
 from search.training.device import compute_dtype, synchronize
 from search.training.run import Run, Trial
 
@@ -82,64 +85,135 @@ class PlainStep:
         self.optimizer.step()
         if self.scores:
             truth = labels.cpu().numpy()
-            chances = probabilities(logits.detach().float().cpu().numpy())
-            macro_f1(truth, chances > 0.5)
-            macro_auroc(truth, chances)
+            chances = logits.detach().float().sigmoid().cpu().numpy()
+            f1_score(truth, chances > 0.5, average="macro", zero_division=0)
+            both = (truth.min(0) == 0) & (truth.max(0) == 1)
+            roc_auc_score(truth[:, both], chances[:, both], average="macro")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("store", nargs="?", type=Path)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=2, help="DataLoader processes")
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, default=1, help="of each training")
+    parser.add_argument("--loaders", type=int, default=2, help="DataLoader processes of each")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=8, help="per rung and round")
+    parser.add_argument("--seconds", type=float, default=5.0, help="per rung and round")
     parser.add_argument("--mflop", type=float, nargs="*", default=[30.0, 100.0])
     parser.add_argument("--grouping", nargs="*", default=list(GROUPINGS), choices=GROUPINGS)
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     options = parser.parse_args()
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+        f"{options.processes} trainings at once with {options.threads} thread(s) each, "
+        f"{options.device}, torch {torch.__version__}, batch {options.batch}, {options.loaders} "
+        f"loader processes for each plain pipeline; records/s of all together, median of "
+        f"{options.rounds} rounds"
+    )
+    results = []
+    for mflop in options.mflop:
+        for grouping in options.grouping:
+            results.append(_compare(mflop, grouping, options))
+            if options.json:
+                options.json.write_text(json.dumps(results, indent=1))
+
+
+def _compare(mflop: float, grouping: str, options: argparse.Namespace) -> dict[str, object]:
+    """Measure all rungs in several processes at once, and print their table."""
+    spawn = multiprocessing.get_context("spawn")
+    together = spawn.Barrier(options.processes)
+    with ProcessPoolExecutor(
+        options.processes, spawn, initializer=_share, initargs=(together,)
+    ) as pool:
+        waiting = [
+            pool.submit(_measure, mflop, grouping, options) for _ in range(options.processes)
+        ]
+        shares = [each.result() for each in waiting]
+    rates = {
+        name: [sum(rounds) for rounds in zip(*(share[name] for share in shares), strict=True)]
+        for name in shares[0]
+    }
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    plain = before = next(iter(medians.values()))
+    architecture = network_of(mflop, grouping)
+    cost = architecture.cost()
+    print(
+        f"\n{grouping}, {cost.flops / 1e6:.0f} MFLOP, {cost.params / 1e3:.0f} k parameters, "
+        f"{cost.activations / 1e3:.0f} k activations"
+    )
+    for name, rate in medians.items():
+        spread = (max(rates[name]) - min(rates[name])) / rate
+        print(
+            f"  {name:52s} {rate:8.0f}  x{rate / plain:5.2f} of plain  x{rate / before:5.2f} of the"
+            f" rung before  (rounds spread {spread:.0%})"
+        )
+        before = rate
+    if compute_dtype(torch.device(options.device), "auto") is not torch.bfloat16:
+        print("  bf16: this device has no fast bf16; fp32 is what precision 'auto' takes")
+    return {
+        "mflop": cost.flops / 1e6,
+        "grouping": grouping,
+        "activations": cost.activations,
+        "records_per_second": medians,
+        "gain": before / plain,
+    }
+
+
+TOGETHER: list[Barrier] = []
+
+
+def _share(together: Barrier) -> None:
+    """Keep the barrier of all processes; it can only be handed over when a process starts."""
+    TOGETHER.append(together)
+
+
+def _measure(mflop: float, grouping: str, options: argparse.Namespace) -> dict[str, list[float]]:
+    """Return this process's records/s of each rung and round."""
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     records = _records(options.store, device)
-    print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {options.threads} "
-        f"thread(s), {device}, torch {torch.__version__}, batch {options.batch}, "
-        f"{options.workers} loader processes for the plain pipeline, {len(records)} records of "
-        f"{tuple(records.signals.shape[1:])}; records/s, median of {options.rounds} rounds"
-    )
-    results = []
     with tempfile.TemporaryDirectory() as folder:
-        files = OneFilePerRecord(Path(folder), records)
-        for mflop in options.mflop:
-            for grouping in options.grouping:
-                results.append(_compare(mflop, grouping, records, files, device, options))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+        rungs = _rungs(mflop, grouping, records, Path(folder), options)
+        rates: dict[str, list[float]] = {name: [] for name in rungs}
+        for feed, step in rungs.values():  # warm up caches, loader processes and allocator
+            for signals, labels in islice(feed, 2):
+                step(signals, labels)
+        for _ in range(options.rounds):
+            for name, (feed, step) in rungs.items():
+                TOGETHER[0].wait()
+                start, seen = time.perf_counter(), 0
+                while time.perf_counter() - start < options.seconds:
+                    signals, labels = next(feed)
+                    step(signals, labels)
+                    synchronize(device)
+                    seen += len(signals)
+                rates[name].append(seen / (time.perf_counter() - start))
+    return rates
 
 
-def _compare(
+def _rungs(
     mflop: float,
     grouping: str,
     records: ResidentRecords,
-    files: OneFilePerRecord,
-    device: torch.device,
+    folder: Path,
     options: argparse.Namespace,
-) -> dict[str, object]:
-    architecture = network_of(mflop, grouping)
-    cost = architecture.cost(samples=records.signals.shape[2])
+) -> dict[str, tuple[Iterator[tuple[Tensor, Tensor]], Callable[[Tensor, Tensor], None]]]:
+    """Return each rung's batches and step, the plain pipeline first, our own step last."""
+    device, architecture = records.device, network_of(mflop, grouping)
     torch.manual_seed(0)
-    network = build(architecture).to(device)
+    network = build(architecture, outputs=records.labels.shape[1]).to(device)
     twin = as_conv1d(network)
     difference = _difference(network, twin, records)
+    assert difference < 1e-3, f"the Conv1d twin computes something else: {difference}"
     loader = DataLoader(
-        files,
+        OneFilePerRecord(folder, records),
         batch_size=options.batch,
         shuffle=True,
         drop_last=True,
-        num_workers=options.workers,
-        persistent_workers=options.workers > 0,
+        num_workers=options.loaders,
+        persistent_workers=options.loaders > 0,
         pin_memory=device.type == "cuda",
     )
 
@@ -170,46 +244,7 @@ def _compare(
         )
         run = Run(Trial(architecture, records, records, recipe, 0), options.batch, None)
         rungs[name] = (resident, _forgetful(run))
-
-    rates: dict[str, list[float]] = {name: [] for name in rungs}
-    for _, (feed, step) in rungs.items():  # warm up caches, loader processes and allocator
-        for signals, labels in islice(feed, 2):
-            step(signals, labels)
-    for _ in range(options.rounds):
-        for name, (feed, step) in rungs.items():
-            synchronize(device)
-            start = time.perf_counter()
-            seen = 0
-            for signals, labels in islice(feed, options.steps):
-                step(signals, labels)
-                seen += len(signals)
-            synchronize(device)
-            rates[name].append(seen / (time.perf_counter() - start))
-
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    plain = next(iter(medians.values()))
-    print(
-        f"\n{grouping}, {cost.flops / 1e6:.0f} MFLOP, {cost.params / 1e3:.0f} k parameters, "
-        f"{cost.activations / 1e3:.0f} k activations"
-        f" (twin's outputs differ by at most {difference:.1e})"
-    )
-    before = plain
-    for name, rate in medians.items():
-        spread = (max(rates[name]) - min(rates[name])) / rate
-        print(
-            f"  {name:52s} {rate:8.0f}  x{rate / plain:5.2f} of plain  x{rate / before:5.2f} of the"
-            f" rung before  (rounds spread {spread:.0%})"
-        )
-        before = rate
-    if not fast:
-        print("  bf16: this device has no fast bf16; fp32 is what precision 'auto' takes")
-    return {
-        "mflop": cost.flops / 1e6,
-        "grouping": grouping,
-        "activations": cost.activations,
-        "records_per_second": medians,
-        "gain": list(medians.values())[-1] / plain,
-    }
+    return rungs
 
 
 def _records(store: Path | None, device: torch.device) -> ResidentRecords:
