@@ -68,8 +68,8 @@ def training_section(results: Results) -> Section:
                 "learning_curves",
                 "Learning curves.",
                 f"Validation {quantity(results.table.objective).name} after each epoch, on part "
-                "of the records before the last. Curves that still rise at the end say that longer training would change the scores, "
-                "perhaps also which network is best.",
+                "of the records before the last. Curves that still rise at the end say that longer "
+                "training would change the scores, perhaps also which network is best.",
                 learning_curves(results.table, curves),
             )
         )
