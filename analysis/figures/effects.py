@@ -10,7 +10,17 @@ import pandas as pd
 from analysis.ale import Ale
 from analysis.effects import Effects, FactorEffect
 from analysis.factors import FactorInfo
-from analysis.figures.style import BLUE, GREY, SMALL_HEIGHT, Drawn, Sketch, axis
+from analysis.figures.style import (
+    BLUE,
+    GREY,
+    SMALL_HEIGHT,
+    Drawn,
+    Sketch,
+    axis,
+    certainty,
+    interval,
+    row_axis,
+)
 from analysis.quantities import Difference, factor_axis, words
 
 
@@ -23,28 +33,20 @@ def forest(found: Effects, unit: Difference) -> Drawn:
     frame["shown_low"], frame["shown_high"] = ends.T
     frame["position"] = np.arange(len(frame))[::-1]
     figure = Sketch(100 + 44 * len(frame))
-    for settled, color in ((True, BLUE), (False, GREY)):
+    for settled in (True, False):
         rows = frame[frame["settled"] == settled]
         figure.scatter(
             x=rows["shown_estimate"],
             y=rows["position"],
             mode="markers",
             name="beyond doubt" if settled else "not told from chance",
-            marker={
-                "color": color,
-                "size": 10,
-                "symbol": "circle" if settled else "circle-open",
-                "line": {"width": 1.6},
-            },
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "color": color,
-                "thickness": 1.8,
-                "width": 4,
-                "array": rows["shown_high"] - rows["shown_estimate"],
-                "arrayminus": rows["shown_estimate"] - rows["shown_low"],
-            },
+            marker=certainty(settled),
+            error_x=interval(
+                rows["shown_estimate"],
+                rows["shown_low"],
+                rows["shown_high"],
+                BLUE if settled else GREY,
+            ),
             customdata=np.column_stack(
                 [rows["factor"].map(words), rows["level"], rows["baseline"], rows["p_adjusted"]]
             ),
@@ -54,14 +56,7 @@ def forest(found: Effects, unit: Difference) -> Drawn:
     figure.zero(x=0)
     figure.axes(
         x=axis(unit.axis, nticks=7),
-        y=axis(
-            "",
-            tickvals=frame["position"].tolist(),
-            ticktext=[_label(effect) for effect in found.effects],
-            range=[-0.6, len(frame) - 0.4],
-            ticks="",
-            showline=False,
-        ),
+        y=row_axis([_label(effect) for effect in reversed(found.effects)]),
     )
     return figure.drawn(frame)
 
@@ -81,20 +76,13 @@ def effect_of_levels(effect: FactorEffect, unit: Difference) -> Drawn:
     )
     frame[["low", "high"]] = np.sort(frame[["low", "high"]].to_numpy(), axis=1)
     figure = Sketch(SMALL_HEIGHT, legend=False)
+    color = BLUE if effect.settled else GREY
     figure.scatter(
         x=frame["position"],
         y=frame["estimate"],
         mode="markers",
-        marker={"color": BLUE if effect.settled else GREY, "size": 8},
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "thickness": 1.6,
-            "width": 3,
-            "color": BLUE if effect.settled else GREY,
-            "array": frame["high"] - frame["estimate"],
-            "arrayminus": frame["estimate"] - frame["low"],
-        },
+        marker={"color": color, "size": 8},
+        error_y=interval(frame["estimate"], frame["low"], frame["high"], color),
         text=frame["level"],
         customdata=frame["n"],
         hovertemplate="%{text}: %{y:+.2f} (%{customdata} networks)<extra></extra>",

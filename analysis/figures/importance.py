@@ -15,6 +15,9 @@ from analysis.figures.style import (
     Drawn,
     Sketch,
     axis,
+    certainty,
+    interval,
+    row_axis,
 )
 from analysis.importance import Importance
 from analysis.quantities import factor_axis, quantity, short, words
@@ -26,27 +29,17 @@ def importance_bars(result: Importance, metric: str) -> Drawn:
     frame = result.to_frame()
     shown = frame.iloc[::-1]
     figure = Sketch(90 + 30 * len(frame), legend=False)
-    for important, color in ((True, BLUE), (False, GREY)):
+    for important in (True, False):
         rows = shown[shown["important"] == important]
         figure.scatter(
             x=rows["importance"],
             y=rows["factor"].map(words),
             mode="markers",
             name="above the noise floor" if important else "within the noise floor",
-            marker={
-                "color": color,
-                "size": 10,
-                "symbol": "circle" if important else "circle-open",
-            },
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "color": color,
-                "thickness": 1.6,
-                "width": 4,
-                "array": rows["high"] - rows["importance"],
-                "arrayminus": rows["importance"] - rows["low"],
-            },
+            marker=certainty(important),
+            error_x=interval(
+                rows["importance"], rows["low"], rows["high"], BLUE if important else GREY
+            ),
             customdata=rows[["low", "high", "rank_low", "rank_high"]],
             hovertemplate="%{y}: %{x:.4f} (%{customdata[0]:.4f} to %{customdata[1]:.4f})<br>"
             "rank %{customdata[2]} to %{customdata[3]}<extra></extra>",
@@ -121,12 +114,7 @@ def beeswarm(result: Importance, table: TrialTable, metric: str) -> Drawn:
     figure.tighten(t=56)
     figure.axes(
         x=axis(f"SHAP value ({quantity(metric).name}, 0 to 1)"),
-        y=axis(
-            "",
-            tickvals=list(range(len(names))),
-            ticktext=[words(n) for n in names[::-1]],
-            range=[-0.6, len(names) - 0.4],
-        ),
+        y=row_axis([words(n) for n in names[::-1]]),
     )
     return figure.drawn(pd.concat(parts[::-1], ignore_index=True))
 

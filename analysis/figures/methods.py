@@ -12,13 +12,14 @@ from analysis.design import Design
 from analysis.figures.style import (
     BLUE,
     GREEN,
-    GREY,
     SMALL_HEIGHT,
     SYMBOLS,
     VERMILLION,
     Drawn,
     Sketch,
     axis,
+    certainty,
+    row_axis,
 )
 from analysis.power import Power
 from analysis.quantities import words
@@ -60,12 +61,7 @@ def rankings(found: Agreement) -> Drawn:
         )
     figure.axes(
         x=axis("Share of all importance (%)", rangemode="tozero"),
-        y=axis(
-            "",
-            tickvals=list(range(len(shares))),
-            ticktext=[words(str(name)) for name in shares.index],
-            range=[-0.6, len(shares) - 0.4],
-        ),
+        y=row_axis([words(str(name)) for name in shares.index]),
     )
     return figure.drawn(pd.concat(parts, ignore_index=True))
 
@@ -76,31 +72,23 @@ def ties(found: Design) -> Drawn:
     shown = frame.head(MOST_TIES).iloc[::-1].reset_index(drop=True)
     shown["position"] = np.arange(len(shown))
     figure = Sketch(100 + 26 * len(shown))
-    for material, color in ((True, VERMILLION), (False, GREY)):
+    for material in (True, False):
         rows = shown[shown["material"] == material]
         figure.scatter(
             x=rows["strength"],
             y=rows["position"],
             mode="markers",
             name="strong enough to matter" if material else "weak, or chance",
-            marker={
-                "color": color,
-                "size": 9,
-                "symbol": "circle" if material else "circle-open",
-                "line": {"width": 1.6},
-            },
+            marker=certainty(material, VERMILLION),
             text=[f"{_pair(row)}, {row['measure']}" for row in rows.to_dict("records")],
             hovertemplate="%{text}: %{x:.2f}<extra></extra>",
         )
     figure.zero(x=0)
     figure.axes(
         x=axis("Strength of the tie (−1 to 1)", range=[-1.04, 1.04], nticks=5),
-        y=axis(
-            "",
-            tickvals=shown["position"].tolist(),
-            ticktext=[_pair(row).replace(" and ", "<br>and ") for row in shown.to_dict("records")],
+        y=row_axis(
+            [_pair(row).replace(" and ", "<br>and ") for row in shown.to_dict("records")],
             tickfont={"size": 10},
-            range=[-0.6, len(shown) - 0.4],
         ),
     )
     return figure.drawn(frame.merge(shown[["first", "second", "position"]], how="left"))
@@ -133,22 +121,14 @@ def networks_needed(power: Power) -> Drawn:
     frame = frame[frame["kind"] != "noise"].iloc[::-1].reset_index(drop=True)
     frame["position"] = np.arange(len(frame))
     figure = Sketch(90 + 26 * len(frame), legend=False)
-    for settled, color, name in (
-        (True, BLUE, "answered already"),
-        (False, GREY, "networks needed"),
-    ):
+    for settled, name in ((True, "answered already"), (False, "networks needed")):
         rows = frame[frame["settled"] == settled]
         figure.scatter(
             x=rows["needed"],
             y=rows["position"],
             mode="markers",
             name=name,
-            marker={
-                "color": color,
-                "size": 9,
-                "symbol": "circle" if settled else "circle-open",
-                "line": {"width": 1.6},
-            },
+            marker=certainty(settled),
             text=rows["question"],
             hovertemplate="%{text}: %{x:.3s}<extra></extra>",
         )
@@ -156,13 +136,7 @@ def networks_needed(power: Power) -> Drawn:
         figure.mark(int(frame["n"].max()), "trained", log=True)
     figure.axes(
         x=axis("Networks needed in all (count)", log=True, dtick=1),
-        y=axis(
-            "",
-            tickvals=frame["position"].tolist(),
-            ticktext=[_question(row) for row in frame.to_dict("records")],
-            range=[-0.6, len(frame) - 0.4],
-            ticks="",
-        ),
+        y=row_axis([_question(row) for row in frame.to_dict("records")]),
     )
     return figure.drawn(frame)
 

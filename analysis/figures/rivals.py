@@ -15,7 +15,9 @@ from analysis.figures.style import (
     Drawn,
     Sketch,
     axis,
+    certainty,
     column_axis,
+    interval,
 )
 from analysis.pareto import EstimatedFront
 from analysis.quantities import difference, quantity, short
@@ -136,31 +138,17 @@ def differences_on_test(comparison: Comparison, metric: str) -> Drawn:
     frame["position"] = position
     settled = frame["p_adjusted"] < 0.05
     figure = Sketch(int(110 - 24 * place))
-    for mask, color, text in (
-        (settled, BLUE, "beyond doubt (Holm)"),
-        (~settled, GREY, "not told from chance"),
-    ):
-        rows = frame[mask]
+    for certain, text in ((True, "beyond doubt (Holm)"), (False, "not told from chance")):
+        rows = frame[settled == certain]
         figure.scatter(
             x=rows["estimate"],
             y=rows["position"],
             mode="markers",
             name=text,
-            marker={
-                "color": color,
-                "size": 9,
-                "symbol": "circle" if color == BLUE else "circle-open",
-                "line": {"width": 1.6},
-            },
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "color": color,
-                "thickness": 1.6,
-                "width": 3,
-                "array": rows["high"] - rows["estimate"],
-                "arrayminus": rows["estimate"] - rows["low"],
-            },
+            marker=certainty(certain),
+            error_x=interval(
+                rows["estimate"], rows["low"], rows["high"], BLUE if certain else GREY
+            ),
             customdata=np.column_stack([rows["reference"], rows["p_adjusted"]]),
             hovertemplate="%{customdata[0]}: %{x:+.1f}, p = %{customdata[1]:.2g}<extra></extra>",
         )

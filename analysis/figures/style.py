@@ -178,6 +178,18 @@ def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
     return settings | more
 
 
+def row_axis(names: Sequence[str], **more: Any) -> dict[str, Any]:
+    """Describe an axis with a name for each of the positions 0, 1, 2, …; no ticks."""
+    settings: dict[str, Any] = {
+        "tickvals": list(range(len(names))),
+        "ticktext": list(names),
+        "range": [-0.6, len(names) - 0.4],
+        "ticks": "",
+        "showline": False,
+    }
+    return axis("", **(settings | more))
+
+
 def column_axis(name: str, values: Numbers | None = None) -> dict[str, Any]:
     """Describe the axis of a column: counts are logarithmic, scores plain."""
     described = quantity(name)
@@ -190,6 +202,29 @@ def column_axis(name: str, values: Numbers | None = None) -> dict[str, Any]:
         decades = float(np.ptp(np.log10(positive))) if positive.size else 0.0
     # Decades alone leave a short axis with one label; 1-2-5 would crowd a long one.
     return axis(described.axis, log=True, dtick=1 if decades >= 2 else "D2")
+
+
+def interval(estimate: pd.Series, low: pd.Series, high: pd.Series, color: str) -> dict[str, Any]:
+    """Describe error bars that reach from `low` to `high`."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "color": color,
+        "thickness": 1.6,
+        "width": 4,
+        "array": high - estimate,
+        "arrayminus": estimate - low,
+    }
+
+
+def certainty(certain: bool, color: str = BLUE) -> dict[str, Any]:
+    """Describe markers: filled and coloured for what is certain, open and grey for the rest."""
+    return {
+        "color": color if certain else GREY,
+        "size": 9,
+        "symbol": "circle" if certain else "circle-open",
+        "line": {"width": 1.6},
+    }
 
 
 def translucent(color: str, opacity: float) -> str:
