@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from optuna_dashboard import save_note, save_plotly_graph_object
+from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
 from analysis.report.blocks import Block, FigureBlock, Paragraph, Section, TableBlock
 from analysis.report.header import header
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PREFIX = "ecgscale-"
 CARD_HEIGHT = 440  # pixels; the dashboard cuts off what is taller
+END = "Methods, all figures and their tables are in the report (`ecgscale report`)."
+BETWEEN = f"{END}\n\n---\n\n"
 LEFT_OUT = ("learning_curves", "surrogate_", "hypervolume")  # the dashboard has its own, or minor
 
 
@@ -28,7 +30,7 @@ def publish(study: optuna.Study, results: Results) -> list[str]:
     """Save figures and a note with the findings in the study; return the figures' names.
 
     Publishing again replaces what was published before. The figures appear on the study's top
-    page, the note under "Note"; a note somebody else wrote is replaced too.
+    page, the findings above what else its note holds.
     """
     chapters = sections(results)
     names = []
@@ -36,7 +38,8 @@ def publish(study: optuna.Study, results: Results) -> list[str]:
         name = PREFIX + block.name.replace("_", "-")
         save_plotly_graph_object(study, titled(block), graph_object_id=name)
         names.append(name)
-    save_note(study, note(results, chapters))
+    others = get_note(study).rpartition(BETWEEN)[2]  # what the plan or somebody wrote there
+    save_note(study, note(results, chapters) + BETWEEN.removeprefix(END) + others)
     return names
 
 
@@ -77,7 +80,7 @@ def note(results: Results, chapters: Sequence[Section]) -> str:
         lines += [f"## {chapter.title}", ""]
         for block in chapter.blocks:
             lines += [*_markdown(block), ""]
-    lines.append("Methods, all figures and their tables are in the report (`ecgscale report`).")
+    lines.append(END)
     return "\n".join(lines)
 
 

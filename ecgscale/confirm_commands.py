@@ -32,7 +32,10 @@ ReferenceOption = Annotated[
 SeedsOption = Annotated[int, typer.Option(min=1, help="Fresh seeds per network.")]
 RateOption = Annotated[
     list[float] | None,
-    typer.Option(help="Tried for every network, best on validation; repeatable. The recipe's."),
+    typer.Option(
+        help="Tried for every network, best on validation; repeatable. The recipe's, or three of "
+        "the range that the study drew its rates from."
+    ),
 ]
 
 

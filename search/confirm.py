@@ -7,11 +7,13 @@ run like all others; only they are scored on the test records, once each.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from models import Architecture
+from search.definition import StudyDefinition
 from search.errors import StudyError
 from search.plan import PlannedTrial, trial_seed
 from search.study import Study, add_planned, read_attribute, write_attribute
@@ -61,11 +63,12 @@ def confirm_study(
 ) -> Study:
     """Plan the trials of a confirmation, also while others still run; workers do the rest.
 
-    Every candidate gets the same seeds-per-network and the same learning rates (by default the
-    recipe's alone). Raises StudyError if the study has a confirmation already, unless `again`:
-    who chooses candidates after seeing test scores no longer has an untouched test split.
+    Every candidate gets the same seeds-per-network and the same learning rates: by default the
+    recipe's alone, or the ends and the middle of the range that the study drew its rates from.
+    Raises StudyError if the study has a confirmation already, unless `again`: who chooses
+    candidates after seeing test scores no longer has an untouched test split.
     """
-    rates = tuple(learning_rates or (study.definition.recipe.learning_rate,))
+    rates = tuple(learning_rates or _rates(study.definition))
     if not candidates or seeds < 1:
         raise StudyError("expected candidates and at least one seed each, got none: plan some")
     if not study.data["splits"].get("test"):
@@ -107,6 +110,14 @@ def read_confirmations(study: Study) -> tuple[Confirmation, ...]:
         )
         for one in stored
     )
+
+
+def _rates(definition: StudyDefinition) -> tuple[float, ...]:
+    """Return the learning rates that every candidate gets by default."""
+    if definition.sample.learning_rate is None:
+        return (definition.recipe.learning_rate,)
+    low, high = definition.sample.learning_rate
+    return (low, math.sqrt(low * high), high)
 
 
 def _trials(

@@ -8,7 +8,7 @@ from functools import partial
 
 import optuna
 import pytest
-from optuna_dashboard import get_note
+from optuna_dashboard import get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
 from analysis.candidates import CANDIDATES
@@ -48,9 +48,12 @@ def test_publish_twice(results: Results) -> None:
 
 def test_note_has_the_findings_and_the_picks(results: Results) -> None:
     study = optuna.create_study(study_name="noted")
+    save_note(study, "What the plan says.")
+    publish(study, results)
     publish(study, results)
     text = get_note(study)
+    assert text.endswith("What the plan says.")
+    assert text.count("What was found") == 1
     assert "Synthetic ECGs" in text
-    assert "What was found" in text
     pick = next(r for r in results.recommendations if r.refusal is None)
     assert f"| {pick.architecture_hash[:8]} |" in text

@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from data_pipeline import PrepareOptions, prepare_store
 from data_pipeline.synthetic import synthesize
 from models import Architecture, reference
-from search.confirm import Candidate, confirm_study
+from search.confirm import Candidate, confirm_study, read_confirmations
 from search.database.storage import Storage
 from search.errors import StudyError
 from search.folds import Folds
@@ -121,6 +121,15 @@ def test_seeds_are_fresh_and_depend_on_the_study_alone(make_study):
         assert new["seed"].nunique() == 3
         frames.append(new)
     assert list(frames[0]["seed"]) == list(frames[1]["seed"])
+
+
+def test_candidates_get_rates_out_of_the_range_that_was_drawn_from(make_study):
+    study = make_study(sample={**SMALL, "learning_rate": [1e-3, 1e-2]})
+    network = Candidate(reference("fcn-wang@0.1"), 1e7, "reference", "fcn-wang@0.1")
+    confirm_study(study, [network], seeds=2)
+    (round_,) = read_confirmations(study)
+    assert round_.learning_rates == pytest.approx((1e-3, 10**-2.5, 1e-2))
+    assert (read_trials(study.name, study.storage)["role"] == "confirm").sum() == 6
 
 
 def test_search_never_asks_for_the_test_records(make_study, store, monkeypatch):
