@@ -117,7 +117,8 @@ def recommend(
     Candidates cost (1 − 0.25) to 1 of the budget, or are the ten dearest within it where those
     are fewer; a cheaper network on the estimated front is one too. Kept are those with
     P(best expected − own true score < tolerance) >= 0.1; the pick is the smallest within one
-    standard error of the best expected score.
+    standard error of the best expected score, or a network that is expected to score more than it
+    and costs no more.
 
     Args:
         table: The trials.
@@ -136,20 +137,20 @@ def recommend(
     mean = observed if shrunken is None else shrunken.mean
     rows = _candidates(cost, mean, budget)
     if shrunken is None:
-        chosen = int(rows[np.argmax(observed[rows])])
+        chosen = int(rows[np.argmax(mean[rows])])
         kept: tuple[Candidate, ...] = ()
         interval, regret = None, None
     else:
+        chosen = _pick(designs, rows, cost, shrunken)
+        rows = np.union1d(rows, [chosen])
+        place = int(np.searchsorted(rows, chosen))
         scale = np.sqrt(shrunken.variance[rows])
         rng = np.random.default_rng(seed)
         draws = mean[rows] + scale * rng.standard_normal((DRAWS, rows.size))
         best = int(np.argmax(mean[rows]))
         close = (mean[rows][best] - draws < tolerance).mean(axis=0) >= KEEP_PROBABILITY
         close[best] = True
-        within = mean[rows] >= mean[rows][best] - scale[best]
-        place = _smallest(designs.iloc[rows], within)
         close[place] = True
-        chosen = int(rows[place])
         margin = 1.959964 * float(scale[place])
         ends = sorted(sign * (float(mean[chosen]) + side) for side in (-margin, margin))
         interval = (ends[0], ends[1])
@@ -261,13 +262,21 @@ def _candidates(cost: Floats, mean: Floats, budget: float) -> NDArray[np.int64]:
     return np.union1d(near, [best_cheaper]).astype(np.int64)
 
 
-def _smallest(designs: pd.DataFrame, eligible: NDArray[np.bool_]) -> int:
-    """Return the place of the smallest eligible network, of equals the first."""
+def _pick(designs: pd.DataFrame, rows: NDArray[np.int64], cost: Floats, shrunken: Shrunken) -> int:
+    """Return the row of the smallest candidate that equals the best, or of one that beats it.
+
+    Candidates of a narrow range of cost may all be beaten by a cheaper and smaller network.
+    """
+    mean = shrunken.mean
+    best = rows[np.argmax(mean[rows])]
+    equal = rows[mean[rows] >= mean[best] - np.sqrt(shrunken.variance[best])]
     name = next((name for name in PREFERENCE if name in designs), None)
     if name is None or designs[name].isna().any():
-        return int(np.flatnonzero(eligible)[np.argmax(designs["score"].to_numpy()[eligible])])
-    sizes = np.where(eligible, designs[name].to_numpy(float), np.inf)
-    return int(np.argmin(sizes))
+        return int(equal[np.argmax(designs["score"].to_numpy()[equal])])
+    size = designs[name].to_numpy(float)
+    smallest = equal[np.argmin(size[equal])]
+    beats = (mean > mean[smallest]) & (size <= size[smallest]) & (cost <= cost[smallest])
+    return int(np.argmax(np.where(beats, mean, -np.inf)) if beats.any() else smallest)
 
 
 def _notes(cost: Floats, budget: float, shrunken: Shrunken | None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from analysis.report.text import plural
 CHANCE = 0.5
 TOLERANCE = 0.05
 METRIC = "macro_auroc"
+UNKNOWN_SCATTER = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,8 @@ def judge_leak(results: Results) -> Verdict:
     )
     if n > 1:
         half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
-        compatible = abs(mean - CHANCE) <= half
     else:
-        compatible = False
+        half = 1.96 * _scatter_by_chance(results)
     if abs(mean - CHANCE) <= TOLERANCE:
         return Verdict(
             f"Leak check passed: {observed}; 0.5 is what a network that has learned nothing "
@@ -55,10 +55,10 @@ def judge_leak(results: Results) -> Verdict:
             "good",
             n,
         )
-    if compatible:
+    if abs(mean - CHANCE) <= half:
         return Verdict(
-            f"Leak check undecided: {observed}, within their scatter of 0.5, but they scatter too "
-            "much to tell; plan more control trials.",
+            f"Leak check undecided: {observed}, which chance alone may do: ±{score(half)} around "
+            "0.5 with so few; plan more control trials.",
             "caution",
             n,
         )
@@ -73,3 +73,20 @@ def judge_leak(results: Results) -> Verdict:
         "alarm",
         n,
     )
+
+
+def _scatter_by_chance(results: Results) -> float:
+    """Return the sd that one control's macro-AUROC has at most when it knows nothing.
+
+    A class of n₁ among n records has √((n + 1) / (12 n₁ n₀)) (Mann and Whitney 1947); the mean of
+    these holds if all classes err together, as outputs of one network may.
+    """
+    classes = results.class_scores
+    n = results.table.study.data.get("splits", {}).get("validation", 0)
+    if classes is None or classes.empty or n < 2:
+        return UNKNOWN_SCATTER
+    positives = classes.groupby("class")["positives"].first().to_numpy(float)
+    positives = positives[(positives > 0) & (positives < n)]
+    if not positives.size:
+        return UNKNOWN_SCATTER
+    return float(np.sqrt((n + 1) / (12 * positives * (n - positives))).mean())

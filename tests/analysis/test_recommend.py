@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from analysis.pareto import Shrunken
 from analysis.recommend import posterior, recommend, recommend_all, round_budgets, to_frame
 from analysis.trials import TrialTable, from_frame
 from tests.analysis.simulate import FLOPS_ONLY, PLANTED, simulate, true_error
@@ -96,6 +98,25 @@ def test_among_equals_the_smallest_is_picked() -> None:
     rivals = designs.loc[[c.architecture_hash for c in result.indistinguishable]]
     assert result.costs["params"] <= np.median(rivals["params"])
     assert any("not resolved" in note for note in result.notes)
+
+
+def test_no_cheaper_and_smaller_network_is_expected_to_score_more() -> None:
+    """The best is large; of its equals near the budget, the smallest is beaten by a cheap one."""
+    cost = np.array([20.0, *range(80, 92)]) * 1e6
+    params = np.array([100, *[200] * 11, 900]) * 1e3
+    mean = np.array([0.33, *[0.325] * 11, 0.335])
+    frame = pd.DataFrame({"width": range(13), "flops": cost, "params": params, "macro_f1": mean})
+    table = from_frame(frame, factors=["width"])
+    variance = np.full(13, 0.02**2)
+    shrunken = Shrunken(mean, variance, mean, variance, 1e-4, spread_resolved=True)
+    result = recommend(table, 1e8, shrunken=shrunken)
+    assert result.costs["flops"] == 20e6
+    assert result.expected == 0.33
+    assert result.architecture_hash in {c.architecture_hash for c in result.indistinguishable}
+    assert (
+        recommend(table, 1e8, shrunken=replace(shrunken, variance=1e-12 + 0 * mean)).expected
+        == 0.335
+    )
 
 
 def test_a_small_study_widens_its_window_and_says_so(small: TrialTable) -> None:

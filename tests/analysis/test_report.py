@@ -328,6 +328,7 @@ def test_picks_are_resolved_into_stages(results: Results, tmp_path: Path) -> Non
     [
         ([], "caution", "Not checked"),
         ([0.52], "good", "passed"),
+        ([0.44], "caution", "undecided"),
         ([0.47, 0.53, 0.51], "good", "passed"),
         ([0.72], "alarm", "FAILED"),
         ([0.68, 0.70, 0.71], "alarm", "FAILED"),

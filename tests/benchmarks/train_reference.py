@@ -31,7 +31,7 @@ from models.references.budget import reference_within
 from search.recipe import Recipe
 from search.train import train_one
 
-NAMES = ("resnet18", "xresnet1d18", "mobilenetv2", "isibrno")
+NAMES = ("resnet18", "xresnet1d18", "mobilenetv2", "resnet1d-wang")
 
 
 def main() -> None:
