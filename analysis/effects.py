@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from analysis.coding import ends, factor_columns, free_of_cost, groups
 from analysis.factors import FactorInfo, label
 from analysis.regression import holm, least_squares, natural_spline, spline_knots
 from analysis.trials import TrialTable
 
 FEWEST_DESIGNS = 20
-FREE_OF_COST = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ def effects(table: TrialTable) -> Effects:
     varying = [f for f in table.factors if designs[f.name].nunique() > 1]
     columns = {factor.name: factor_columns(factor, factor.code(designs[factor.name]))
                for factor in varying}  # fmt: skip
-    free = {name for name, block in columns.items() if _explained(block, c) < FREE_OF_COST}
+    free = free_of_cost(columns, c)
     found = []
     for factor in varying:
         others = [columns[k] for k in columns if k in free and k != factor.name]
@@ -123,23 +122,6 @@ def effects(table: TrialTable) -> Effects:
     return Effects(tuple(sorted(final, key=lambda effect: effect.p)), sd, n)
 
 
-def factor_columns(factor: FactorInfo, codes: np.ndarray) -> np.ndarray:
-    """Code a factor for least squares: dummies, or standardised value and its square."""
-    if not factor.ordered:
-        return np.column_stack([codes == k for k in np.unique(codes)[1:]]).astype(float)
-    z = (codes - codes.mean()) / codes.std()
-    return z[:, None] if len(np.unique(codes)) < 4 else np.column_stack([z, z**2])
-
-
-def _explained(block: np.ndarray, c: np.ndarray) -> float:
-    """Return the share of the variance of ln cost that a factor explains."""
-    if np.ptp(c) == 0:
-        return 0.0
-    design = np.column_stack([np.ones(len(c)), block])
-    left = c - design @ np.linalg.lstsq(design, c, rcond=None)[0]
-    return float(1 - left.var() / c.var() * (len(c) - 1) / max(len(c) - design.shape[1], 1))
-
-
 def _effect(
     factor: FactorInfo, values: pd.Series, nuisance: np.ndarray, y: np.ndarray
 ) -> FactorEffect:
@@ -152,14 +134,9 @@ def _effect(
     row = np.zeros(k + block.shape[1])
     confidence = 0.95
     if factor.ordered:
-        ends = [codes.min(), codes.max()]
-        if len(np.unique(codes)) > 2:
-            ends = [np.quantile(codes, q, method="nearest") for q in (0.1, 0.9)]
-        places = [int(np.flatnonzero(codes == end)[0]) for end in ends]
-        if ends[0] == ends[1]:
-            places = [int(codes.argmin()), int(codes.argmax())]
-        row[k:] = block[places[1]] - block[places[0]]
-        names = [label(values.iloc[place]) for place in places]
+        low, high = ends(codes)
+        row[k:] = block[high] - block[low]
+        names = [label(values.iloc[low]), label(values.iloc[high])]
     else:
         present = np.unique(codes).astype(int)
         weights = np.concatenate([[0.0], fit.weights[k:]])
@@ -184,7 +161,7 @@ def _levels(
     factor: FactorInfo, values: pd.Series, codes: np.ndarray, nuisance: np.ndarray, y: np.ndarray
 ) -> tuple[LevelEffect, ...]:
     """Estimate each level (thirds of the values where there are many) against the mean of all."""
-    group, names = _groups(factor, values, codes)
+    group, names = groups(factor, values, codes)
     dummies = (group[:, None] == np.arange(len(names))).astype(float)
     shares = dummies.mean(0)
     # Effects coded against the mean over architectures: the last level follows from the others.
@@ -201,19 +178,3 @@ def _levels(
         estimate, low, high, _ = fit.contrast(row)
         out.append(LevelEffect(name, int(dummies[:, j].sum()), estimate, low, high))
     return tuple(out)
-
-
-def _groups(
-    factor: FactorInfo, values: pd.Series, codes: np.ndarray
-) -> tuple[np.ndarray, Sequence[str]]:
-    present = np.unique(codes)
-    if len(present) <= 6:
-        firsts = [values.iloc[int(np.flatnonzero(codes == code)[0])] for code in present]
-        return np.searchsorted(present, codes), [label(value) for value in firsts]
-    edges = np.quantile(codes, [1 / 3, 2 / 3], method="nearest")
-    group = np.searchsorted(edges, codes)
-    names = []
-    for g in np.unique(group):
-        inside = values[group == g].astype(float)
-        names.append(f"{label(inside.min())} to {label(inside.max())}")
-    return np.searchsorted(np.unique(group), group), names

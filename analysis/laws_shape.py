@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.effects import factor_columns
+from analysis.coding import factor_columns
 from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
 from analysis.gates import Gate, gates_frame, refusal

@@ -150,6 +150,11 @@ def p_value(p: float) -> str:
     return f"p = {p:.3f}" if p >= 0.001 else "p < 0.001"
 
 
+def p_cell(p: float) -> str:
+    """Write a p-value for a column that is called so."""
+    return p_value(p).removeprefix("p ").removeprefix("= ")
+
+
 def written(name: str, value: float) -> str:
     """Write a value of a column in its form."""
     form = quantity(name).form

@@ -21,6 +21,7 @@ from analysis.figures.style import (
     interval,
     row_axis,
 )
+from analysis.interactions import Interaction
 from analysis.quantities import Difference, factor_axis, words
 
 
@@ -75,8 +76,33 @@ def effect_of_levels(effect: FactorEffect, unit: Difference) -> Drawn:
         }
     )
     frame[["low", "high"]] = np.sort(frame[["low", "high"]].to_numpy(), axis=1)
-    figure = Sketch(SMALL_HEIGHT, legend=False)
     color = BLUE if effect.settled else GREY
+    return _by_level(frame, effect.factor, color, f"Against the mean ({_unit(unit)})")
+
+
+def effect_within(pair: Interaction, unit: Difference) -> Drawn:
+    """Draw one factor's effect for each value of another, in a small panel."""
+    frame = pd.DataFrame(
+        {
+            "factor": pair.factor,
+            "compared": f"{pair.level} against {pair.baseline}",
+            "condition": pair.condition,
+            "level": [one.level for one in pair.within],
+            "position": np.arange(len(pair.within)),
+            "n": [one.n for one in pair.within],
+            "estimate": [unit.scale * one.estimate for one in pair.within],
+            "low": [unit.scale * one.low for one in pair.within],
+            "high": [unit.scale * one.high for one in pair.within],
+        }
+    )
+    frame[["low", "high"]] = np.sort(frame[["low", "high"]].to_numpy(), axis=1)
+    title = f"{pair.level} against {pair.baseline} ({_unit(unit)})"
+    return _by_level(frame, pair.condition, BLUE, title)
+
+
+def _by_level(frame: pd.DataFrame, factor: str, color: str, title: str) -> Drawn:
+    """Draw an estimate with its interval for each level of a factor."""
+    figure = Sketch(SMALL_HEIGHT, legend=False)
     figure.scatter(
         x=frame["position"],
         y=frame["estimate"],
@@ -91,14 +117,18 @@ def effect_of_levels(effect: FactorEffect, unit: Difference) -> Drawn:
     figure.small()
     figure.axes(
         x=axis(
-            factor_axis(effect.factor),
+            factor_axis(factor),
             tickvals=frame["position"].tolist(),
             ticktext=[html.escape(level).replace(" to ", "<br>to ") for level in frame["level"]],
             range=[-0.5, len(frame) - 0.5],
         ),
-        y=axis(f"Against the mean ({unit.unit or 'its own unit'})", nticks=6),
+        y=axis(title, nticks=6),
     )
     return figure.drawn(frame)
+
+
+def _unit(unit: Difference) -> str:
+    return unit.unit or "its own unit"
 
 
 def accumulated_effect(found: Ale, factor: FactorInfo, unit: Difference) -> Drawn:
@@ -132,7 +162,7 @@ def accumulated_effect(found: Ale, factor: FactorInfo, unit: Difference) -> Draw
     )
     figure.zero(y=0)
     figure.small()
-    figure.axes(x=x_axis, y=axis(f"Against the mean ({unit.unit or 'its own unit'})", nticks=6))
+    figure.axes(x=x_axis, y=axis(f"Against the mean ({_unit(unit)})", nticks=6))
     return figure.drawn(frame)
 
 

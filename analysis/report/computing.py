@@ -16,6 +16,7 @@ from analysis.distributions import compare_factors
 from analysis.effects import effects
 from analysis.failures import failures
 from analysis.importance import Importance, Subset, importance
+from analysis.interactions import interactions
 from analysis.laws_error import error_law
 from analysis.laws_shape import ShapeLaw, shape_laws
 from analysis.likely_best import likely_best
@@ -109,6 +110,7 @@ def compute(
         failures=parts.attempt("failures", failures, table, seed=seed),
         noise=measured,
         effects=found,
+        interactions=parts.attempt("interactions", interactions, table),
         monotone=parts.attempt("rise with cost", monotone, table, seed=seed),
         trends=parts.attempt("trends", trends, table) or (),
         surrogates=fitted,

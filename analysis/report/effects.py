@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.effects import Effects, FactorEffect
 from analysis.figures.effects import effect_of_levels, forest
 from analysis.monotone import trends_frame
-from analysis.quantities import Difference, difference, p_value, quantity, words
+from analysis.quantities import Difference, difference, p_cell, p_value, quantity, words
 from analysis.report.blocks import (
     Block,
     Details,
@@ -18,6 +18,7 @@ from analysis.report.blocks import (
     Section,
     TableBlock,
 )
+from analysis.report.pairs import pair_blocks
 from analysis.report.results import Results
 from analysis.report.text import listed, plural
 
@@ -59,6 +60,7 @@ def effects_section(results: Results) -> Section:
     blocks += [Paragraph(f"{sentence(effect, unit)}, {p_value(effect.p_adjusted)}.")
                for effect in told]  # fmt: skip
     blocks.append(Paragraph(_rest(found, told, unit)))
+    blocks += pair_blocks(results, unit)
     panels = tuple(
         FigureBlock(
             f"effect_{effect.factor}",
@@ -138,9 +140,7 @@ def _trends(results: Results) -> list[Block]:
             "more of it wins minus loses": [
                 f"{100 * t.dominance:+.0f} %".replace("-", "−") for t in results.trends
             ],
-            "p after Holm": [
-                p_value(t.p_adjusted).removeprefix("p ").removeprefix("= ") for t in results.trends
-            ],
+            "p after Holm": [p_cell(t.p_adjusted) for t in results.trends],
         }
     )
     table = TableBlock(

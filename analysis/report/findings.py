@@ -12,8 +12,14 @@ from analysis.laws_error import ErrorLaw
 from analysis.laws_shape import ShapeLaw
 from analysis.quantities import quantity, score, short, words
 from analysis.report.blocks import Block, Paragraph, Section
-from analysis.report.effects import detectable, difference_of, effects_reason, measured
+from analysis.report.effects import (
+    detectable,
+    difference_of,
+    effects_reason,
+    measured,
+)
 from analysis.report.leak import judge_leak
+from analysis.report.pairs import within_sentence
 from analysis.report.results import Results
 from analysis.report.text import interval, listed, networks, plural, unit_of_cost
 
@@ -178,6 +184,9 @@ def factor_sentences(results: Results) -> list[str]:
             else ""
         )
     ]
+    if results.interactions is not None and results.interactions.settled:
+        pair = within_sentence(results.interactions.settled[0], unit)
+        sentences.append(f"One depends on another: {pair}.")
     sentences += second_opinion(results, {effect.factor for effect in told})
     return sentences
 

@@ -79,9 +79,11 @@ def methods_section(results: Results) -> Section:
         Paragraph(
             "Effects at equal cost: least squares of the score on a natural spline in log cost and "
             "the factor (value and square, or levels), HC3 standard errors, t-intervals; factors "
-            "that do not go with the cost enter as covariates. Trends: Kendall's S within ranges "
-            "of cost after the spline. Failures: chi-square of levels by permutation within "
-            "ranges of cost, one row per network; they are never scored as zero."
+            "that do not go with the cost enter as covariates. Pairs: the same with both factors "
+            "and the products of their values or levels, Wald test of the products, Holm over all "
+            "pairs; within a value of the other the slope is its own, the bend shared. Trends: "
+            "Kendall's S within ranges of cost after the spline. Failures: chi-square of levels by "
+            "permutation within ranges of cost, one row per network; they are never scored as zero."
         ),
         Paragraph(
             "Error law: quantile regression of the error on E + A·C^−a by variable projection over "

@@ -20,6 +20,7 @@ from analysis.effects import Effects
 from analysis.errors import AnalysisError
 from analysis.failures import Failures
 from analysis.importance import Importance, Subset
+from analysis.interactions import Interactions
 from analysis.laws_error import ErrorLaw
 from analysis.laws_shape import ShapeLaw
 from analysis.likely_best import LikelyBest
@@ -69,6 +70,7 @@ class Results:
     failures: Failures | None = None
     noise: Noise | None = None
     effects: Effects | None = None
+    interactions: Interactions | None = None
     monotone: Monotone | None = None
     trends: tuple[Trend, ...] = ()
     surrogates: Mapping[Target, Surrogate] = field(default_factory=dict)

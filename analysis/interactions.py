@@ -1,0 +1,179 @@
+"""Whether what one choice does depends on another, among architectures of equal cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.coding import ends, factor_columns, free_of_cost, groups
+from analysis.factors import FactorInfo, label
+from analysis.regression import holm, least_squares, natural_spline, spline_knots
+from analysis.trials import TrialTable
+
+FEWEST_DESIGNS = 60
+ROWS_PER_COLUMN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A factor's effect among the networks with one value, or range, of the other (95 %)."""
+
+    level: str
+    n: int
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """Score at `level` minus score at `baseline` of `factor`, for each value of `condition`.
+
+    `p` tests (Wald, HC3) whether a product of the two adds to what each does by itself;
+    `p_adjusted` is Holm's over all pairs.
+    """
+
+    factor: str
+    baseline: str
+    level: str
+    condition: str
+    within: tuple[Within, ...]
+    p: float
+    p_adjusted: float = float("nan")
+
+    @property
+    def settled(self) -> bool:
+        """Whether one depends on the other beyond doubt, all pairs considered."""
+        return self.p_adjusted < 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interactions:
+    """All pairs of factors, most certain first."""
+
+    pairs: tuple[Interaction, ...]
+    n: int
+    refusal: str | None = None
+
+    @property
+    def settled(self) -> tuple[Interaction, ...]:
+        """The pairs beyond doubt."""
+        return tuple(pair for pair in self.pairs if pair.settled)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per pair and value of its condition, for the CSV."""
+        named = ("factor", "baseline", "level", "condition", "p", "p_adjusted")
+        rows = [
+            {name: getattr(pair, name) for name in named}
+            | {"at": one.level, "n": one.n, "estimate": one.estimate}
+            | {"low": one.low, "high": one.high}
+            for pair in self.pairs
+            for one in pair.within
+        ]
+        return pd.DataFrame(rows, columns=[*named, "at", "n", "estimate", "low", "high"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Column:
+    """A factor of all networks: its values, codes and columns of a regression."""
+
+    factor: FactorInfo
+    values: pd.Series
+    codes: np.ndarray
+    block: np.ndarray
+
+    @property
+    def linear(self) -> np.ndarray:
+        """Its columns without the square."""
+        return self.block[:, :1] if self.factor.ordered else self.block
+
+    @property
+    def contrast(self) -> tuple[int, int]:
+        """Rows of networks that have the two values compared."""
+        if self.factor.ordered:
+            return ends(self.codes)
+        return int(self.codes.argmin()), int(self.codes.argmax())
+
+
+def interactions(table: TrialTable) -> Interactions:
+    """Regress the score on a spline in ln cost, two factors and their product, for each pair.
+
+    As for single effects, factors that do not go with the cost enter as covariates.
+    """
+    designs = table.designs()
+    n = len(designs)
+    if n < FEWEST_DESIGNS:
+        reason = f"pairs of choices need {FEWEST_DESIGNS} architectures; there are {n}"
+        return Interactions((), n, reason)
+    c, y = table.log_cost(designs), designs["score"].to_numpy(float)
+    base = natural_spline(c, spline_knots(c)) if np.ptp(c) > 0 else np.ones((n, 1))
+    columns = {}
+    for factor in table.factors:
+        values = designs[factor.name]
+        if values.nunique() > 1:
+            codes = factor.code(values)
+            columns[factor.name] = _Column(factor, values, codes, factor_columns(factor, codes))
+    free = free_of_cost({name: one.block for name, one in columns.items()}, c)
+    pairs = []
+    for first, second in combinations(columns, 2):
+        others = [columns[k].block for k in columns if k in free and k not in (first, second)]
+        wide = np.hstack([base, *others])
+        nuisance = wide if n > ROWS_PER_COLUMN * wide.shape[1] else base
+        pairs.append(_interaction(columns[first], columns[second], nuisance, y))
+    adjusted = holm(np.array([pair.p for pair in pairs]))
+    final = [replace(pair, p_adjusted=float(p)) for pair, p in zip(pairs, adjusted, strict=True)]
+    return Interactions(tuple(sorted(final, key=lambda pair: pair.p)), n)
+
+
+def _interaction(
+    first: _Column, second: _Column, nuisance: np.ndarray, y: np.ndarray
+) -> Interaction:
+    products = (first.linear[:, :, None] * second.linear[:, None, :]).reshape(len(y), -1)
+    fixed = np.hstack([nuisance, first.block, second.block])
+    fit = least_squares(np.hstack([fixed, products]), y)
+    p = fit.wald(np.arange(fixed.shape[1], fixed.shape[1] + products.shape[1]))
+    varied, condition = _roles(first, second)
+    low, high = varied.contrast
+    return Interaction(
+        varied.factor.name,
+        label(varied.values.iloc[low]),
+        label(varied.values.iloc[high]),
+        condition.factor.name,
+        _within(varied, condition, nuisance, y),
+        p,
+    )
+
+
+def _roles(first: _Column, second: _Column) -> tuple[_Column, _Column]:
+    """Return whose effect is told, and by whose values: the one with fewer or unordered ones."""
+    kinds = [(one.factor.ordered, len(np.unique(one.codes))) for one in (first, second)]
+    return (second, first) if kinds[0] < kinds[1] else (first, second)
+
+
+def _within(
+    varied: _Column, condition: _Column, nuisance: np.ndarray, y: np.ndarray
+) -> tuple[Within, ...]:
+    """Estimate the effect of `varied` in each group of `condition`, in one regression.
+
+    The slope is each group's own; the bend, for which few networks are too few, is that of all.
+    """
+    group, names = groups(condition.factor, condition.values, condition.codes)
+    member = (group[:, None] == np.arange(len(names))).astype(float)
+    slopes, bend = varied.linear, varied.block[:, varied.linear.shape[1] :]
+    own = [member[:, [g]] * slopes for g in range(len(names))]
+    fit = least_squares(np.hstack([nuisance, member[:, 1:], bend, *own]), y)
+    bend_at = nuisance.shape[1] + len(names) - 1
+    slopes_at = bend_at + bend.shape[1]
+    low, high = varied.contrast
+    found = []
+    for g, name in enumerate(names):
+        row = np.zeros(len(fit.weights))
+        row[bend_at:slopes_at] = bend[high] - bend[low]
+        start = slopes_at + g * slopes.shape[1]
+        row[start : start + slopes.shape[1]] = slopes[high] - slopes[low]
+        estimate, lower, upper, _ = fit.contrast(row)
+        found.append(Within(name, int(member[:, g].sum()), estimate, lower, upper))
+    return tuple(found)
