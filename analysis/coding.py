@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,17 @@ import pandas as pd
 from analysis.factors import FactorInfo, label
 
 FREE_OF_COST = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class LevelEstimate:
+    """What was estimated for one level (or range) of a factor, with its 95 % interval."""
+
+    level: str
+    n: int
+    estimate: float
+    low: float
+    high: float
 
 
 def factor_columns(factor: FactorInfo, codes: np.ndarray) -> np.ndarray:

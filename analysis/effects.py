@@ -8,23 +8,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.coding import ends, factor_columns, free_of_cost, groups
+from analysis.coding import LevelEstimate, ends, factor_columns, free_of_cost, groups
 from analysis.factors import FactorInfo, label
 from analysis.regression import holm, least_squares, natural_spline, spline_knots
 from analysis.trials import TrialTable
 
 FEWEST_DESIGNS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class LevelEffect:
-    """Score of one level (or range) relative to the mean of all, at equal cost."""
-
-    level: str
-    n: int
-    estimate: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +35,7 @@ class FactorEffect:
     se: float
     p: float
     p_adjusted: float
-    levels: tuple[LevelEffect, ...]
+    levels: tuple[LevelEstimate, ...]
 
     @property
     def settled(self) -> bool:
@@ -59,7 +48,7 @@ class FactorEffect:
         return self.settled and self.low <= 0 <= self.high
 
     @property
-    def best(self) -> LevelEffect:
+    def best(self) -> LevelEstimate:
         """The level with the best score at equal cost."""
         return max(self.levels, key=lambda level: level.estimate)
 
@@ -81,7 +70,7 @@ class Effects:
 
     def levels_frame(self) -> pd.DataFrame:
         """Return one row per factor and level, for the CSV."""
-        columns = list(LevelEffect.__dataclass_fields__)
+        columns = list(LevelEstimate.__dataclass_fields__)
         rows = [
             {"factor": effect.factor} | {name: getattr(level, name) for name in columns}
             for effect in self.effects
@@ -159,7 +148,7 @@ def _effect(
 
 def _levels(
     factor: FactorInfo, values: pd.Series, codes: np.ndarray, nuisance: np.ndarray, y: np.ndarray
-) -> tuple[LevelEffect, ...]:
+) -> tuple[LevelEstimate, ...]:
     """Estimate each level (thirds of the values where there are many) against the mean of all."""
     group, names = groups(factor, values, codes)
     dummies = (group[:, None] == np.arange(len(names))).astype(float)
@@ -176,5 +165,5 @@ def _levels(
         else:
             row[k:] = -shares[:-1] / shares[-1]
         estimate, low, high, _ = fit.contrast(row)
-        out.append(LevelEffect(name, int(dummies[:, j].sum()), estimate, low, high))
+        out.append(LevelEstimate(name, int(dummies[:, j].sum()), estimate, low, high))
     return tuple(out)

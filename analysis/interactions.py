@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.coding import ends, factor_columns, free_of_cost, groups
+from analysis.coding import LevelEstimate, ends, factor_columns, free_of_cost, groups
 from analysis.factors import FactorInfo, label
 from analysis.regression import holm, least_squares, natural_spline, spline_knots
 from analysis.trials import TrialTable
@@ -18,19 +18,8 @@ ROWS_PER_COLUMN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
-    """A factor's effect among the networks with one value, or range, of the other (95 %)."""
-
-    level: str
-    n: int
-    estimate: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Interaction:
-    """Score at `level` minus score at `baseline` of `factor`, for each value of `condition`.
+    """Score at `level` minus score at `baseline` of `factor`, `within` each value of `condition`.
 
     `p` tests (Wald, HC3) whether a product of the two adds to what each does by itself;
     `p_adjusted` is Holm's over all pairs.
@@ -40,7 +29,7 @@ class Interaction:
     baseline: str
     level: str
     condition: str
-    within: tuple[Within, ...]
+    within: tuple[LevelEstimate, ...]
     p: float
     p_adjusted: float = float("nan")
 
@@ -155,7 +144,7 @@ def _roles(first: _Column, second: _Column) -> tuple[_Column, _Column]:
 
 def _within(
     varied: _Column, condition: _Column, nuisance: np.ndarray, y: np.ndarray
-) -> tuple[Within, ...]:
+) -> tuple[LevelEstimate, ...]:
     """Estimate the effect of `varied` in each group of `condition`, in one regression.
 
     The slope is each group's own; the bend, for which few networks are too few, is that of all.
@@ -175,5 +164,5 @@ def _within(
         start = slopes_at + g * slopes.shape[1]
         row[start : start + slopes.shape[1]] = slopes[high] - slopes[low]
         estimate, lower, upper, _ = fit.contrast(row)
-        found.append(Within(name, int(member[:, g].sum()), estimate, lower, upper))
+        found.append(LevelEstimate(name, int(member[:, g].sum()), estimate, lower, upper))
     return tuple(found)

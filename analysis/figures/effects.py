@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from analysis.ale import Ale
+from analysis.coding import LevelEstimate
 from analysis.effects import Effects, FactorEffect
 from analysis.factors import FactorInfo
 from analysis.figures.style import (
@@ -64,40 +66,29 @@ def forest(found: Effects, unit: Difference) -> Drawn:
 
 def effect_of_levels(effect: FactorEffect, unit: Difference) -> Drawn:
     """Draw each level of one factor against the mean of all networks, in a small panel."""
-    frame = pd.DataFrame(
-        {
-            "factor": effect.factor,
-            "level": [level.level for level in effect.levels],
-            "position": np.arange(len(effect.levels)),
-            "n": [level.n for level in effect.levels],
-            "estimate": [unit.scale * level.estimate for level in effect.levels],
-            "low": [unit.scale * level.low for level in effect.levels],
-            "high": [unit.scale * level.high for level in effect.levels],
-        }
-    )
-    frame[["low", "high"]] = np.sort(frame[["low", "high"]].to_numpy(), axis=1)
+    frame = _levels(effect.levels, unit, factor=effect.factor)
     color = BLUE if effect.settled else GREY
     return _by_level(frame, effect.factor, color, f"Against the mean ({_unit(unit)})")
 
 
 def effect_within(pair: Interaction, unit: Difference) -> Drawn:
     """Draw one factor's effect for each value of another, in a small panel."""
-    frame = pd.DataFrame(
-        {
-            "factor": pair.factor,
-            "compared": f"{pair.level} against {pair.baseline}",
-            "condition": pair.condition,
-            "level": [one.level for one in pair.within],
-            "position": np.arange(len(pair.within)),
-            "n": [one.n for one in pair.within],
-            "estimate": [unit.scale * one.estimate for one in pair.within],
-            "low": [unit.scale * one.low for one in pair.within],
-            "high": [unit.scale * one.high for one in pair.within],
-        }
+    compared = f"{pair.level} against {pair.baseline}"
+    frame = _levels(
+        pair.within, unit, factor=pair.factor, compared=compared, condition=pair.condition
     )
-    frame[["low", "high"]] = np.sort(frame[["low", "high"]].to_numpy(), axis=1)
-    title = f"{pair.level} against {pair.baseline} ({_unit(unit)})"
-    return _by_level(frame, pair.condition, BLUE, title)
+    return _by_level(frame, pair.condition, BLUE, f"{compared} ({_unit(unit)})")
+
+
+def _levels(levels: Sequence[LevelEstimate], unit: Difference, **same: str) -> pd.DataFrame:
+    """Return one row per level, in the unit of the figure; `same` are columns that all share."""
+    ends = np.sort([[unit.scale * level.low, unit.scale * level.high] for level in levels])
+    frame = pd.DataFrame({"level": [level.level for level in levels]}).assign(**same)
+    frame["position"] = np.arange(len(levels))
+    frame["n"] = [level.n for level in levels]
+    frame["estimate"] = [unit.scale * level.estimate for level in levels]
+    frame["low"], frame["high"] = ends.T
+    return frame
 
 
 def _by_level(frame: pd.DataFrame, factor: str, color: str, title: str) -> Drawn:
