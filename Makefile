@@ -5,6 +5,8 @@ PYTHON ?= python3
 OUT ?= demo-output
 TRIALS ?= 48
 BIN := .venv/bin
+# Packages are compiled when first imported; where that may not be kept, every process pays seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-all image-test check format clean
 

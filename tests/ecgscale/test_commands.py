@@ -169,6 +169,7 @@ def test_dashboard_serves_the_study(finished: str, database: str) -> None:
             process.kill()
 
 
+@pytest.mark.longest
 def test_demo_walks_the_whole_path(run: Run, raw: Path, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     done = run("demo", "--raw", raw, "--out", out, "--trials", "8", "--epochs", "2")
