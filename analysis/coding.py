@@ -1,16 +1,19 @@
-"""Factors as columns of a regression: codes, contrasts and groups of values."""
+"""Factors as columns of a regression at equal cost: codes, contrasts and groups of values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from analysis.factors import FactorInfo, label
+from analysis.regression import natural_spline, spline_knots
+from analysis.trials import TrialTable
 
 FREE_OF_COST = 0.02
+ROWS_PER_COLUMN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,57 @@ def groups(
     return np.searchsorted(np.unique(group), group), names
 
 
-def free_of_cost(columns: dict[str, np.ndarray], log_cost: np.ndarray) -> set[str]:
-    """Name the factors that do not go with the cost: as covariates they change no meaning."""
-    return {name for name, block in columns.items() if _explained(block, log_cost) < FREE_OF_COST}
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedFactor:
+    """A factor of n networks: its values, its codes (n,) and its columns of a regression (n, k)."""
+
+    factor: FactorInfo
+    values: pd.Series
+    codes: np.ndarray
+    columns: np.ndarray
+
+    @property
+    def linear(self) -> np.ndarray:
+        """Its columns without the square."""
+        return self.columns[:, :1] if self.factor.ordered else self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EqualCost:
+    """What regressions at equal cost share: the score, a spline in ln cost, the coded factors."""
+
+    score: np.ndarray
+    spline: np.ndarray
+    factors: Mapping[str, CodedFactor]
+    free: frozenset[str]
+
+    def nuisance(self, *studied: str) -> np.ndarray:
+        """Return the spline and, where there are rows enough, the factors that go with no cost.
+
+        Without those `studied`: the others sharpen their estimates and change no meaning.
+        """
+        names = [name for name in self.factors if name in self.free and name not in studied]
+        others = [self.factors[name].columns for name in names]
+        if len(self.score) <= ROWS_PER_COLUMN * sum(block.shape[1] for block in others):
+            return self.spline
+        return np.hstack([self.spline, *others])
+
+
+def equal_cost(table: TrialTable, designs: pd.DataFrame) -> EqualCost:
+    """Code the factors that vary among `designs`, for regressions at equal cost."""
+    c = table.log_cost(designs)
+    coded = {}
+    for factor in table.factors:
+        values = designs[factor.name]
+        if values.nunique() > 1:
+            codes = factor.code(values)
+            coded[factor.name] = CodedFactor(factor, values, codes, factor_columns(factor, codes))
+    return EqualCost(
+        score=designs["score"].to_numpy(float),
+        spline=natural_spline(c, spline_knots(c)) if np.ptp(c) > 0 else np.ones((len(c), 1)),
+        factors=coded,
+        free=frozenset(n for n, one in coded.items() if _explained(one.columns, c) < FREE_OF_COST),
+    )
 
 
 def _explained(block: np.ndarray, c: np.ndarray) -> float:

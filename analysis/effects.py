@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.coding import LevelEstimate, ends, factor_columns, free_of_cost, groups
+from analysis.coding import CodedFactor, LevelEstimate, ends, equal_cost, groups
 from analysis.factors import FactorInfo, label
-from analysis.regression import holm, least_squares, natural_spline, spline_knots
+from analysis.regression import holm, least_squares
 from analysis.trials import TrialTable
 
 FEWEST_DESIGNS = 20
@@ -91,31 +91,20 @@ def effects(table: TrialTable) -> Effects:
     if n < FEWEST_DESIGNS:
         reason = f"effects at equal cost need {FEWEST_DESIGNS} architectures; there are {n}"
         return Effects((), float("nan"), n, reason)
-    c, y = table.log_cost(designs), designs["score"].to_numpy(float)
-    base = natural_spline(c, spline_knots(c)) if np.ptp(c) > 0 else np.ones((n, 1))
-    varying = [f for f in table.factors if designs[f.name].nunique() > 1]
-    columns = {factor.name: factor_columns(factor, factor.code(designs[factor.name]))
-               for factor in varying}  # fmt: skip
-    free = free_of_cost(columns, c)
-    found = []
-    for factor in varying:
-        others = [columns[k] for k in columns if k in free and k != factor.name]
-        nuisance = np.hstack([base, *others]) if n > 5 * sum(b.shape[1] for b in others) else base
-        found.append(_effect(factor, designs[factor.name], nuisance, y))
+    setup = equal_cost(table, designs)
+    found = [_effect(one, setup.nuisance(name), setup.score) for name, one in setup.factors.items()]
     adjusted = holm(np.array([effect.p for effect in found]))
     final = [
         replace(effect, p_adjusted=float(p)) for effect, p in zip(found, adjusted, strict=True)
     ]
-    everything = least_squares(np.hstack([base, *columns.values()]), y)
+    columns = [one.columns for one in setup.factors.values()]
+    everything = least_squares(np.hstack([setup.spline, *columns]), setup.score)
     sd = float(np.sqrt((everything.residuals**2).sum() / everything.degrees_of_freedom))
     return Effects(tuple(sorted(final, key=lambda effect: effect.p)), sd, n)
 
 
-def _effect(
-    factor: FactorInfo, values: pd.Series, nuisance: np.ndarray, y: np.ndarray
-) -> FactorEffect:
-    codes = factor.code(values)
-    block = factor_columns(factor, codes)
+def _effect(coded: CodedFactor, nuisance: np.ndarray, y: np.ndarray) -> FactorEffect:
+    factor, values, codes, block = coded.factor, coded.values, coded.codes, coded.columns
     fit = least_squares(np.hstack([nuisance, block]), y)
     k = nuisance.shape[1]
     p = fit.wald(np.arange(k, k + block.shape[1]))

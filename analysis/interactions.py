@@ -8,13 +8,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.coding import LevelEstimate, ends, factor_columns, free_of_cost, groups
-from analysis.factors import FactorInfo, label
-from analysis.regression import holm, least_squares, natural_spline, spline_knots
+from analysis.coding import CodedFactor, LevelEstimate, ends, equal_cost, groups
+from analysis.factors import label
+from analysis.regression import holm, least_squares
 from analysis.trials import TrialTable
 
 FEWEST_DESIGNS = 60
-ROWS_PER_COLUMN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +64,6 @@ class Interactions:
         return pd.DataFrame(rows, columns=[*named, "at", "n", "estimate", "low", "high"])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Column:
-    """A factor of all networks: its values, codes and columns of a regression."""
-
-    factor: FactorInfo
-    values: pd.Series
-    codes: np.ndarray
-    block: np.ndarray
-
-    @property
-    def linear(self) -> np.ndarray:
-        """Its columns without the square."""
-        return self.block[:, :1] if self.factor.ordered else self.block
-
-    @property
-    def contrast(self) -> tuple[int, int]:
-        """Rows of networks that have the two values compared."""
-        if self.factor.ordered:
-            return ends(self.codes)
-        return int(self.codes.argmin()), int(self.codes.argmax())
-
-
 def interactions(table: TrialTable) -> Interactions:
     """Regress the score on a spline in ln cost, two factors and their product, for each pair.
 
@@ -97,35 +74,27 @@ def interactions(table: TrialTable) -> Interactions:
     if n < FEWEST_DESIGNS:
         reason = f"pairs of choices need {FEWEST_DESIGNS} architectures; there are {n}"
         return Interactions((), n, reason)
-    c, y = table.log_cost(designs), designs["score"].to_numpy(float)
-    base = natural_spline(c, spline_knots(c)) if np.ptp(c) > 0 else np.ones((n, 1))
-    columns = {}
-    for factor in table.factors:
-        values = designs[factor.name]
-        if values.nunique() > 1:
-            codes = factor.code(values)
-            columns[factor.name] = _Column(factor, values, codes, factor_columns(factor, codes))
-    free = free_of_cost({name: one.block for name, one in columns.items()}, c)
-    pairs = []
-    for first, second in combinations(columns, 2):
-        others = [columns[k].block for k in columns if k in free and k not in (first, second)]
-        wide = np.hstack([base, *others])
-        nuisance = wide if n > ROWS_PER_COLUMN * wide.shape[1] else base
-        pairs.append(_interaction(columns[first], columns[second], nuisance, y))
+    setup = equal_cost(table, designs)
+    pairs = [
+        _interaction(
+            setup.factors[first], setup.factors[second], setup.nuisance(first, second), setup.score
+        )
+        for first, second in combinations(setup.factors, 2)
+    ]
     adjusted = holm(np.array([pair.p for pair in pairs]))
     final = [replace(pair, p_adjusted=float(p)) for pair, p in zip(pairs, adjusted, strict=True)]
     return Interactions(tuple(sorted(final, key=lambda pair: pair.p)), n)
 
 
 def _interaction(
-    first: _Column, second: _Column, nuisance: np.ndarray, y: np.ndarray
+    first: CodedFactor, second: CodedFactor, nuisance: np.ndarray, y: np.ndarray
 ) -> Interaction:
     products = (first.linear[:, :, None] * second.linear[:, None, :]).reshape(len(y), -1)
-    fixed = np.hstack([nuisance, first.block, second.block])
+    fixed = np.hstack([nuisance, first.columns, second.columns])
     fit = least_squares(np.hstack([fixed, products]), y)
     p = fit.wald(np.arange(fixed.shape[1], fixed.shape[1] + products.shape[1]))
     varied, condition = _roles(first, second)
-    low, high = varied.contrast
+    low, high = _contrast(varied)
     return Interaction(
         varied.factor.name,
         label(varied.values.iloc[low]),
@@ -136,14 +105,21 @@ def _interaction(
     )
 
 
-def _roles(first: _Column, second: _Column) -> tuple[_Column, _Column]:
+def _roles(first: CodedFactor, second: CodedFactor) -> tuple[CodedFactor, CodedFactor]:
     """Return whose effect is told, and by whose values: the one with fewer or unordered ones."""
     kinds = [(one.factor.ordered, len(np.unique(one.codes))) for one in (first, second)]
     return (second, first) if kinds[0] < kinds[1] else (first, second)
 
 
+def _contrast(varied: CodedFactor) -> tuple[int, int]:
+    """Return rows of networks that have the two values compared."""
+    if varied.factor.ordered:
+        return ends(varied.codes)
+    return int(varied.codes.argmin()), int(varied.codes.argmax())
+
+
 def _within(
-    varied: _Column, condition: _Column, nuisance: np.ndarray, y: np.ndarray
+    varied: CodedFactor, condition: CodedFactor, nuisance: np.ndarray, y: np.ndarray
 ) -> tuple[LevelEstimate, ...]:
     """Estimate the effect of `varied` in each group of `condition`, in one regression.
 
@@ -151,12 +127,12 @@ def _within(
     """
     group, names = groups(condition.factor, condition.values, condition.codes)
     member = (group[:, None] == np.arange(len(names))).astype(float)
-    slopes, bend = varied.linear, varied.block[:, varied.linear.shape[1] :]
+    slopes, bend = varied.linear, varied.columns[:, varied.linear.shape[1] :]
     own = [member[:, [g]] * slopes for g in range(len(names))]
     fit = least_squares(np.hstack([nuisance, member[:, 1:], bend, *own]), y)
     bend_at = nuisance.shape[1] + len(names) - 1
     slopes_at = bend_at + bend.shape[1]
-    low, high = varied.contrast
+    low, high = _contrast(varied)
     found = []
     for g, name in enumerate(names):
         row = np.zeros(len(fit.weights))
