@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PREFIX = "ecgscale-"
 CARD_HEIGHT = 440  # pixels; the dashboard cuts off what is taller
 END = "Methods, all figures and their tables are in the report (`ecgscale report`)."
-BETWEEN = f"{END}\n\n---\n\n"
+RULE = "\n\n---\n\n"
 LEFT_OUT = ("learning_curves", "surrogate_", "hypervolume")  # the dashboard has its own, or minor
 
 
@@ -38,8 +38,8 @@ def publish(study: optuna.Study, results: Results) -> list[str]:
         name = PREFIX + block.name.replace("_", "-")
         save_plotly_graph_object(study, titled(block), graph_object_id=name)
         names.append(name)
-    others = get_note(study).rpartition(BETWEEN)[2]  # what the plan or somebody wrote there
-    save_note(study, note(results, chapters) + BETWEEN.removeprefix(END) + others)
+    others = get_note(study).rpartition(END)[2].removeprefix(RULE)  # the plan, somebody's words
+    save_note(study, note(results, chapters) + RULE + others)
     return names
 
 

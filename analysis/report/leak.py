@@ -15,7 +15,7 @@ from analysis.report.text import plural
 CHANCE = 0.5
 TOLERANCE = 0.05
 METRIC = "macro_auroc"
-UNKNOWN_SCATTER = 0.05
+UNKNOWN_SCATTER = 0.05  # without scores by class: what controls on a few hundred records show
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ def pair_blocks(results: Results, unit: Difference) -> list[Block]:
     found = results.interactions
     blocks: list[Block] = [Heading("Where one choice depends on another")]
     if found is None or found.refusal is not None:
-        reason = found.refusal if found else results.reasons.get("interactions")
-        return [*blocks, Paragraph(f"Not tried: {reason}.", "refusal")] if reason else []
+        reason = found.refusal if found else results.reasons.get("interactions", "not computed")
+        return [*blocks, Paragraph(f"Not tried: {str(reason).rstrip('.')}.", "refusal")]
     told = found.settled
     tried = f"{plural(len(found.pairs), 'pair')} of choices"
     if told:

@@ -68,6 +68,21 @@ def test_unordered_factors_are_what_others_depend_on(planted: TrialTable) -> Non
     assert all(sum(w.n for w in pair.within) == len(planted.designs()) for pair in found.pairs)
 
 
+def test_two_unordered_factors_are_held_against_each_other() -> None:
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame(
+        {"norm": rng.choice(["a", "b", "c"], 240), "act": rng.choice(["x", "y", "z"], 240)}
+    ).assign(flops=1e8, architecture_hash=[str(i) for i in range(240)])
+    special = (frame["norm"] == "c") & (frame["act"] == "z")
+    frame["macro_f1"] = 0.5 + 0.05 * special + rng.normal(0, 0.01, 240)
+    (pair,) = interactions(from_frame(frame, factors=["norm", "act"])).pairs
+    assert pair.settled
+    means = frame.groupby([pair.condition, pair.factor])["macro_f1"].mean()
+    for one in pair.within:
+        at = means[one.level]
+        assert one.estimate == pytest.approx(at[pair.level] - at[pair.baseline])
+
+
 def test_too_few_architectures_are_refused() -> None:
     result = interactions(simulate(architectures=40, replicates=(0, 1), seed=1))
     assert "there are 40" in str(result.refusal)

@@ -16,16 +16,19 @@ import pytest
 
 import analysis
 from analysis.candidates import CANDIDATES
+from analysis.interactions import Interactions, interactions
 from analysis.laws_shape import shape_law
 from analysis.quantities import difference, short
 from analysis.report import Results, compute, write_report
 from analysis.report.blocks import GridBlock, Paragraph
 from analysis.report.budgets import drawing, stage_rows
 from analysis.report.budgets import resolved as network
+from analysis.report.effects import difference_of
 from analysis.report.effects import sentence as effect_sentence
 from analysis.report.findings import scaling_sentences
 from analysis.report.laws import laws_section
 from analysis.report.leak import judge_leak
+from analysis.report.pairs import pair_blocks
 from analysis.report.results import NOT_COMPUTED
 from analysis.report.write import write_results
 from analysis.surrogate import surrogate
@@ -344,3 +347,21 @@ def test_leak_verdicts(results: Results, aurocs: list[float], kind: str, word: s
     assert verdict.kind == kind
     assert word in verdict.text
     assert verdict.trials == len(aurocs)
+
+
+def test_pairs_of_choices_are_told_denied_or_refused(results: Results, planted: TrialTable) -> None:
+    def told(found: Interactions | None) -> str:
+        blocks = pair_blocks(replace(results, interactions=found), difference_of(results))
+        return " ".join(block.text for block in blocks if isinstance(block, Paragraph))
+
+    found = interactions(planted)
+    off, on = found.settled[0].within
+    text = told(found)
+    assert f"of {len(found.pairs)} pairs of choices one depends on the other" in text
+    assert "with residual connections off" in text
+    assert f"{100 * off.estimate:+.1f}".replace("-", "−") in text
+    assert f"{100 * on.estimate:+.1f}".replace("-", "−") in text
+    none = replace(found, pairs=tuple(replace(pair, p_adjusted=1.0) for pair in found.pairs))
+    assert f"None of {len(found.pairs)} pairs" in told(none)
+    assert "Not tried: pairs of choices need 60 architectures" in told(results.interactions)
+    assert "Not tried: not computed." in told(None)
