@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from search.database.storage import Storage
 
 PANEL = "Results"
+BOOTSTRAPS = 200
 
 
 class FigureFormat(StrEnum):
@@ -42,7 +43,7 @@ def report(
     storage: StorageOption = None,
     bootstraps: Annotated[
         int, typer.Option(min=10, help="Refits behind every interval of an importance.")
-    ] = 200,
+    ] = BOOTSTRAPS,
     seed: Annotated[int, typer.Option(help="Same seed, same report.")] = 0,
     against: Annotated[
         str | None,
@@ -161,10 +162,10 @@ def make_report(
     storage: Storage,
     out: Path,
     *,
-    bootstraps: int,
-    seed: int,
-    publish: bool,
-    quiet: bool,
+    bootstraps: int = BOOTSTRAPS,
+    seed: int = 0,
+    publish: bool = False,
+    quiet: bool = False,
     against: str | None = None,
     figures: Sequence[str] = (),
 ) -> Path:
@@ -192,10 +193,10 @@ def make_report(
         progress=say,
     )
     page = write_results(results, out)
-    if figures:
-        write_figures(results, out, figures)
     if publish:
         published.publish(open_study(study, storage).optuna(), results)
+    if figures:  # last, as it may find no browser
+        write_figures(results, out, figures)
     return page
 
 

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import engineering, print_table
+from ecgscale.steps import budgets_within, find_candidates, show_candidates, write_family
 from ecgscale.study_commands import StorageOption, StudyArgument
 
 if TYPE_CHECKING:
-    from analysis.confirmation.choose import Chosen
     from search.confirm import Candidate
     from search.database.storage import Storage
-    from search.study import Study
 
 PANEL = "Results"
-BUDGETS = ("10M", "30M", "100M", "300M")
 
 BudgetOption = Annotated[
     list[str] | None,
-    typer.Option("--budget", help="FLOPs of one record, e.g. 100M; repeatable. 10M to 300M."),
+    typer.Option(
+        "--budget",
+        help="FLOPs of one record, e.g. 100M; repeatable. 10M, 30M, 100M, 300M and 1G, as far as "
+        "the study reaches.",
+    ),
 ]
 TopOption = Annotated[int, typer.Option(min=1, help="Searched networks per budget.")]
 ReferenceOption = Annotated[
@@ -76,7 +76,6 @@ def confirm(
     from analysis.confirmation.choose import Chosen
     from search.confirm import confirm_study
     from search.database.storage import open_storage
-    from search.definition import parse_count
     from search.errors import StudyError
     from search.status import read_status
     from search.study import open_study
@@ -92,9 +91,9 @@ def confirm(
     if like is not None:
         chosen = Chosen(_candidates_of(like, opened), ())
     else:
-        wanted = [parse_count(text, "--budget") for text in budgets or BUDGETS]
-        chosen = choose(found, wanted, top, reference)
-    show(found, chosen)
+        wanted = budgets_within(found.definition.sample.flops, budgets)
+        chosen = find_candidates(found, wanted, top, reference)
+    show_candidates(found, chosen)
     if dry_run:
         return
     planned = confirm_study(
@@ -117,52 +116,6 @@ def family(
     from search.database.storage import open_storage
 
     write_family(study, open_storage(storage), out, name=name or study, seed=seed)
-
-
-def write_family(study: str, storage: Storage, out: Path, *, name: str, seed: int = 0) -> None:
-    """Write the family of a confirmed study, and say what it scores."""
-    from analysis.confirmation.compare import compare
-    from analysis.confirmation.family import derive_family
-    from analysis.study import read_table
-    from search.records import read_confirmed
-
-    table, confirmed = read_table(study, storage), read_confirmed(study, storage)
-    comparison = compare(table, confirmed, seed=seed)
-    for member in derive_family(table, comparison, confirmed, name):
-        score = member.provenance["test"][comparison.objective]
-        flops = member.provenance["costs"][table.cost]
-        print(
-            f"{member.write(out)}: {engineering(flops, 'FLOPs')}, test {comparison.objective} "
-            f"{score['mean']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
-        )
-
-
-def choose(
-    study: Study, budgets: Sequence[float], top: int, references: Sequence[str] | None
-) -> Chosen:
-    """Choose the candidates of each budget from the scores on validation records."""
-    from analysis.confirmation.choose import RIVALS, choose_candidates, estimate_scores
-    from analysis.errors import AnalysisError
-    from analysis.laws_shape import shape_laws
-    from analysis.study import read_table
-
-    table = read_table(study.name, study.storage)
-    print("Estimating the scores of all networks ...")
-    estimated = estimate_scores(table)
-    try:
-        laws = shape_laws(table)
-    except AnalysisError as error:
-        print(f"  no law: {error}")
-        laws = ()
-    return choose_candidates(
-        table,
-        budgets,
-        **study.shape,
-        top=top,
-        references=RIVALS if references is None else references,
-        shrunken=estimated,
-        laws=laws,
-    )
 
 
 def _candidates_of(other: str, storage: Storage) -> tuple[Candidate, ...]:
@@ -189,17 +142,3 @@ def _candidates_of(other: str, storage: Storage) -> tuple[Candidate, ...]:
         )
         for entry in rounds[0].entries
     )
-
-
-def show(study: Study, chosen: Chosen) -> None:
-    """Print the candidates with their costs, and why others are left out."""
-    import pandas as pd
-
-    rows = []
-    for one in chosen.candidates:
-        cost = one.architecture.cost(**study.shape)
-        row = {"budget": engineering(one.budget), "group": one.group, "name": one.name}
-        rows.append(row | {"MFLOP": round(cost.flops / 1e6, 2), "params": cost.params})
-    print_table(pd.DataFrame(rows))
-    for note in chosen.notes:
-        print(f"  left out: {note}")

@@ -75,9 +75,7 @@ def demo(
         opened,
         out / "report",
         bootstraps=BOOTSTRAPS,
-        seed=0,
         publish=True,
-        quiet=False,
     )
     _summarise(definition.name, opened, store)
     where = f"--storage {storage or opened.label}"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.status_view import StatusView
+from ecgscale.steps import keep_workers
 from ecgscale.study_commands import (
     PANEL,
     CheckpointsOption,
@@ -47,22 +45,11 @@ def launch_local(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Keep workers on this machine until the study is done; Ctrl-C hands their work back."""
-    from search.launchers.local import available_gpus, plan_slots, worker_command
-    from search.launchers.local import launch_local as keep_workers
+    from search.launchers.local import worker_command
 
     opened = _check(study, data, storage)
-    slots = plan_slots(gpus=available_gpus(), per_gpu=per_gpu, workers=workers)
-    with StatusView(quiet=quiet, stream=sys.stderr) as view:
-        code = keep_workers(
-            study,
-            opened,
-            worker_command(study, data, checkpoints, more=_more(log)),
-            slots,
-            logs=logs,
-            on_status=view,
-            every_seconds=2.0,
-            say=partial(print, file=sys.stderr, flush=True),
-        )
+    command = worker_command(study, data, checkpoints, more=_more(log))
+    code = keep_workers(study, opened, command, logs, workers=workers, per_gpu=per_gpu, quiet=quiet)
     raise typer.Exit(code)
 
 

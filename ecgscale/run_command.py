@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecgscale.confirm_commands import (
-    BUDGETS,
     BudgetOption,
     ReferenceOption,
     SeedsOption,
     TopOption,
-    choose,
-    show,
-    write_family,
 )
 from ecgscale.output import duration, engineering
-from ecgscale.steps import command_name, find_or_create, prepare_raw, train
+from ecgscale.steps import (
+    budgets_within,
+    command_name,
+    find_candidates,
+    find_or_create,
+    prepare_raw,
+    show_candidates,
+    train,
+    write_family,
+)
 from ecgscale.study_commands import StorageOption
 
 if TYPE_CHECKING:
@@ -75,7 +80,7 @@ def run(
 
     started = time.monotonic()
     planned = StudyDefinition.from_toml(definition)
-    wanted = _budgets(planned.sample.flops, budgets)
+    wanted = budgets_within(planned.sample.flops, budgets)
     opened = open_storage(storage)
     print(f"[1/5] ECGs in {raw or data}")
     store = _store(raw, data, out, layout)
@@ -95,9 +100,7 @@ def run(
         train(study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
         write_family(study.name, opened, out / "family", name=study.name)
     print("\n[5/5] Analysing")
-    page = make_report(
-        study.name, opened, out / "report", bootstraps=200, seed=0, publish=True, quiet=False
-    )
+    page = make_report(study.name, opened, out / "report", publish=True)
     dump_study(study.name, opened, out / "study.jsonl.gz")
     print(f"\nReport:    {page.resolve()}")
     print(f"Dashboard: {command_name()} dashboard --storage {opened.label}")
@@ -120,16 +123,6 @@ def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store
     )
 
 
-def _budgets(flops: tuple[float, float], asked: list[str] | None) -> list[float]:
-    """Return the budgets asked for, by default the usual ones within the study's range."""
-    from search.definition import parse_count
-
-    if asked:
-        return [parse_count(text, "--budget") for text in asked]
-    usual = [parse_count(text) for text in (*BUDGETS, "1G")]
-    return [budget for budget in usual if flops[0] < budget <= flops[1]] or [flops[1]]
-
-
 def _plan_confirmation(
     study: Study, budgets: list[float], top: int, reference: list[str] | None, seeds: int
 ) -> bool:
@@ -142,11 +135,11 @@ def _plan_confirmation(
         print("      Planned before; going on with its trials.")
         return True
     try:
-        chosen = choose(study, budgets, top, reference)
+        chosen = find_candidates(study, budgets, top, reference)
         planned = confirm_study(study, chosen.candidates, seeds=seeds)
     except (AnalysisError, StudyError) as error:
         print(f"      No confirmation: {error}")
         return False
-    show(study, chosen)
+    show_candidates(study, chosen)
     print(f"      {planned.planned - study.planned} trials with fresh seeds planned.")
     return True

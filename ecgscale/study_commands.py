@@ -227,6 +227,7 @@ def worker(
     """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal."""
     import os
     import platform
+    import sys
     from functools import partial
 
     from data_pipeline import open_store
@@ -234,7 +235,8 @@ def worker(
     from search.events import Event, json_log
     from search.worker import WorkerOptions, run_worker
 
-    opened = open_storage(storage, patience_seconds=60)  # the server may be about to restart
+    tell = partial(print, file=sys.stderr, flush=True)
+    opened = open_storage(storage, patience_seconds=60, say=tell)  # it may be about to restart
     options = WorkerOptions(
         checkpoints=checkpoints,
         weights=weights,

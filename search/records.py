@@ -155,10 +155,9 @@ def read_confirmed(study_name: str, storage: Storage) -> Confirmed:
 def read_definition(study_name: str, storage: Storage) -> dict[str, Any]:
     """Read a study's definition, and beside it `data`, `factors`, `sampling` and `planned`.
 
-    `design_space` is what `models.Space.from_dict` takes, wherever the space's file is now.
-
     `data` has hash, sample_rate_hz, samples, leads, outputs, synthetic, records, splits and labels
-    (class to count).
+    (class to count). `design_space` is what `models.Space.from_dict` takes, wherever the space's
+    file is now.
     """
     attributes = _study(study_name, storage)[1]
     facts = {key: attributes[key] for key in ("data", "factors", "sampling", "planned")}

@@ -153,19 +153,24 @@ class Storage:
         )
 
 
-def open_storage(where: str | None = None, *, patience_seconds: float = 0.0) -> Storage:
+def open_storage(
+    where: str | None = None,
+    *,
+    patience_seconds: float = 0.0,
+    say: Callable[[str], None] | None = None,
+) -> Storage:
     """Open a database by URL, "embedded" or "embedded:DIR"; by default $ECGSCALE_STORAGE.
 
-    It may take `patience_seconds` to answer: it may be about to restart.
+    It may take `patience_seconds` to answer: it may be about to restart. `say` is told of a wait.
     """
     where = where or os.environ.get(VARIABLE) or EMBEDDED
     if is_embedded(where):
         server = embedded_server(where)
         storage = Storage(_engine(server.start()), server)
-        storage.patiently(lambda: init_db(storage), seconds=patience_seconds)
+        storage.patiently(lambda: init_db(storage), seconds=patience_seconds, say=say)
         return storage
     storage = Storage(_engine(_parse(where)))
-    storage.patiently(storage.engine.connect, seconds=patience_seconds).close()
+    storage.patiently(storage.engine.connect, seconds=patience_seconds, say=say).close()
     return storage
 
 

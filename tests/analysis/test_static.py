@@ -13,6 +13,7 @@ from analysis.report import compute
 from analysis.report import static as module
 from analysis.report.results import Results
 from analysis.trials import TrialTable
+from ecgscale.analysis_commands import FigureFormat
 
 BROWSERS = ("chromium", "google-chrome", "chrome", "chromium-browser")
 
@@ -27,6 +28,10 @@ def results(small: TrialTable) -> Results:
 def test_unknown_format(results: Results, tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="svg, pdf, png, got 'gif'"):
         module.write_figures(results, tmp_path, ["svg", "gif"])
+
+
+def test_the_command_line_offers_every_format() -> None:
+    assert tuple(FigureFormat) == module.FORMATS
 
 
 def test_no_browser(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,10 +70,9 @@ def test_unknown_study_lists_those_there_are(run: Run, finished: str, database: 
     assert_user_error(run("status", "tinny", "--storage", database), "tinny", finished)
 
 
-def test_unreachable_database_does_not_show_its_password(run: Run, store: Path) -> None:
+def test_unreachable_database_does_not_show_its_password(run: Run) -> None:
     for command in (
         ("status", "tiny"),
-        ("worker", "tiny", "--data", store),
         ("dashboard",),
         ("report", "tiny", "--out", "nowhere"),
     ):

@@ -27,13 +27,8 @@ architectures = 2
 epochs = 1
 """
 CONFIRM = (
-    *("--budget", "4M", "--seeds", "2"),
-    "--top",
-    "2",
-    "--reference",
-    "fcn-wang",
-    "--reference",
-    "resnet101",
+    *("--budget", "4M", "--seeds", "2", "--top", "2"),
+    *("--reference", "fcn-wang", "--reference", "resnet101"),
 )
 
 
@@ -82,9 +77,15 @@ def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Pat
     sample = '[sample]\narchitectures = 1\nflops = ["1.6M", "4M"]\nbins = 1\n'
     less.write_text(f"{sample}[data]\ntrain_fraction = 0.3\n[recipe]\nepochs = 1\n")
     assert run("create", less, "--data", out / "store", *where).returncode == 0
+    shown = run("confirm", "less", "--like", "whole", "--dry-run", *where)
+    assert shown.stdout.count("searched") == 2
+    assert json.loads(run("status", "less", *where, "--json").stdout)["planned"] == 1
     planned = run("confirm", "less", "--like", "whole", "--seeds", "1", *where)
     assert planned.returncode == 0, planned.stderr
     assert "3 trials planned" in planned.stdout
+    unready = run("family", "less", "--out", out / "less", *where)
+    assert unready.returncode == 2
+    assert "run the workers" in unready.stderr
 
 
 def interrupt(options: tuple[object, ...], log: Path) -> None:

@@ -179,6 +179,17 @@ def test_patience_has_an_end_and_no_mercy_for_mistakes(storage: Storage):
         storage.patiently(mistake)
 
 
+def test_patience_at_the_start_is_told():
+    said: list[str] = []
+    with pytest.raises(StudyError, match="answers at"):
+        open_storage(
+            "postgresql://me:secret-word@127.0.0.1:1/x", patience_seconds=0.3, say=said.append
+        )
+    (told,) = said
+    assert "waiting for it" in told
+    assert "secret-word" not in told
+
+
 def test_a_worker_takes_at_most_two_connections(storage: Storage):
     opened = open_storage(storage.label)
     pool = opened.engine.pool
