@@ -69,7 +69,7 @@ def choose_candidates(
                 continue
             candidates.append(Candidate(network, budget, "reference", network.name))
         candidates += _by_law(table, budget, laws, shape, seed, notes)
-    return Chosen(tuple(candidates), tuple(notes))
+    return Chosen(tuple(candidates), tuple(dict.fromkeys(notes)))
 
 
 def _searched(
