@@ -1,7 +1,7 @@
 """From the trials of a study to what can be said about it.
 
 For notebooks: `analysis.table(study)` is the table every method takes, for example
-`analysis.effects.effects(table)` or `analysis.report.write_report(table, folder)`.
+`analysis.effects.main_effects.effects(table)` or `analysis.report.write_report(table, folder)`.
 """
 
 from __future__ import annotations

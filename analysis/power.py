@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.effects import Effects
-from analysis.laws_error import ErrorLaw
-from analysis.laws_shape import ShapeLaw
+from analysis.effects.main_effects import Effects
+from analysis.laws.error import ErrorLaw
+from analysis.laws.shape import ShapeLaw
 from analysis.noise import Noise
 from analysis.regression import folds, r_squared
-from analysis.surrogate import Surrogate, fit_target
+from analysis.surrogates.surrogate import Surrogate, fit_target
 from analysis.trials import TrialTable
 
 EFFECT = 0.003  # score: 0.3 points, about the smallest difference worth a design choice

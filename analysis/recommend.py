@@ -13,7 +13,7 @@ from analysis.factors import Level
 from analysis.noise import Noise, noise
 from analysis.pareto import Shrunken, cost_trend_prior, front, shrink
 from analysis.quantities import short
-from analysis.surrogate import Surrogate
+from analysis.surrogates.surrogate import Surrogate
 from analysis.trials import SEARCHED, TrialTable
 
 Floats = NDArray[np.float64]

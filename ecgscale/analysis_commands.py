@@ -203,7 +203,7 @@ def make_report(
 def _by_law(table: TrialTable, budget: float) -> dict[str, Any]:
     """Describe the network that the scaling law gives at a budget, or say why there is none."""
     from analysis.errors import AnalysisError
-    from analysis.scaled import law_network, study_shape
+    from analysis.laws.scaled import law_network, study_shape
 
     try:
         network = law_network(table, budget)

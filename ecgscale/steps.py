@@ -132,7 +132,7 @@ def find_candidates(
     """Choose the candidates of each budget from the scores on validation records."""
     from analysis.confirmation.choose import RIVALS, choose_candidates, estimate_scores
     from analysis.errors import AnalysisError
-    from analysis.laws_shape import shape_laws
+    from analysis.laws.shape import shape_laws
     from analysis.study import read_table
 
     table = read_table(study.name, study.storage)

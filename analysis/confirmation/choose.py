@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.errors import AnalysisError
-from analysis.laws_shape import ShapeLaw
+from analysis.laws.scaled import scaled_architectures, study_space
+from analysis.laws.shape import ShapeLaw
 from analysis.noise import noise
 from analysis.pareto import Shrunken
 from analysis.recommend import WINDOW, estimated_scores, recommend
-from analysis.scaled import scaled_architectures, study_space
-from analysis.surrogate import Target, surrogate
+from analysis.surrogates.surrogate import Target, surrogate
 from analysis.trials import TrialTable
 from models import Architecture, ModelError
 from models.references.budget import reference_within

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.ale import Ale
-from analysis.coding import LevelEstimate
-from analysis.effects import Effects, FactorEffect
+from analysis.effects.coding import LevelEstimate
+from analysis.effects.interactions import Interaction
+from analysis.effects.main_effects import Effects, FactorEffect
 from analysis.factors import FactorInfo
 from analysis.figures.style import (
     BLUE,
@@ -23,8 +23,8 @@ from analysis.figures.style import (
     interval,
     row_axis,
 )
-from analysis.interactions import Interaction
 from analysis.quantities import Difference, factor_axis, words
+from analysis.surrogates.ale import Ale
 
 
 def forest(found: Effects, unit: Difference) -> Drawn:

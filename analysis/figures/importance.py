@@ -19,8 +19,8 @@ from analysis.figures.style import (
     interval,
     row_axis,
 )
-from analysis.importance import Importance
 from analysis.quantities import factor_axis, quantity, short, words
+from analysis.surrogates.importance import Importance
 from analysis.trials import TrialTable
 
 

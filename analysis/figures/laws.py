@@ -18,9 +18,9 @@ from analysis.figures.style import (
     axis,
     column_axis,
 )
-from analysis.laws_error import ErrorLaw
-from analysis.laws_shape import ShapeLaw
-from analysis.monotone import Monotone
+from analysis.laws.error import ErrorLaw
+from analysis.laws.monotone import Monotone
+from analysis.laws.shape import ShapeLaw
 from analysis.quantities import difference, factor_axis, quantity
 from analysis.trials import TrialTable
 

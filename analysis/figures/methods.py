@@ -7,8 +7,7 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.agreement import Agreement
-from analysis.design import Design
+from analysis.effects.ties import Design
 from analysis.figures.style import (
     BLUE,
     GREEN,
@@ -23,6 +22,7 @@ from analysis.figures.style import (
 )
 from analysis.power import Power
 from analysis.quantities import words
+from analysis.surrogates.agreement import Agreement
 
 MOST_TIES = 15
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from analysis.agreement import Agreement
 from analysis.figures.effects import accumulated_effect
 from analysis.figures.methods import rankings
 from analysis.quantities import words
@@ -20,7 +19,8 @@ from analysis.report.blocks import (
 from analysis.report.effects import difference_of
 from analysis.report.results import TARGETS, Results
 from analysis.report.text import listed
-from analysis.surrogate import Target
+from analysis.surrogates.agreement import Agreement
+from analysis.surrogates.surrogate import Target
 
 QUESTION: dict[Target, str] = {
     "score": "For the score as it is",

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.factors import label
+from analysis.laws.scaled import study_shape
 from analysis.quantities import quantity, score, short, words
 from analysis.recommend import Recommendation, to_frame
 from analysis.report.blocks import Block, Details, Drawing, Paragraph, Section, TableBlock
 from analysis.report.results import Results
 from analysis.report.text import listed, unit_of_cost
-from analysis.scaled import study_shape
 
 if TYPE_CHECKING:
     from models import Architecture

@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.agreement import Agreement, agreement
-from analysis.ale import Ale, accumulated
 from analysis.confirmation.compare import compare
-from analysis.design import design
 from analysis.distributions import compare_factors
-from analysis.effects import effects
+from analysis.effects.interactions import interactions
+from analysis.effects.main_effects import effects
+from analysis.effects.ties import design
 from analysis.failures import failures
-from analysis.importance import Importance, Subset, importance
-from analysis.interactions import interactions
-from analysis.laws_error import error_law
-from analysis.laws_shape import ShapeLaw, shape_laws
+from analysis.laws.error import error_law
+from analysis.laws.monotone import monotone, trends
+from analysis.laws.scaled import Scaled, scaled_architectures, study_shape, study_space
+from analysis.laws.shape import ShapeLaw, shape_laws
 from analysis.likely_best import likely_best
-from analysis.monotone import monotone, trends
 from analysis.noise import Noise, noise
 from analysis.pareto import (
     EstimatedFront,
@@ -33,9 +31,11 @@ from analysis.pareto import (
 from analysis.power import learning, power
 from analysis.recommend import Recommendation, estimated_scores, recommend_all
 from analysis.report.results import FRONT_COSTS, TARGETS, Growth, Parts, Results
-from analysis.scaled import Scaled, scaled_architectures, study_shape, study_space
 from analysis.spaces import compare_spaces
-from analysis.surrogate import FEWEST_DESIGNS, Surrogate, Target, surrogate
+from analysis.surrogates.agreement import Agreement, agreement
+from analysis.surrogates.ale import Ale, accumulated
+from analysis.surrogates.importance import Importance, Subset, importance
+from analysis.surrogates.surrogate import FEWEST_DESIGNS, Surrogate, Target, surrogate
 from analysis.trials import SEARCHED, TrialTable
 from search.records import Confirmed
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.effects import Effects, FactorEffect
+from analysis.effects.main_effects import Effects, FactorEffect
 from analysis.figures.effects import effect_of_levels, forest
-from analysis.monotone import trends_frame
+from analysis.laws.monotone import trends_frame
 from analysis.quantities import Difference, difference, p_cell, p_value, quantity, words
 from analysis.report.blocks import (
     Block,

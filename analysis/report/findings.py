@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.gates import Gate
-from analysis.laws_error import ErrorLaw
-from analysis.laws_shape import ShapeLaw
+from analysis.laws.error import ErrorLaw
+from analysis.laws.gates import Gate
+from analysis.laws.shape import ShapeLaw
 from analysis.quantities import quantity, score, short, words
 from analysis.report.blocks import Block, Paragraph, Section
 from analysis.report.effects import (

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.laws import error_law_curve, exponent_profile, rise_with_cost, shape_law_curve
-from analysis.gates import Gate
-from analysis.laws_error import ErrorLaw
-from analysis.laws_shape import ShapeLaw
+from analysis.laws.error import ErrorLaw
+from analysis.laws.gates import Gate
+from analysis.laws.shape import ShapeLaw
 from analysis.quantities import p_value, score, short, words
 from analysis.report.blocks import (
     Block,

@@ -10,7 +10,6 @@ from analysis.figures.importance import (
     importance_bars,
     predicted_against_observed,
 )
-from analysis.importance import Importance, Subset
 from analysis.quantities import quantity, words
 from analysis.report.blocks import (
     Block,
@@ -24,7 +23,8 @@ from analysis.report.blocks import (
 )
 from analysis.report.results import TARGETS, Results
 from analysis.report.ties import ties_blocks
-from analysis.surrogate import Surrogate, Target
+from analysis.surrogates.importance import Importance, Subset
+from analysis.surrogates.surrogate import Surrogate, Target
 
 QUESTION = {
     "score": "What matters for the score",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from analysis.effects.interactions import Interaction
 from analysis.figures.effects import effect_within
-from analysis.interactions import Interaction
 from analysis.quantities import Difference, p_cell, p_value, words
 from analysis.report.blocks import (
     Block,

@@ -11,27 +11,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.agreement import Agreement
-from analysis.ale import Ale
 from analysis.confirmation.results import Comparison
-from analysis.design import Design
 from analysis.distributions import MatchedComparison
-from analysis.effects import Effects
+from analysis.effects.interactions import Interactions
+from analysis.effects.main_effects import Effects
+from analysis.effects.ties import Design
 from analysis.errors import AnalysisError
 from analysis.failures import Failures
-from analysis.importance import Importance, Subset
-from analysis.interactions import Interactions
-from analysis.laws_error import ErrorLaw
-from analysis.laws_shape import ShapeLaw
+from analysis.laws.error import ErrorLaw
+from analysis.laws.monotone import Monotone, Trend
+from analysis.laws.scaled import Scaled
+from analysis.laws.shape import ShapeLaw
 from analysis.likely_best import LikelyBest
-from analysis.monotone import Monotone, Trend
 from analysis.noise import Noise
 from analysis.pareto import EstimatedFront, Shrunken
 from analysis.power import Power
 from analysis.recommend import Recommendation
-from analysis.scaled import Scaled
 from analysis.spaces import SpacesComparison
-from analysis.surrogate import Surrogate, Target
+from analysis.surrogates.agreement import Agreement
+from analysis.surrogates.ale import Ale
+from analysis.surrogates.importance import Importance, Subset
+from analysis.surrogates.surrogate import Surrogate, Target
 from analysis.trials import TrialTable
 
 Floats = NDArray[np.float64]

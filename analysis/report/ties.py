@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.design import Design
+from analysis.effects.ties import Design
 from analysis.figures.methods import ties
 from analysis.quantities import words
 from analysis.report.blocks import Block, Details, FigureBlock, Heading, Paragraph

@@ -11,10 +11,10 @@ import pytest
 from optuna_dashboard import get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
-from analysis.candidates import CANDIDATES
 from analysis.dashboard import publish
 from analysis.report import Results, compute
-from analysis.surrogate import surrogate
+from analysis.surrogates.candidates import CANDIDATES
+from analysis.surrogates.surrogate import surrogate
 from analysis.trials import TrialTable
 
 

@@ -9,12 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from analysis.agreement import agreement
-from analysis.ale import accumulated
-from analysis.candidates import QuadraticRidge
-from analysis.design import design
 from analysis.distributions import compare_factors
-from analysis.effects import effects
+from analysis.effects.main_effects import effects
+from analysis.effects.ties import design
 from analysis.figures.curves import leak_check, learning_curves
 from analysis.figures.effects import accumulated_effect, effect_of_levels, forest
 from analysis.figures.fronts import hypervolume_curve, pareto_front
@@ -27,16 +24,19 @@ from analysis.figures.laws import (
 from analysis.figures.methods import learning_curve, networks_needed, rankings, ties
 from analysis.figures.scores import best_of_n_curve, factor_distribution, score_distribution
 from analysis.figures.style import Drawn
-from analysis.importance import importance
-from analysis.laws_error import error_law
-from analysis.laws_shape import shape_law
-from analysis.monotone import monotone
+from analysis.laws.error import error_law
+from analysis.laws.monotone import monotone
+from analysis.laws.shape import shape_law
 from analysis.noise import noise
 from analysis.pareto import estimate_front, front
 from analysis.power import learning, power
 from analysis.quantities import difference, p_value, percent, quantity, score, short
 from analysis.recommend import posterior
-from analysis.surrogate import surrogate
+from analysis.surrogates.agreement import agreement
+from analysis.surrogates.ale import accumulated
+from analysis.surrogates.candidates import QuadraticRidge
+from analysis.surrogates.importance import importance
+from analysis.surrogates.surrogate import surrogate
 from analysis.trials import TrialTable
 from tests.analysis.simulate import LAW, simulate
 

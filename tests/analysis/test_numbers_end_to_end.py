@@ -9,16 +9,16 @@ import optuna
 import pandas as pd
 import pytest
 
-from analysis.agreement import agreement
-from analysis.candidates import QuadraticRidge
-from analysis.effects import effects
+from analysis.effects.main_effects import effects
 from analysis.errors import AnalysisError
-from analysis.importance import importance
-from analysis.laws_error import error_law
-from analysis.laws_shape import shape_laws
+from analysis.laws.error import error_law
+from analysis.laws.shape import shape_laws
 from analysis.noise import noise
 from analysis.power import learning, power
-from analysis.surrogate import surrogate
+from analysis.surrogates.agreement import agreement
+from analysis.surrogates.candidates import QuadraticRidge
+from analysis.surrogates.importance import importance
+from analysis.surrogates.surrogate import surrogate
 from analysis.trials import TrialTable, from_frame, from_optuna
 from tests.analysis.simulate import simulate
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.candidates import QuadraticRidge
-from analysis.effects import effects
-from analysis.laws_error import error_law
-from analysis.laws_shape import shape_laws
+from analysis.effects.main_effects import effects
+from analysis.laws.error import error_law
+from analysis.laws.shape import shape_laws
 from analysis.noise import noise
 from analysis.power import learning, power
-from analysis.surrogate import surrogate
+from analysis.surrogates.candidates import QuadraticRidge
+from analysis.surrogates.surrogate import surrogate
 from analysis.trials import TrialTable
 from tests.analysis.simulate import LAW, Truth, simulate
 

@@ -15,9 +15,8 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis.candidates import CANDIDATES
-from analysis.interactions import Interactions, interactions
-from analysis.laws_shape import shape_law
+from analysis.effects.interactions import Interactions, interactions
+from analysis.laws.shape import shape_law
 from analysis.quantities import difference, short
 from analysis.report import Results, compute, write_report
 from analysis.report.blocks import GridBlock, Paragraph
@@ -31,7 +30,8 @@ from analysis.report.leak import judge_leak
 from analysis.report.pairs import pair_blocks
 from analysis.report.results import NOT_COMPUTED
 from analysis.report.write import write_results
-from analysis.surrogate import surrogate
+from analysis.surrogates.candidates import CANDIDATES
+from analysis.surrogates.surrogate import surrogate
 from analysis.trials import StudyFacts, TrialTable
 from models import load_space, sample_architectures
 from tests.analysis.simulate import FACTORS, FLOPS_ONLY, LAW, PLANTED, simulate

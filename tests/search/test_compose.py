@@ -113,8 +113,8 @@ def test_image_is_built_from_all_packages_and_runs_as_nobody_special():
     sources = {source for group in copied for source in group}
     assert all((TOP / source).exists() for source in sources)
     project = tomllib.loads((TOP / "pyproject.toml").read_text())
-    packages = project["tool"]["setuptools"]["packages"]
-    assert {package.split(".")[0] for package in packages} <= sources
+    packages = project["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert {package.rstrip("*") for package in packages} <= sources
     allowed = {
         line[1:] for line in (TOP / ".dockerignore").read_text().splitlines() if line[:1] == "!"
     }

@@ -12,9 +12,9 @@ import pandas as pd
 from optuna.importance import PedAnovaImportanceEvaluator
 from scipy import stats
 
-from analysis.importance import Importance
 from analysis.regression import fit_spline, folds
-from analysis.surrogate import FOLDS, Surrogate, fit_target
+from analysis.surrogates.importance import Importance
+from analysis.surrogates.surrogate import FOLDS, Surrogate, fit_target
 from analysis.trials import TrialTable
 
 TOP = 0.1

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.effects import effects
+from analysis.effects.main_effects import effects
 from analysis.trials import TrialTable, from_frame
 from tests.analysis.simulate import FLOPS_ONLY, Truth, simulate
 

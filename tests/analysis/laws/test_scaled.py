@@ -10,8 +10,8 @@ import pytest
 
 from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
-from analysis.laws_shape import ShapeLaw, shape_law, shape_laws
-from analysis.scaled import FAR, NEAR, law_network, scaled_architectures, study_space
+from analysis.laws.scaled import FAR, NEAR, law_network, scaled_architectures, study_space
+from analysis.laws.shape import ShapeLaw, shape_law, shape_laws
 from analysis.trials import StudyFacts, TrialTable, from_frame
 from models import Architecture, load_space, sample_architectures
 

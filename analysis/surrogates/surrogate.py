@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.candidates import CANDIDATES, Candidate, Fitted
 from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
 from analysis.noise import Noise
@@ -22,6 +21,7 @@ from analysis.regression import (
     r_squared,
     spline_knots,
 )
+from analysis.surrogates.candidates import CANDIDATES, Candidate, Fitted
 from analysis.trials import TrialTable
 
 Target = Literal["score", "equal cost"]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from analysis.candidates import (
+from analysis.factors import FactorInfo
+from analysis.surrogates.candidates import (
     CANDIDATES,
     Candidate,
     Fitted,
@@ -17,8 +18,7 @@ from analysis.candidates import (
     Trees,
     explain,
 )
-from analysis.factors import FactorInfo
-from analysis.quadratic import _ridge
+from analysis.surrogates.quadratic import _ridge
 from analysis.trials import TrialTable
 
 MIXED = (

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.candidate import Fitted
 from analysis.factors import FactorInfo, label
 from analysis.regression import folds
-from analysis.surrogate import FOLDS, Surrogate, Target, fit_target
+from analysis.surrogates.candidate import Fitted
+from analysis.surrogates.surrogate import FOLDS, Surrogate, Target, fit_target
 from analysis.trials import TrialTable
 
 STEPS = 10

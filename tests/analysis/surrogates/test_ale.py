@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.ale import _Steps, accumulated, ale_frame
-from analysis.candidates import QuadraticRidge
 from analysis.factors import FactorInfo
-from analysis.surrogate import surrogate
+from analysis.surrogates.ale import _Steps, accumulated, ale_frame
+from analysis.surrogates.candidates import QuadraticRidge
+from analysis.surrogates.surrogate import surrogate
 from analysis.trials import TrialTable
 from tests.analysis.simulate import PLANTED, centred_codes
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.factors import FactorInfo
-from analysis.laws_shape import shape_law, shape_laws
+from analysis.laws.shape import shape_law, shape_laws
 from tests.analysis.simulate import FLOPS_ONLY, LAW, NOTHING, Truth, simulate
 
 SIZES = ("depth", "width")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.agreement import Agreement, agreement
-from analysis.candidates import QuadraticRidge
-from analysis.importance import importance
-from analysis.surrogate import surrogate
+from analysis.surrogates.agreement import Agreement, agreement
+from analysis.surrogates.candidates import QuadraticRidge
+from analysis.surrogates.importance import importance
+from analysis.surrogates.surrogate import surrogate
 from analysis.trials import TrialTable
 from tests.analysis.simulate import simulate
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from analysis.candidate import Candidate, Fitted, explain
-from analysis.quadratic import QuadraticRidge
-from analysis.trees import FEWER, Trees
+from analysis.surrogates.candidate import Candidate, Fitted, explain
+from analysis.surrogates.quadratic import QuadraticRidge
+from analysis.surrogates.trees import FEWER, Trees
 
 __all__ = ["CANDIDATES", "Candidate", "Fitted", "QuadraticRidge", "Trees", "explain"]
 

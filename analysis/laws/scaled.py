@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.factors import Level
-from analysis.laws_shape import ShapeLaw, shape_laws
+from analysis.laws.shape import ShapeLaw, shape_laws
 from analysis.quantities import short
 from analysis.regression import fit_spline
 from analysis.trials import TrialTable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.gates import Gate, gates_frame, refusal
+from analysis.laws.gates import Gate, gates_frame, refusal
 from analysis.regression import folds
 from analysis.trials import TrialTable
 

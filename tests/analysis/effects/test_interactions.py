@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.interactions import interactions
+from analysis.effects.interactions import interactions
 from analysis.trials import TrialTable, from_frame
 from tests.analysis.simulate import FLOPS_ONLY, PLANTED, Truth, simulate
 

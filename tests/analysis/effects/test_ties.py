@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.design import association, design
+from analysis.effects.ties import association, design
 from analysis.trials import from_frame
 from tests.analysis.simulate import simulate
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.coding import factor_columns
+from analysis.effects.coding import factor_columns
 from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
-from analysis.gates import Gate, gates_frame, refusal
+from analysis.laws.gates import Gate, gates_frame, refusal
 from analysis.regression import folds, natural_spline, spline_knots
 from analysis.trials import TrialTable
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.monotone import kendall_s, monotone, rising, trends, trends_frame
+from analysis.laws.monotone import kendall_s, monotone, rising, trends, trends_frame
 from analysis.trials import TrialTable, from_frame
 from tests.analysis.simulate import FLOPS_ONLY, NOTHING, Truth, simulate, true_error
 

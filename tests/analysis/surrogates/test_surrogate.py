@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.candidates import QuadraticRidge, Trees
 from analysis.noise import noise
-from analysis.surrogate import Target, surrogate
+from analysis.surrogates.candidates import QuadraticRidge, Trees
+from analysis.surrogates.surrogate import Target, surrogate
 from analysis.trials import TrialTable
 from tests.analysis.simulate import NOTHING, simulate
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import QuantileRegressor
 
-from analysis.laws_error import error_law, pinball, quantile_fit
+from analysis.laws.error import error_law, pinball, quantile_fit
 from analysis.trials import TrialTable, from_frame
 from tests.analysis.simulate import NOTHING, Truth, simulate
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.coding import CodedFactor, LevelEstimate, ends, equal_cost, groups
+from analysis.effects.coding import CodedFactor, LevelEstimate, ends, equal_cost, groups
 from analysis.factors import label
 from analysis.regression import holm, least_squares
 from analysis.trials import TrialTable

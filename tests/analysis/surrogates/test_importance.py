@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from analysis.candidates import QuadraticRidge, Trees
-from analysis.importance import Importance, importance
-from analysis.surrogate import surrogate
+from analysis.surrogates.candidates import QuadraticRidge, Trees
+from analysis.surrogates.importance import Importance, importance
+from analysis.surrogates.surrogate import surrogate
 from analysis.trials import TrialTable
 from tests.analysis.simulate import NAMES, PLANTED, Truth, centred_codes, simulate
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.candidates import explain
 from analysis.factors import FactorInfo
 from analysis.regression import folds
-from analysis.surrogate import FOLDS, Surrogate, Target, fit_target
+from analysis.surrogates.candidates import explain
+from analysis.surrogates.surrogate import FOLDS, Surrogate, Target, fit_target
 from analysis.trials import TrialTable
 
 Subset = Literal["all", "best quarter"]

@@ -1,0 +1,1 @@
+"""What the factors do among architectures of equal cost, without any surrogate."""
