@@ -24,6 +24,7 @@ def table(
     *,
     cost: str = "flops",
     objective: str | None = None,
+    where: str | None = None,
 ) -> TrialTable:
     """Return the trial table of a study of ours, of anybody's Optuna study, or of a data frame.
 
@@ -35,10 +36,13 @@ def table(
         cost: The user attribute (or column) that counts what a trial's architecture costs.
         objective: The column of scores of a frame, or the metric of a study of ours to analyse;
             by default macro_f1. An Optuna study of another kind has only its own.
+        where: Condition on factors and costs, to keep a part of the networks: "residual and
+            mflops < 100".
 
     Raises:
-        AnalysisError: there is no such study, it has several objectives, or a trial has no cost.
+        AnalysisError: there is no such study, it has several objectives, a trial has no cost, or no
+            network meets the condition.
     """
     from analysis.study import find_table  # pandas and optuna take a second to import
 
-    return find_table(study, storage, cost=cost, objective=objective)
+    return find_table(study, storage, cost=cost, objective=objective, where=where)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.factors import from_distribution
+from analysis.subset import only
 from analysis.trials import METRICS, StudyFacts, TrialTable, from_frame, from_optuna
 from search.database.storage import Storage, is_embedded, open_storage
 from search.records import read_definition, read_distributions, read_trials
@@ -19,20 +20,22 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 
-def read_table(study: str, storage: Storage) -> TrialTable:
+def read_table(study: str, storage: Storage, where: str | None = None) -> TrialTable:
     """Read a study's trials, factors and facts; the table may have no complete trial yet.
 
     Raises:
         StudyError: there is no such study, or the database does not answer.
+        AnalysisError: no network meets the condition `where`, or it chooses by scores.
     """
     definition = read_definition(study, storage)
     data, planned = definition.pop("data"), definition.pop("planned")
     distributions = read_distributions(study, storage)
-    return TrialTable(
+    table = TrialTable(
         read_trials(study, storage),
         tuple(from_distribution(name, kind) for name, kind in distributions.items()),
         StudyFacts(study, planned, definition=definition, data=data),
     )
+    return table if where is None else only(table, where)
 
 
 def find_table(
@@ -41,8 +44,19 @@ def find_table(
     *,
     cost: str = "flops",
     objective: str | None = None,
+    where: str | None = None,
 ) -> TrialTable:
     """Return the trial table of whatever `analysis.table` was given."""
+    table = _found(study, storage, cost, objective)
+    return table if where is None else only(table, where)
+
+
+def _found(
+    study: str | optuna.Study | pd.DataFrame,
+    storage: str | Storage | BaseStorage | None,
+    cost: str,
+    objective: str | None,
+) -> TrialTable:
     if isinstance(study, pd.DataFrame):
         return from_frame(study, objective=objective or METRICS[0], cost=cost)
     table = _named(study, storage, cost) if isinstance(study, str) else from_optuna(study, cost)

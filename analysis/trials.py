@@ -31,7 +31,8 @@ class StudyFacts:
     """What is known of a study besides its trials.
 
     `definition` is the stored study definition, `data` what is known of the data (`synthetic`,
-    `records`, `labels`: count per class, `hash`), `notes` what a reader of the table should know.
+    `records`, `labels`: count per class, `hash`), `notes` what a reader of the table should know,
+    `condition` what its networks were chosen by if they are not all of the study's.
     """
 
     name: str
@@ -39,6 +40,7 @@ class StudyFacts:
     definition: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    condition: str = ""
 
     @property
     def ours(self) -> bool:

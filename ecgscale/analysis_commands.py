@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from search.database.storage import Storage
 
 PANEL = "Results"
+WhereOption = Annotated[
+    str | None,
+    typer.Option(
+        help='Only networks that meet a condition on factors and costs: "residual and mflops < 50".'
+    ),
+]
 BOOTSTRAPS = 200
 
 
@@ -45,6 +51,7 @@ def report(
         int, typer.Option(min=10, help="Refits behind every interval of an importance.")
     ] = BOOTSTRAPS,
     seed: Annotated[int, typer.Option(help="Same seed, same report.")] = 0,
+    where: WhereOption = None,
     against: Annotated[
         str | None,
         typer.Option(metavar="STUDY", help="Compare with another design space's study, too."),
@@ -60,7 +67,13 @@ def report(
 ) -> None:
     """Analyse a study: one self-contained HTML page, and a CSV for every figure."""
     from search.database.storage import open_storage
+    from search.errors import StudyError
 
+    if publish and where is not None:
+        raise StudyError(
+            "expected --publish without --where, as the dashboard shows a study as a whole: give "
+            "one of them"
+        )
     page = make_report(
         study,
         open_storage(storage),
@@ -69,6 +82,7 @@ def report(
         seed=seed,
         publish=publish,
         quiet=quiet,
+        where=where,
         against=against,
         figures=figures or (),
     )
@@ -79,6 +93,7 @@ def recommend(
     study: StudyArgument,
     flops: Annotated[str, typer.Option(help="Budget: the most FLOPs of one record, e.g. 100M.")],
     storage: StorageOption = None,
+    where: WhereOption = None,
     out: Annotated[
         Path | None, typer.Option(help="Write the architecture to this JSON file.")
     ] = None,
@@ -95,7 +110,7 @@ def recommend(
     from search.database.storage import open_storage
     from search.definition import parse_count
 
-    table = read_table(study, open_storage(storage))
+    table = read_table(study, open_storage(storage), where)
     result = choose(table, parse_count(flops, "--flops"))
     if result.refusal:
         raise AnalysisError(result.refusal)
@@ -166,6 +181,7 @@ def make_report(
     seed: int = 0,
     publish: bool = False,
     quiet: bool = False,
+    where: str | None = None,
     against: str | None = None,
     figures: Sequence[str] = (),
 ) -> Path:
@@ -183,12 +199,13 @@ def make_report(
             print(f"  {part}")
 
     results = compute(
-        read_table(study, storage),
+        read_table(study, storage, where),
         seed=seed,
         bootstraps=bootstraps,
         curves=read_curves(study, storage),
         class_scores=read_class_scores(study, storage),
-        confirmed=read_confirmed(study, storage),
+        # Its candidates were chosen among all networks.
+        confirmed=read_confirmed(study, storage) if where is None else None,
         other=None if against is None else read_table(against, storage),
         progress=say,
     )

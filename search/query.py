@@ -57,10 +57,7 @@ def select_trials(
 
 def matching(frame: pd.DataFrame, where: str) -> np.ndarray:
     """Say for every trial whether the condition holds."""
-    try:
-        tree = ast.parse(where.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise StudyError(f"expected a condition in --where, got {where!r}: {HELP}") from None
+    tree = _parsed(where)
     try:
         result = _Reader(frame, where).read(tree)
     except RecursionError:
@@ -75,6 +72,12 @@ def matching(frame: pd.DataFrame, where: str) -> np.ndarray:
     if np.ndim(result) == 0 or np.asarray(result).dtype != bool:
         raise StudyError(f"expected a comparison in --where, got {where!r}: {HELP}")
     return np.asarray(result)
+
+
+def columns(where: str) -> set[str]:
+    """Return the columns that a condition speaks of; a unit such as mflops as its column."""
+    names = {node.id for node in ast.walk(_parsed(where)) if isinstance(node, ast.Name)}
+    return {UNITS[name][0] if name in UNITS else name for name in names}
 
 
 class _Reader:
@@ -143,6 +146,13 @@ class _Reader:
 
     def _same(self, a: Any, value: Any) -> Any:
         return np.broadcast_to(np.asarray(a == value, dtype=bool), len(self.frame))
+
+
+def _parsed(where: str) -> ast.expr:
+    try:
+        return ast.parse(where.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise StudyError(f"expected a condition in --where, got {where!r}: {HELP}") from None
 
 
 def _missing(value: Any) -> Any:

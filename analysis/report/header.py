@@ -103,6 +103,15 @@ def _banners(results: Results) -> tuple[Banner, ...]:
             )
         )
     table = results.table
+    if table.study.condition:
+        banners.append(
+            Banner(
+                "caution",
+                "Only a part of the study.",
+                f"These are its networks that meet “{table.study.condition}”; what is said of all "
+                "networks is said of them.",
+            )
+        )
     ended = int(table.frame["state"].isin(["complete", "failed"]).sum())
     if ended < table.study.planned:
         banners.append(

@@ -19,6 +19,11 @@ GROUPS = ("searched", "law", "against the law", "reference")
 def rivals_section(results: Results) -> Section:
     """Say who won within each budget, draw the differences, and tabulate every contestant."""
     found = results.rivals
+    if results.table.study.condition:
+        reason = (
+            "Networks are confirmed for a study as a whole: see its report without a condition."
+        )
+        return Section("rivals", TITLE, (Paragraph(reason),))
     if found is None:
         reason = results.reasons.get("confirmation", "Nothing was confirmed on test records yet.")
         return Section("rivals", TITLE, (Paragraph(reason, "refusal"),))

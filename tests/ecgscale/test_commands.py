@@ -87,6 +87,22 @@ def test_report_is_one_page_with_its_tables(
     assert len(trials) == 10
 
 
+def test_the_report_of_a_part(run: Run, finished: str, database: str, tmp_path: Path) -> None:
+    where = ("--storage", database, "--where", "depth <= 12")
+    report = ("report", finished, "--out", tmp_path, "--bootstraps", "10")
+    done = run(*report, *where)
+    assert done.returncode == 0, done.stderr
+    assert "Only a part of the study" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    trials = rows((tmp_path / "tables" / "trials.csv").read_text(encoding="utf-8"))
+    assert {int(row["depth"]) <= 12 for row in trials if row["role"] == "sample"} == {True}
+    both = run(*report, *where, "--publish")
+    assert both.returncode == 2
+    assert "--publish without --where" in both.stderr
+    scores = run("recommend", finished, "--flops", "2M", *where[:3], "macro_f1 > 0")
+    assert scores.returncode == 2
+    assert "would bias every number" in scores.stderr
+
+
 def test_a_kept_network_scores_as_its_trial_did_and_is_exported(
     run: Run, finished: str, store: Path, database: str, weights: Path, tmp_path: Path
 ) -> None:
