@@ -106,7 +106,16 @@ class Difference:
     @property
     def axis(self) -> str:
         """Title of an axis, short enough for a telephone."""
-        return f"Difference ({self.unit or f'unit of {self.name}'})"
+        return f"{self.name} difference{self._in_unit}"
+
+    @property
+    def axis_of_pairs(self) -> str:
+        """Title of an axis of searched networks' scores minus known ones'."""
+        return f"{self.name}, searched minus known{self._in_unit}"
+
+    @property
+    def _in_unit(self) -> str:
+        return f" ({self.unit})" if self.unit else ""
 
     def _places(self, margin: float) -> int:
         size = abs(self.scale * margin)

@@ -154,7 +154,7 @@ def differences_on_test(comparison: Comparison, metric: str) -> Drawn:
         )
     figure.zero(x=0)
     figure.axes(
-        x=axis(f"Searched minus known, {unit.axis}", nticks=8),
+        x=axis(unit.axis_of_pairs, nticks=8),
         y=axis(
             "", tickvals=ticks, ticktext=labels, range=[place - 0.8, -0.2], ticks="", showline=False
         ),
