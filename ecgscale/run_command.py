@@ -129,6 +129,7 @@ def _plan_confirmation(
     """Plan the confirmation unless an earlier run did; False, with the reason, if none can be."""
     from analysis.errors import AnalysisError
     from search.confirm import confirm_study, read_confirmations
+    from search.database.storage import Unreachable
     from search.errors import StudyError
 
     if read_confirmations(study):
@@ -137,6 +138,8 @@ def _plan_confirmation(
     try:
         chosen = find_candidates(study, budgets, top, reference)
         planned = confirm_study(study, chosen.candidates, seeds=seeds)
+    except Unreachable:
+        raise
     except (AnalysisError, StudyError) as error:
         print(f"      No confirmation: {error}")
         return False

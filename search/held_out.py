@@ -12,9 +12,8 @@ from models.fold import fold_batch_norms
 from search.outputs import Outputs
 from search.scores import FoldScores, probabilities, score_fold
 from search.train import Trained
+from search.training.device import reproducible
 from search.training.run import predict
-
-BATCH = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +35,19 @@ class HeldOut:
         return Outputs(values, labels, test.patients, tuple(sources))
 
 
-def score_held_out(trained: Trained, test: ResidentRecords, precision: str) -> HeldOut:
-    """Score a network with the thresholds it was given from training records."""
+def score_held_out(
+    trained: Trained, test: ResidentRecords, precision: str, micro_batch: int
+) -> HeldOut:
+    """Score a network with the thresholds it was given from training records.
+
+    `micro_batch` is what fitted into memory when it was trained.
+    """
     folded = fold_batch_norms(trained.network)
-    size = 32 if test.device.type == "cpu" else BATCH
+    size = 32 if test.device.type == "cpu" else 4 * micro_batch  # no gradients to keep
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    with reproducible(0, test.device):
+        logits = predict(folded, test, batch_size=size, dtype=dtype)
     # As the outputs are kept, so that the scores follow from what is kept.
-    logits = predict(folded, test, batch_size=size, dtype=dtype)
     values = probabilities(logits).astype(np.float32).astype(np.float64)
     labels = test.labels.cpu().numpy()
     return HeldOut(score_fold(labels, values, trained.thresholds), values)

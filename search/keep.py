@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ def keep_network(
         thresholds=tuple(float(value) for value in trained.thresholds),
         scores={f"validation {name}": float(getattr(scores, name)) for name in SCORES},
         data_hash=store.hash,
-        recipe=study.definition.recipe.to_dict(),
+        recipe=replace(study.definition.recipe, **claim.recipe).to_dict(),
         study=study.name,
         seed=claim.seed,
         git_commit=git_commit,

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,9 @@ def train_one(
     """Train an architecture on `train` and return its scores on `validation`.
 
     `on_epoch(epoch, macro_f1)` is called after every epoch, counted from 0. `should_stop()` is
-    asked after every step; once true, the checkpoint is written and Interrupted raised, and the
-    same call goes on from there (without a path the work is lost). The caller removes the file.
+    asked after every step, and before every batch that is scored; once true, the checkpoint is
+    written and Interrupted raised, and the same call goes on from there (without a path the work
+    is lost). The caller removes the file.
     `on_finish(trained)` gets the network and its outputs, to keep weights or to score further.
     Micro-batches start as large as the memory estimate allows; out of memory, the trial goes on
     from its checkpoint, or starts again, with half the size. Raises Diverged when the loss does.
@@ -127,9 +129,10 @@ def train_one(
         except (RuntimeError, MemoryError) as error:
             if not devices.is_out_of_memory(error) or micro_batch <= SMALLEST_MICRO_BATCH:
                 raise
+        finally:
+            devices.release_memory(train.device)  # others may share it
         # Not inside the handler: it keeps the failed attempt's tensors alive.
         micro_batch = max(micro_batch // 2, SMALLEST_MICRO_BATCH)
-        devices.release_memory(train.device)
 
 
 def _micro_batch_that_fits(trial: Trial) -> int:
@@ -167,6 +170,15 @@ def _train(
     progress, slack = run.progress, recipe.threshold_slack
     on_curve = _spread(validation, max(CURVE_RECORDS, int(CURVE_SHARE * len(train))))
 
+    def pause(doing: str) -> None:
+        """Save and stop if told to; what is left of an epoch is done by the next call."""
+        if should_stop is not None and should_stop():
+            run.lap(doing)
+            run.save()
+            raise Interrupted(f"Stopped after step {progress.step} of epoch {progress.epoch + 1}.")
+
+    between_batches = partial(pause, "validation")
+
     while True:
         # ---- Training ---- #
         feed = batches(
@@ -183,12 +195,7 @@ def _train(
             run.step(signals, labels)
             if progress.step % STEPS_BETWEEN_LOSS_CHECKS == 0:
                 run.check_loss()
-            if should_stop is not None and should_stop():
-                run.lap("training")
-                run.save()
-                raise Interrupted(
-                    f"Stopped after step {progress.step} of epoch {progress.epoch + 1}."
-                )
+            pause("training")
         run.check_loss()
         run.lap("training")
         if progress.epoch + 1 == recipe.epochs:
@@ -197,7 +204,7 @@ def _train(
         # ---- Validation ---- #
         seen_labels, seen_logits = run.training_outputs()
         thresholds = best_thresholds(seen_labels, probabilities(seen_logits), slack=slack)
-        chances = probabilities(run.predict(on_curve))
+        chances = probabilities(run.predict(on_curve, between_batches))
         f1 = macro_f1(_labels(on_curve), chances > thresholds)
         run.end_epoch(f1)
         if on_epoch is not None:
@@ -206,9 +213,9 @@ def _train(
             run.save()
 
     # ---- Final score ---- #
-    seen_logits = run.predict(train)
+    seen_logits = run.predict(train, between_batches)
     thresholds = best_thresholds(_labels(train), probabilities(seen_logits), slack=slack)
-    chances = probabilities(run.predict(validation))
+    chances = probabilities(run.predict(validation, between_batches))
     scores = score_fold(_labels(validation), chances, thresholds)
     run.end_epoch(scores.macro_f1)
     if on_epoch is not None:

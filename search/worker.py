@@ -179,6 +179,7 @@ class Worker:
 
     def _run_trial(self, queue: Queue, claim: Claim) -> None:
         from search.train import Diverged, Interrupted
+        from search.training.device import is_broken
 
         words = f"{claim.role}, attempt {claim.claims}"
         self.tell("trial_started", words, claim, role=claim.role, seed=claim.seed)
@@ -206,11 +207,16 @@ class Worker:
                 return
             except Diverged as error:
                 reason = f"diverged: {error}"
-                patiently(lambda: queue.fail(claim, reason, self._facts(claim)), say=self._away)
+                ours = patiently(
+                    lambda: queue.fail(claim, reason, self._facts(claim)), say=self._away
+                )
+                if not ours:
+                    self.tell("trial_lost", f"{reason}; another worker has it", claim)
+                    return
                 self.tell("trial_failed", reason, claim, reason=reason)
             except Interrupted:
-                self._interrupted(queue, claim, started)
-                return
+                if not self._interrupted(queue, claim, started):
+                    return
             except StudyError:  # a fault of the set-up, the same for every trial
                 patiently(lambda: queue.hand_back(claim), seconds=SECONDS_TO_HAND_BACK)
                 raise
@@ -220,8 +226,10 @@ class Worker:
                 then = {"again": "will be tried again", "done": "failed", "lost": "lost"}[outcome]
                 name = {"again": "trial_error", "done": "trial_failed", "lost": "trial_lost"}
                 self.tell(name[outcome], f"{reason}; {then}", claim, reason=reason)
+                if is_broken(error):  # it would spoil every trial: another process may not
+                    raise
                 self._count_error(reason)
-                if outcome == "again":
+                if outcome != "done":  # the checkpoint is somebody's who goes on with it
                     return
         if checkpoint is not None:
             checkpoint.unlink(missing_ok=True)
@@ -273,7 +281,7 @@ class Worker:
             from search.held_out import score_held_out
 
             test = self.folds.records("test")
-            held_out = score_held_out(kept[-1], test, scores.precision)
+            held_out = score_held_out(kept[-1], test, scores.precision, scores.micro_batch)
             attributes |= held_out.attributes()
             outputs = held_out.outputs(test, self.folds.sources("test"))
         held = self.study.storage.patiently(
@@ -289,12 +297,15 @@ class Worker:
         values = {"macro_f1": scores.macro_f1, **values}
         self.tell("trial_complete", f"{words}, {scores.seconds:.1f} s", claim, **values)
 
-    def _interrupted(self, queue: Queue, claim: Claim, started: float) -> None:
+    def _interrupted(self, queue: Queue, claim: Claim, started: float) -> bool:
+        """Hand a trial back, or fail one that took too long; say whether it has ended for good."""
         if self._late(started) and not self.stop.is_set():
             reason = f"time limit: {self.options.trial_seconds:g} s were not enough"
-            self.study.storage.patiently(lambda: queue.fail(claim, reason, self._facts(claim)))
+            ended = self.study.storage.patiently(
+                lambda: queue.fail(claim, reason, self._facts(claim))
+            )
             self.tell("trial_failed", reason, claim, reason=reason)
-            return
+            return bool(ended)
         try:
             self.study.storage.patiently(
                 lambda: queue.hand_back(claim), seconds=SECONDS_TO_HAND_BACK
@@ -303,6 +314,7 @@ class Worker:
         except StudyError as error:
             words = f"not handed back, others will take it over; {error}"
             self.tell("trial_not_handed_back", words, claim)
+        return False
 
     def _count_error(self, reason: str) -> None:
         """Stop a worker on which nothing works, before it spoils every trial."""

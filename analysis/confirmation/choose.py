@@ -12,6 +12,7 @@ from analysis.laws.scaled import scaled_architectures, study_space
 from analysis.laws.shape import ShapeLaw
 from analysis.noise import noise
 from analysis.pareto import Shrunken
+from analysis.quantities import short
 from analysis.recommend import WINDOW, estimated_scores, recommend
 from analysis.surrogates.surrogate import Target, surrogate
 from analysis.trials import TrialTable
@@ -54,13 +55,17 @@ def choose_candidates(
     Searched: the `top` networks by shrunken, not observed, score that use at least 75 % of the
     budget, filled up with cheaper ones. References: each in its widest form within the budget.
     Law: three compound-scaled networks and their opposites of equal FLOPs, where a law stands.
-    Raises AnalysisError for a budget the study does not cover.
+    A budget that the study does not cover is left out with a note; AnalysisError if all are.
     """
     shape = {"samples": samples, "leads": leads, "outputs": outputs}
     candidates: list[Candidate] = []
     notes: list[str] = []
     for budget in budgets:
-        candidates += _searched(table, budget, top, shrunken, seed)
+        try:
+            candidates += _searched(table, budget, top, shrunken, seed)
+        except AnalysisError as error:
+            notes.append(f"{short(budget)}: {error}")
+            continue
         for name in references:
             try:
                 network = reference_within(name, budget, **shape)
@@ -69,6 +74,8 @@ def choose_candidates(
                 continue
             candidates.append(Candidate(network, budget, "reference", network.name))
         candidates += _by_law(table, budget, laws, shape, seed, notes)
+    if not candidates:
+        raise AnalysisError(notes[0] if notes else "Expected at least one budget, got none.")
     return Chosen(tuple(candidates), tuple(dict.fromkeys(notes)))
 
 

@@ -49,13 +49,18 @@ def plan_slots(
 ) -> tuple[Slot, ...]:
     """Share GPUs and cores out: `per_gpu` workers on each GPU, else one worker per core.
 
-    Each gets an equal run of cores of its own; where there are fewer cores than workers, one
-    thread each and no pinning.
+    Fewer `workers` than that are spread over the GPUs; more are an error. Each gets an equal run
+    of cores of its own; where there are fewer cores than workers, one thread each and no pinning.
     """
     if per_gpu < 1 or (workers is not None and workers < 1):
         raise StudyError("expected at least one worker per GPU and in all, got less: raise it")
     have = list(cores if cores is not None else available_cores())
-    places: list[str | None] = [gpu for gpu in gpus for _ in range(per_gpu)]
+    places: list[str | None] = [gpu for _ in range(per_gpu) for gpu in gpus]
+    if workers is not None and places and workers > len(places):
+        raise StudyError(
+            f"expected at most {len(places)} workers, {per_gpu} on each GPU, got {workers}: give "
+            "a larger --per-gpu"
+        )
     if not places:
         places = [None] * (workers or len(have))
     elif workers is not None:

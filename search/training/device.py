@@ -10,6 +10,13 @@ from pathlib import Path
 import psutil
 import torch
 
+NO_MEMORY = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
+
 
 def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
     """Return the dtype of matrix products for a recipe's precision.
@@ -37,7 +44,10 @@ def reproducible(seed: int, device: torch.device) -> Iterator[None]:
     devices = [device] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(devices=devices),
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        # Without TF32, so that fp32 means the same everywhere; where speed counts it is bf16.
+        torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ),
     ):
         torch.manual_seed(seed)
         yield
@@ -52,7 +62,16 @@ def synchronize(device: torch.device) -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that the device's memory was not enough."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    )
+
+
+def is_broken(error: BaseException) -> bool:
+    """Tell whether an error means that this process can use its GPU no more."""
+    return (
+        isinstance(error, RuntimeError)
+        and "CUDA error" in str(error)
+        and not is_out_of_memory(error)
     )
 
 

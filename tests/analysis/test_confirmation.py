@@ -165,6 +165,9 @@ def test_candidates_are_the_best_by_estimate_within_the_budget(study: TrialTable
 def test_budget_outside_the_study_is_refused(study: TrialTable) -> None:
     with pytest.raises(AnalysisError, match="choose a larger budget"):
         choose_candidates(study, [1e5], **SHAPE)
+    chosen = choose_candidates(study, [1e5, 3e7], references=(), **SHAPE)
+    assert {c.budget for c in chosen.candidates} == {3e7}
+    assert chosen.notes[0].startswith("100k: The cheapest network")
 
 
 @pytest.mark.parametrize("budget", [3e7, 1e8, 1e9])

@@ -18,6 +18,7 @@ from search.database.storage import Storage
 from search.records import read_class_scores, read_curves, read_trials
 from search.study import create_study
 from search.train import train_one
+from search.training.run import Run
 from search.worker import WorkerOptions, run_worker
 
 SCORES = ["macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece"]
@@ -43,7 +44,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))]
 )
 def test_interrupted_at_a_random_step_and_resumed_is_the_same_bit_for_bit(
-    storage: Storage, store, tmp_path: Path, seed: int
+    storage: Storage, store, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ):
     torch.set_num_threads(1)
     changes: dict[str, Any] = {
@@ -52,15 +53,21 @@ def test_interrupted_at_a_random_step_and_resumed_is_the_same_bit_for_bit(
         "recipe": {"epochs": EPOCHS, "batch_size": BATCH, "average_epochs": 1.0},
     }
     steps = EPOCHS * -(-len(store.rows("train")) // BATCH)
-    # Not the last: after it there is nothing to interrupt.
-    points = sorted(random.Random(seed).sample(range(1, steps), 2))
-    done = 0
+    asked, done, points = 0, 0, [-1]
+    true_step = Run.step
+
+    def step(run: Run, *batch: Any) -> None:
+        nonlocal done
+        done += 1
+        true_step(run, *batch)
+
+    monkeypatch.setattr(Run, "step", step)
 
     def interrupted(*rest: Any, should_stop: Any, **named: Any) -> Any:
         def counting() -> bool:
-            nonlocal done
-            done += 1
-            if done in points:
+            nonlocal asked
+            asked += 1
+            if asked in points:
                 os.kill(os.getpid(), signal.SIGTERM)
             return bool(should_stop())
 
@@ -81,8 +88,12 @@ def test_interrupted_at_a_random_step_and_resumed_is_the_same_bit_for_bit(
             )
         return study, codes
 
-    whole, codes = run("whole", train_one)
+    whole, codes = run("whole", interrupted)
     assert codes == [0]
+    # Asked after every step and before every batch that is scored; one point among the last of
+    # these. Not after the last: nothing is left to interrupt then.
+    points = [random.Random(seed).randrange(1, asked - 4), asked - 1]
+    asked, done = 0, 0
     parts, codes = run("parts", interrupted)
     assert codes == [75, 75, 0]
     assert done == steps, "no step was done twice or left out"

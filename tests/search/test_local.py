@@ -17,10 +17,10 @@ from search.records import read_trials
 
 def test_slots_share_gpus_and_cores_out():
     slots = plan_slots(gpus=["0", "3"], per_gpu=2, cores=range(9))
-    assert [slot.gpu for slot in slots] == ["0", "0", "3", "3"]
+    assert [slot.gpu for slot in slots] == ["0", "3", "0", "3"]
     assert [slot.cores for slot in slots] == [(0, 1), (2, 3), (4, 5), (6, 7)]
-    assert slots[2].environment["CUDA_VISIBLE_DEVICES"] == "3"
-    assert slots[2].environment["OMP_NUM_THREADS"] == "2"
+    assert slots[3].environment["CUDA_VISIBLE_DEVICES"] == "3"
+    assert slots[3].environment["OMP_NUM_THREADS"] == "2"
 
 
 def test_slots_on_the_processor():
@@ -33,6 +33,13 @@ def test_slots_on_the_processor():
     assert len(plan_slots(workers=1, cores=[0, 1])[0].cores) == 2
     with pytest.raises(StudyError):
         plan_slots(per_gpu=0)
+
+
+def test_fewer_workers_than_places_use_all_gpus_and_more_are_refused():
+    slots = plan_slots(gpus=["0", "1", "2"], per_gpu=2, workers=4, cores=range(8))
+    assert [slot.gpu for slot in slots] == ["0", "1", "2", "0"]
+    with pytest.raises(StudyError, match="at most 2 workers, 1 on each GPU, got 3"):
+        plan_slots(gpus=["0", "1"], workers=3)
 
 
 def shell(script: str) -> list[str]:

@@ -240,6 +240,16 @@ def test_another_trials_checkpoint_is_refused(network, tmp_path):
         train_one(network, records(40, 1), records(20, 2), QUICK, 1, checkpoint=path)
 
 
+def test_a_checkpoint_in_another_precision_is_not_gone_on_with(network, tmp_path):
+    path = tmp_path / "trial.pt"
+    interrupted_checkpoint(network, path)
+    torch.save(torch.load(path) | {"dtype": "torch.bfloat16"}, path)
+    train, validation = records(40, 1), records(20, 2)
+    with pytest.warns(UserWarning, match=r"in torch.bfloat16 .* starts anew"):
+        result = train_one(network, train, validation, QUICK, 0, checkpoint=path)
+    assert scored(result) == scored(train_one(network, train, validation, QUICK, 0))
+
+
 def test_a_damaged_checkpoint_costs_time_only(network, tmp_path):
     path = tmp_path / "trial.pt"
     interrupted_checkpoint(network, path)
@@ -324,6 +334,17 @@ def test_micro_batches_start_at_what_the_estimate_allows(network, monkeypatch):
     for free, expected in ((2 * needed[0], 64), (1.3 * needed[1], 32), (1.3 * needed[2], 16)):
         monkeypatch.setattr(search.training.device, "free_memory_bytes", lambda device, n=free: n)
         assert train_one(network, train, validation, recipe, 0).micro_batch == expected
+
+
+def test_what_a_full_or_a_broken_gpu_says():
+    full = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`")
+    for words in full:
+        assert search.training.device.is_out_of_memory(RuntimeError(words))
+        assert not search.training.device.is_broken(RuntimeError(words))
+    broken = RuntimeError("CUDA error: an illegal memory access was encountered")
+    assert search.training.device.is_broken(broken)
+    assert not search.training.device.is_out_of_memory(broken)
+    assert not search.training.device.is_broken(OSError("no disk"))
 
 
 def test_out_of_memory_at_the_smallest_micro_batch_is_raised(network, monkeypatch):

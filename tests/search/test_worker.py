@@ -162,9 +162,9 @@ def test_worker_on_which_nothing_works_stops_itself(make_study, store):
     study = make_study(sample={"architectures": 12, "flops": [1e6, 1e7], "bins": 1})
 
     def train(*_, **__):
-        raise RuntimeError("CUDA error: device-side assert")
+        raise RuntimeError("no driver")
 
-    with pytest.raises(StudyError, match=r"errors in a row.*device-side assert"):
+    with pytest.raises(StudyError, match=r"errors in a row.*no driver"):
         run_worker(study.name, study.storage, store, "cpu", train=train, say=lambda _: None)
     assert set(read_trials(study.name, study.storage)["state"]) == {"waiting"}
     with study.storage.connect() as connection:
@@ -176,6 +176,19 @@ def test_worker_on_which_nothing_works_stops_itself(make_study, store):
             {"study": study.study_id},
         )
     assert tried == ERRORS_IN_A_ROW
+
+
+def test_a_worker_whose_gpu_broke_ends_at_once(make_study, store):
+    """Its next trials would fail, too; a new process may find the GPU in order."""
+    study = make_study(sample={"architectures": 2, "flops": [1e6, 1e7], "bins": 1})
+
+    def train(*_, **__):
+        raise RuntimeError("CUDA error: device-side assert")
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="device-side assert"):
+            run_worker(study.name, study.storage, store, "cpu", train=train, say=lambda _: None)
+    assert set(read_trials(study.name, study.storage)["state"]) == {"waiting"}
 
 
 def test_trial_over_the_time_limit_fails(make_study, store):
