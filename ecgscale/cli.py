@@ -63,3 +63,12 @@ def main() -> None:
     except USER_ERRORS as error:
         print(f"ecgscale: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(
+            f"ecgscale: expected to read or write {error.filename}, got: {error.strerror}; check "
+            "the path, its folder and its rights",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_USER_ERROR)

@@ -20,21 +20,25 @@ BudgetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--budget",
-        help="FLOPs of one record, e.g. 100M; repeatable. 10M, 30M, 100M, 300M and 1G, as far as "
-        "the study reaches.",
+        help="FLOPs of one record, e.g. 100M; repeatable. Default: those of 10M, 30M, 100M, 300M "
+        "and 1G within the study's range.",
     ),
 ]
 TopOption = Annotated[int, typer.Option(min=1, help="Searched networks per budget.")]
 ReferenceOption = Annotated[
     list[str] | None,
-    typer.Option(help="A known CNN, fitted into each budget; repeatable. One per family."),
+    typer.Option(
+        help="A known CNN, fitted into each budget; repeatable. Default: resnet18, xresnet1d50, "
+        "resnet1d-wang, inception1d, ribeiro, net1d, mobilenetv2, efficientnet-b0, regnetx-200mf, "
+        "convnext-atto."
+    ),
 ]
 SeedsOption = Annotated[int, typer.Option(min=1, help="Fresh seeds per network.")]
 RateOption = Annotated[
     list[float] | None,
     typer.Option(
-        help="Tried for every network, best on validation; repeatable. The recipe's, or three of "
-        "the range that the study drew its rates from."
+        help="Tried for every network, the best on validation counts; repeatable. Default: the "
+        "recipe's, or three of the range that the study drew its rates from."
     ),
 ]
 
@@ -57,10 +61,15 @@ def confirm(
         typer.Option(help="Take the candidates that another study confirmed."),
     ] = None,
     unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Also while planned trials are left.")
+        bool,
+        typer.Option("--unfinished", help="Choose candidates although planned trials are left."),
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Although test records were read before.")
+        bool,
+        typer.Option(
+            "--again",
+            help="Confirm once more, although test records were read before; the report says so.",
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the candidates and plan nothing.")
@@ -109,7 +118,9 @@ def family(
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
     storage: StorageOption = None,
 ) -> None:
-    """Write the best confirmed network of each budget, with its cost, origin and test score.
+    """Write one confirmed network per budget, with its cost, origin and test score.
+
+    It is the best on validation records, or the scaling law's where that won on test records.
 
     The files work wherever an architecture is asked for: `cost`, `export`, `extend --reference`.
     """

@@ -44,7 +44,7 @@ def download(
             f"Expected a data set out of {', '.join(sources)}, but got {dataset!r}; "
             "choose one of these."
         )
-    with Progress("downloading", "records", quiet) as progress:
+    with Progress("downloading", "files", quiet) as progress:
         sources[dataset](out, records=records, connections=connections, progress=progress)
     layout = "" if dataset == "challenge-2021" else f" --format {dataset}"
     print(f"Next: ecgscale prepare {out} --out STORE{layout}")

@@ -25,9 +25,9 @@ BOOTSTRAPS = 100
 
 SYNTHETIC_WARNING = """
   ******************************************************************************
-  *  NO REAL ECGs. There is no network, so this demo trains on SYNTHETIC ECGs. *
-  *  Its scores say that the machinery works and nothing about any network.    *
-  *  Give real ones with:  make demo RAW=DIR                                   *
+  *  NO REAL ECGs. The download failed (reason above), so this demo trains on  *
+  *  SYNTHETIC ECGs. Its scores show that the machinery works, and say nothing *
+  *  about any network. With real ones:  make demo RAW=DIR OUT=demo-real       *
   ******************************************************************************
 """
 
@@ -54,7 +54,7 @@ def demo(
 ) -> None:
     """Walk the whole path: prepare, create, train with two workers, report.
 
-    Run again, it goes on where it was.
+    If you run it again, it continues where it stopped.
     """
     from ecgscale.analysis_commands import make_report
     from search.database.storage import open_storage
@@ -102,7 +102,7 @@ def _find_ecgs(out: Path) -> Path:
 
     print(f"[1/4] Downloading {DOWNLOADED_RECORDS} records of the PhysioNet/CinC Challenge 2021")
     try:
-        with Progress("downloading", "records") as progress:
+        with Progress("downloading", "files") as progress:
             download_challenge(
                 out / "challenge-2021", records=DOWNLOADED_RECORDS, progress=progress
             )

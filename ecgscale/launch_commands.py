@@ -36,7 +36,10 @@ def launch_local(
     data: DataOption,
     storage: StorageOption = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="How many in all; default: one per GPU, or per core.")
+        int | None,
+        typer.Option(
+            min=1, help="At most this many; default: --per-gpu on each GPU, or one per core."
+        ),
     ] = None,
     per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
     checkpoints: CheckpointsOption = None,

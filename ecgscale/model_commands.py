@@ -89,7 +89,9 @@ def export(
             "gets random weights.",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="File to write: .safetensors or .onnx.")],
+    out: Annotated[
+        Path, typer.Option(help="File to write: .safetensors for torch, .onnx for --format onnx.")
+    ],
     format: Annotated[Takeaway, typer.Option(help="How to take it away.")] = Takeaway.torch,
     samples: Annotated[int, typer.Option(min=1, help="Samples per lead, if untrained.")] = 1000,
     rate: Annotated[float, typer.Option(min=1, help="Hz, if untrained.")] = 100,

@@ -43,16 +43,23 @@ def run(
     ],
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")],
     raw: Annotated[
-        Path | None, typer.Option(help="Folder of ECGs, prepared with the default options.")
+        Path | None,
+        typer.Option(
+            help="Folder of ECGs, prepared with the default options; a patients.csv (record, "
+            "patient) in or beside it keeps each patient in one split."
+        ),
     ] = None,
     layout: Annotated[
-        str, typer.Option("--format", help="Of the ECGs: challenge, ptb-xl or csv.")
+        str, typer.Option("--format", help="Layout of the ECGs: challenge, ptb-xl or csv.")
     ] = "challenge",
     data: Annotated[
         Path | None, typer.Option(metavar="STORE", help="Instead of --raw: a prepared store.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="How many in all; default: one per GPU, or per core.")
+        int | None,
+        typer.Option(
+            min=1, help="At most this many; default: --per-gpu on each GPU, or one per core."
+        ),
     ] = None,
     per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
     confirm: Annotated[

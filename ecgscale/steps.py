@@ -63,8 +63,7 @@ def find_or_create(definition: StudyDefinition, store: Store, storage: Storage) 
     if found.definition != definition or found.data_hash != store.hash:
         raise StudyError(
             f"expected the study {definition.name} in {storage.label} to be this one, got one on "
-            "other data or with other settings: give it another name, or another --out or "
-            "--storage"
+            "other data or with other settings: change its name, or give another --storage"
         )
     print("      An earlier run made it; going on with its trials.")
     return found

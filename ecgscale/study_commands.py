@@ -183,7 +183,10 @@ def extend(
     controls: Annotated[int, typer.Option(min=0, help="Trials on shuffled labels.")] = 0,
     reference: Annotated[
         list[str] | None,
-        typer.Option(help="A known CNN, such as xresnet1d18 or mobilenetv2@0.5; repeatable."),
+        typer.Option(
+            help="A known CNN, such as xresnet1d18 or mobilenetv2@0.5, or an architecture's .json "
+            "file; repeatable."
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds per replicate and reference.")] = 1,
     storage: StorageOption = None,

@@ -31,7 +31,10 @@ def save_network(
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise ModelError(f"expected a path that ends in .safetensors, got {path.name!r}")
+        raise ModelError(
+            f"expected a path that ends in .safetensors, got {path.name!r}: rename it, or give "
+            "--format onnx"
+        )
     _check_card(architecture, network, card)
     weights = {
         key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()

@@ -131,9 +131,13 @@ class StudyDefinition:
         if "name" not in values:
             raise StudyError('expected a study definition with a name, got none: add name = "…"')
         given = dict(values)
-        for name, kind in (("name", str), ("space", str), ("seed", int)):
+        for name, kind, what in (
+            ("name", str, "a text in quotes"),
+            ("space", str, "a text in quotes"),
+            ("seed", int, "a whole number"),
+        ):
             if name in given:
-                _expect(type(given[name]) is kind, name, f"a {kind.__name__}", given[name])
+                _expect(type(given[name]) is kind, name, what, given[name])
         for name in ("data", "sample", "replicates", "controls", "recipe"):
             part = given.setdefault(name, {})
             _expect(isinstance(part, Mapping), name, "a table of keys and values", part)
@@ -172,7 +176,10 @@ def parse_count(value: Any, name: str = "number") -> float:
             raise ValueError
         return float(match[1]) * UNITS.get(match[2], 1.0)
     except ValueError:
-        raise StudyError(f"expected {name} as 3e6 or '3M', got {value!r}") from None
+        raise StudyError(
+            f"expected {name} as a number such as 3e6 or '3M' (k, M, G or T), got {value!r}: "
+            "change it"
+        ) from None
 
 
 def _section(kind: type[Section], name: str, values: Mapping[str, Any]) -> Section:

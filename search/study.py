@@ -232,8 +232,11 @@ def open_study(name: str, storage: Storage) -> Study:
         ).one_or_none()
     if found is None:
         names = study_names(storage)
-        there = f"there are {', '.join(names)}" if names else "there is none yet"
-        raise StudyError(f"expected a study called {name} in {storage.label}: {there}")
+        there = f"only {', '.join(names)}" if names else "none at all"
+        raise StudyError(
+            f"expected a study called {name} in {storage.label}, got {there}: check the name, give "
+            "the --storage it was made in, or make it with 'ecgscale create'"
+        )
     study_id, attributes = found
     if not attributes or "definition" not in attributes:
         raise StudyError(

@@ -1,4 +1,4 @@
-"""Figures of training: learning curves of all networks, and the proof that nothing leaks."""
+"""Figures of training: learning curves of all networks, and the leak check."""
 
 from __future__ import annotations
 

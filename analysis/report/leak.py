@@ -1,4 +1,4 @@
-"""The proof that nothing leaks: networks trained on shuffled labels must know nothing."""
+"""The leak check: networks trained on shuffled labels must know nothing."""
 
 from __future__ import annotations
 

@@ -85,6 +85,11 @@ def test_a_database_that_is_not_postgresql_is_refused(run: Run) -> None:
     assert_user_error(run("status", "tiny", "--storage", "sqlite:///x.db"), "PostgreSQL")
 
 
+def test_a_path_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    where = tmp_path / "none" / "x.svg"
+    assert_user_error(run("cost", "mobilenetv2@0.5", "--svg", where), str(where), "check the path")
+
+
 def test_cost_refuses_what_is_no_architecture(run: Run, tmp_path: Path) -> None:
     assert_user_error(run("cost", tmp_path / "none.json"), "none.json")
     (tmp_path / "some.json").write_text("{}", encoding="utf-8")

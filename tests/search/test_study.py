@@ -135,7 +135,7 @@ def test_definition_round_trip_and_file(tmp_path: Path):
         ({"name": "a", "sample": {"flops": [3e6, 1e6]}}, "low < high"),
         ({"name": "a", "sample": {"flops": ["x", 1e6]}}, "'3M'"),
         ({"name": "a", "sample": 3}, "table"),
-        ({"name": "a", "seed": "x"}, "a int"),
+        ({"name": "a", "seed": "x"}, "a whole number"),
         ({"name": "a", "replicates": {"architectures": 100}}, "at least 100"),
         ({"name": "a", "recipe": {"epoch": 1}}, "epoch"),
     ],
