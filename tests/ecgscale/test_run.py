@@ -127,4 +127,4 @@ def test_other_settings_under_the_same_name(
     other.write_text(DEFINITION.replace("whole", finished))
     refused = run("run", other, "--data", store, "--out", tmp_path / "out", "--storage", database)
     assert refused.returncode == 2
-    assert "with other settings: give it another name" in refused.stderr
+    assert "with other settings: change its name" in refused.stderr
