@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from data_pipeline import PrepareOptions, Store, prepare_store
 from data_pipeline.synthetic import synthesize
+from models import Architecture, load_space
+from models.layers import Dropout, GlobalPool, Linear, Sequence
 from search.database.embedded import EmbeddedServer
 from search.database.storage import Storage, open_storage
 from search.definition import StudyDefinition
 from search.study import Study, create_study
+from tests.search.rhythms import FACTORS
 
 
 @pytest.fixture(scope="session")
@@ -99,3 +103,19 @@ def make_study(storage: Storage, store: Store) -> Callable[..., Study]:
         return create_study(define(**changes), store, storage)
 
     return make
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def network() -> Architecture:
+    """A network of the default space, with dropout so that it needs random numbers."""
+    *body, _ = load_space("ecg-cnn").resolve(FACTORS).layers.layers
+    head = Sequence((GlobalPool("avg"), Dropout(0.1), Linear()), name="head")
+    return Architecture("with-dropout", Sequence((*body, head)))
