@@ -234,14 +234,15 @@ def _refuse(table: TrialTable, budget: float) -> str | None:
     cost = complete.groupby("architecture_hash")[table.cost].mean().to_numpy(float)
     if not np.isfinite(budget) or budget < cost.min():
         return (
-            f"The cheapest network that was trained costs {short(cost.min())} {table.cost}, above "
-            f"this budget of {short(budget)}: choose a larger budget or sample smaller networks."
+            f"The cheapest network that was trained{_among(table)} costs {short(cost.min())} "
+            f"{table.cost}, above this budget of {short(budget)}: choose a larger budget or sample "
+            "smaller networks."
         )
     if (1 - WINDOW) * budget > cost.max():
         return (
-            f"The dearest network that was trained costs {short(cost.max())} {table.cost}, less "
-            f"than {1 - WINDOW:.0%} of this budget of {short(budget)}: choose a smaller budget or "
-            "sample larger networks."
+            f"The dearest network that was trained{_among(table)} costs {short(cost.max())} "
+            f"{table.cost}, less than {1 - WINDOW:.0%} of this budget of {short(budget)}: "
+            "choose a smaller budget or sample larger networks."
         )
     within = int((cost <= budget).sum())
     if within < MIN_CANDIDATES:
@@ -250,6 +251,11 @@ def _refuse(table: TrialTable, budget: float) -> str | None:
             f"and fewer than {MIN_CANDIDATES} say little about the best: train more of this size."
         )
     return None
+
+
+def _among(table: TrialTable) -> str:
+    where = table.study.condition
+    return f" and meets “{where}”" if where else ""
 
 
 def _candidates(cost: Floats, mean: Floats, budget: float) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from analysis.confirmation.choose import choose_candidates
+from analysis.confirmation.choose import RIVALS, choose_candidates
 from analysis.confirmation.compare import compare, multiplier, two_sided
 from analysis.confirmation.two_level import Run, bootstrap_networks, weighted_auroc, weighted_f1
 from analysis.errors import AnalysisError
@@ -15,6 +15,8 @@ from analysis.pareto import estimate_front, shrink
 from analysis.recommend import posterior
 from analysis.study import StudyFacts
 from analysis.trials import TrialTable
+from ecgscale.confirm_commands import BudgetOption, ReferenceOption
+from ecgscale.steps import BUDGETS
 from models import ModelError, load_space, reference, sample_architectures
 from models.references.budget import reference_within
 from search.confirm import Confirmation, Entry
@@ -168,6 +170,14 @@ def test_budget_outside_the_study_is_refused(study: TrialTable) -> None:
     chosen = choose_candidates(study, [1e5, 3e7], references=(), **SHAPE)
     assert {c.budget for c in chosen.candidates} == {3e7}
     assert chosen.notes[0].startswith("100k: The cheapest network")
+
+
+def test_the_help_names_the_default_rivals_and_budgets() -> None:
+    references, budgets = (
+        option.__metadata__[0].help for option in (ReferenceOption, BudgetOption)
+    )
+    assert references.split("Default: ")[1].rstrip(".").split(", ") == list(RIVALS)
+    assert all(budget in budgets for budget in BUDGETS)
 
 
 @pytest.mark.parametrize("budget", [3e7, 1e8, 1e9])

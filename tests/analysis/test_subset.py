@@ -12,6 +12,7 @@ from analysis.effects.interactions import interactions
 from analysis.effects.main_effects import effects
 from analysis.errors import AnalysisError
 from analysis.laws.scaled import study_space
+from analysis.recommend import recommend
 from analysis.report import compute
 from analysis.report.header import header
 from analysis.report.rivals import rivals_section
@@ -90,6 +91,12 @@ def test_a_frame_of_a_notebook_is_cut_as_well() -> None:
     part = analysis.table(frame, cost="macs", objective="score", where="macs <= 2")
     assert part.factor_names == ("width",)
     assert list(part.frame["score"]) == [0.1, 0.2]
+
+
+def test_a_budget_beyond_the_part_is_refused_with_its_condition(planted: TrialTable) -> None:
+    part = only(planted, "mflops < 50")
+    assert recommend(part, 5e7).refusal is None
+    assert "trained and meets “mflops < 50” costs" in str(recommend(part, 5e8).refusal)
 
 
 def test_the_report_says_that_it_shows_a_part(small: TrialTable) -> None:
