@@ -39,13 +39,17 @@ SELECT taken.trial_id, taken.number, lease.claims, lease.losses,
 FROM taken JOIN lease USING (trial_id)
 """
 
+# Confirmations come first: who plans one before all is sampled is waiting for it.
 CLAIM_FRESH = CLAIM.format(
     lost=0,
     candidate="""
     SELECT t.trial_id FROM trials t
     WHERE t.study_id = :study AND t.state = 'WAITING' AND NOT EXISTS (
         SELECT 1 FROM ecgscale_leases e WHERE e.trial_id = t.trial_id AND e.errors > 0)
-    ORDER BY t.number LIMIT 1 FOR UPDATE OF t SKIP LOCKED""",
+    ORDER BY NOT EXISTS (
+        SELECT 1 FROM trial_user_attributes a
+        WHERE a.trial_id = t.trial_id AND a.key = 'role' AND a.value_json = '"confirm"'), t.number
+    LIMIT 1 FOR UPDATE OF t SKIP LOCKED""",
 )
 
 # Trials that raised an error come last: one bad trial does not stop the others.

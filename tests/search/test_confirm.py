@@ -20,6 +20,7 @@ from search.database.storage import Storage
 from search.errors import StudyError
 from search.folds import Folds
 from search.outputs import Outputs, pack, unpack
+from search.queue import Queue, WorkerName
 from search.records import read_confirmed, read_trials
 from search.study import create_study
 from search.transfer import dump_study, load_study
@@ -95,6 +96,16 @@ def test_confirmation_travels_with_its_study(confirmed, tmp_path: Path):
         np.testing.assert_array_equal(put_out.probabilities, here.outputs[number].probabilities)
         np.testing.assert_array_equal(put_out.patients, here.outputs[number].patients)
         np.testing.assert_array_equal(there.thresholds[number], here.thresholds[number])
+
+
+def test_confirmation_comes_before_what_is_left_of_the_sample(make_study):
+    study = make_study(sample=SMALL)
+    known = Candidate(reference("resnet1d-wang@0.1"), 1e7, "reference", "known")
+    confirm_study(study, [known], seeds=2)
+    queue = Queue(study.storage, study.study_id)
+    claims = [queue.claim(WorkerName("here:1", "here", "cpu")) for _ in range(5)]
+    assert [claim and claim.number for claim in claims] == [2, 3, 0, 1, None]
+    assert [claim.role for claim in claims if claim] == [*["confirm"] * 2, *["sample"] * 2]
 
 
 def test_second_confirmation_must_be_meant(confirmed):

@@ -14,6 +14,7 @@ from conftest import define
 from processes import expected, slow_trainer, start_worker
 from sqlalchemy import text
 
+from models.export import load_network
 from search.database.storage import Storage
 from search.errors import StudyError
 from search.machine import choose_device
@@ -189,6 +190,19 @@ def test_a_worker_whose_gpu_broke_ends_at_once(make_study, store):
         with pytest.raises(RuntimeError, match="device-side assert"):
             run_worker(study.name, study.storage, store, "cpu", train=train, say=lambda _: None)
     assert set(read_trials(study.name, study.storage)["state"]) == {"waiting"}
+
+
+def test_a_kept_network_names_the_rate_it_was_trained_with(make_study, store, tmp_path):
+    study = make_study(
+        sample={"architectures": 1, "flops": [1e6, 3e6], "bins": 1, "learning_rate": [1e-3, 1e-2]},
+        recipe={"epochs": 1, "learning_rate": 5e-2},
+    )
+    options = WorkerOptions(weights=tmp_path)
+    assert run_worker(study.name, study.storage, store, "cpu", options=options, say=str) == 0
+    (path,) = tmp_path.rglob("*.safetensors")
+    drawn = read_trials(study.name, study.storage)["learning_rate"][0]
+    assert load_network(path).card.recipe["learning_rate"] == pytest.approx(drawn)
+    assert drawn <= 1e-2
 
 
 def test_trial_over_the_time_limit_fails(make_study, store):
