@@ -24,6 +24,7 @@ def table(
     *,
     cost: str = "flops",
     objective: str | None = None,
+    maximize: bool | None = None,
     where: str | None = None,
 ) -> TrialTable:
     """Return the trial table of a study of ours, of anybody's Optuna study, or of a data frame.
@@ -36,6 +37,8 @@ def table(
         cost: The user attribute (or column) that counts what a trial's architecture costs.
         objective: The column of scores of a frame, or the metric of a study of ours to analyse;
             by default macro_f1. An Optuna study of another kind has only its own.
+        maximize: Whether more is better; by default what an Optuna study says, and elsewhere yes
+            but for a calibration error.
         where: Condition on factors and costs, to keep a part of the networks: "residual and
             mflops < 100".
 
@@ -45,4 +48,6 @@ def table(
     """
     from analysis.study import find_table  # pandas and optuna take a second to import
 
-    return find_table(study, storage, cost=cost, objective=objective, where=where)
+    return find_table(
+        study, storage, cost=cost, objective=objective, maximize=maximize, where=where
+    )

@@ -95,8 +95,10 @@ class Difference:
         return f"{self.scale * value:+.{places}f}".replace("-", "−")
 
     def written(self, value: float, low: float, high: float) -> str:
-        """Write a difference with its margin: +0.6 ± 0.3 points."""
+        """Write a difference with its margin if that is known: +0.6 ± 0.3 points."""
         half = (high - low) / 2
+        if not math.isfinite(half):
+            return f"{self.number(value, abs(value))} {self.unit}".strip()
         return f"{self.number(value, half)} ± {self.size(half)} {self.unit}".strip()
 
     def size(self, value: float) -> str:

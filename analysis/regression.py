@@ -97,6 +97,19 @@ def least_squares(x: np.ndarray, y: np.ndarray) -> LeastSquares:
     return LeastSquares(weights, covariance, residuals, freedom)
 
 
+def beyond(fixed: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return columns that span what `columns` (n, q) add to `fixed` (n, p): (n, at most q)."""
+    rest = columns - fixed @ np.linalg.lstsq(fixed, columns, rcond=None)[0]
+    _, sizes, directions = np.linalg.svd(rest, full_matrices=False)
+    kept = sizes > 1e-8 * max(float(np.linalg.norm(columns)), 1e-300)
+    return np.asarray(columns @ directions[kept].T)
+
+
+def told_by(x: np.ndarray, row: np.ndarray) -> bool:
+    """Whether row · weights is the same for all weights that fit x (n, p) equally well."""
+    return bool(np.allclose(row @ np.linalg.pinv(x) @ x, row, atol=1e-6))
+
+
 def holm(p: np.ndarray) -> np.ndarray:
     """Adjust p-values for their number by Holm's step-down method; NaN stays NaN."""
     p = np.asarray(p, dtype=float)

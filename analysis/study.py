@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.factors import from_distribution
 from analysis.subset import only
-from analysis.trials import METRICS, StudyFacts, TrialTable, from_frame, from_optuna
+from analysis.trials import METRICS, MINIMIZED, StudyFacts, TrialTable, from_frame, from_optuna
 from search.database.storage import Storage, is_embedded, open_storage
 from search.records import read_definition, read_distributions, read_trials
 from search.study import study_names
@@ -44,10 +44,13 @@ def find_table(
     *,
     cost: str = "flops",
     objective: str | None = None,
+    maximize: bool | None = None,
     where: str | None = None,
 ) -> TrialTable:
     """Return the trial table of whatever `analysis.table` was given."""
     table = _found(study, storage, cost, objective)
+    if maximize is not None:
+        table = replace(table, maximize=maximize)
     return table if where is None else only(table, where)
 
 
@@ -58,7 +61,8 @@ def _found(
     objective: str | None,
 ) -> TrialTable:
     if isinstance(study, pd.DataFrame):
-        return from_frame(study, objective=objective or METRICS[0], cost=cost)
+        named = objective or METRICS[0]
+        return from_frame(study, objective=named, cost=cost, maximize=named not in MINIMIZED)
     table = _named(study, storage, cost) if isinstance(study, str) else from_optuna(study, cost)
     if cost != table.cost and cost not in table.costs:
         raise AnalysisError(
@@ -70,7 +74,9 @@ def _found(
             f"Expected a metric of the trials, got '{objective}': '{table.study.name}' has "
             f"{', '.join(table.metrics)}."
         )
-    return replace(table, cost=cost, objective=objective or table.objective)
+    if objective is None or objective == table.objective:
+        return replace(table, cost=cost)
+    return replace(table, cost=cost, objective=objective, maximize=objective not in MINIMIZED)
 
 
 def _named(name: str, storage: str | Storage | BaseStorage | None, cost: str) -> TrialTable:

@@ -15,6 +15,7 @@ from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo, codes, from_distribution, from_values
 
 METRICS = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
+MINIMIZED = frozenset(["ece"])  # less is better
 COSTS = ("flops", "params", "activations", "latency_ms", "seconds", "peak_memory_bytes")
 SEARCHED = ("sample", "replicate")  # roles drawn at random: everything else would bias an estimate
 NOT_FACTORS = frozenset(

@@ -52,6 +52,12 @@ class Confirmation:
     seeds: int
     learning_rates: tuple[float, ...]
 
+    @property
+    def trials(self) -> int:
+        """How many trials were planned: a network of several budgets is trained for all at once."""
+        networks = {entry.architecture_hash for entry in self.entries}
+        return len(networks) * self.seeds * len(self.learning_rates)
+
 
 def confirm_study(
     study: Study,

@@ -114,9 +114,9 @@ def read_class_scores(study_name: str, storage: Storage) -> pd.DataFrame:
 class Confirmed:
     """The confirmation of a study: its rounds, its trials, and what the networks put out.
 
-    `trials` are the complete ones of role confirm, as in `read_trials` with a column
-    `learning_rate`; `outputs` has their probabilities on the test records by trial, `thresholds`
-    (classes,) those chosen on training records.
+    `trials` are the complete ones of role confirm, as in `read_trials` with the columns
+    `learning_rate` and `round` (from 0); `outputs` has their probabilities on the test records by
+    trial, `thresholds` (classes,) those chosen on training records.
     """
 
     rounds: tuple[Confirmation, ...]
@@ -131,7 +131,11 @@ def read_confirmed(study_name: str, storage: Storage) -> Confirmed:
     study = open_study(study_name, storage)
     rounds = read_confirmations(study)
     frame = read_trials(study_name, storage) if rounds else pd.DataFrame({"role": [], "state": []})
-    trials = frame[(frame["role"] == "confirm") & (frame["state"] == "complete")].copy()
+    planned = frame[frame["role"] == "confirm"].copy()
+    # Rounds were planned one after the other, each whole.
+    sizes = [round_.trials for round_ in rounds]
+    planned["round"] = np.repeat(np.arange(len(sizes)), sizes)[: len(planned)]
+    trials = planned[planned["state"] == "complete"].copy()
     usual = study.definition.recipe.learning_rate
     if rounds:
         changes = [

@@ -112,9 +112,9 @@ def create_study(
 ) -> Study:
     """Create a study with all its planned trials waiting, whole or not at all.
 
-    Workers take confirmations first, then trials in the order of their numbers. That of the plan makes a study that is cut
-    short a random sample. `long_first` numbers them by falling predicted cost: no long trial is
-    left for the end, when most workers have nothing to do.
+    Workers take confirmations first, then trials in the order of their numbers. That of the plan
+    makes a study that is cut short a random sample. `long_first` numbers them by falling predicted
+    cost: no long trial is left for the end, when most workers have nothing to do.
     """
     require_schema(storage)
     _require_absent(definition.name, storage)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.confirmation.results import Comparison, Contestant
+from analysis.confirmation.results import LAW, Comparison, Contestant
 from analysis.errors import AnalysisError
 from analysis.quantities import short
 from analysis.trials import TrialTable
@@ -38,23 +38,23 @@ class Member:
 def derive_family(
     table: TrialTable, comparison: Comparison, confirmed: Confirmed, name: str
 ) -> tuple[Member, ...]:
-    """Take for each budget the law's network where the law won, else the best confirmed one.
+    """Take for each budget the law's network where the law won, else the searched one.
 
-    The law has won at a budget if its networks beat those against it on the test records, with the
-    95 % interval above 0; a law that does not is withdrawn. Within a group the validation score
-    decides, so that the test score stays an honest one.
+    The law has won at a budget if its networks beat those against it on the test records beyond
+    doubt. Within a group the order of the candidates decides, that of the estimates from before
+    the confirmation, so that the test score stays an honest one.
     """
     stored = confirmed.trials.drop_duplicates("architecture_hash").set_index("architecture_hash")
     members = []
     for budget in comparison.budgets:
         groups = ("law",) if _law_won(comparison, budget) else ("searched", "law")
-        best = comparison.best(budget, groups)
-        if best is None:
+        chosen = comparison.chosen(budget, groups)
+        if chosen is None:
             continue
-        layers = Architecture.from_json(str(stored.loc[best.architecture_hash, "architecture"]))
+        layers = Architecture.from_json(str(stored.loc[chosen.architecture_hash, "architecture"]))
         called = f"{name}-{SIZES.get(budget, short(budget).replace(' ', ''))}"
         member = Architecture(called, layers.layers, layers.factors)
-        members.append(Member(called, member, _provenance(table, comparison, best, groups)))
+        members.append(Member(called, member, _provenance(table, comparison, chosen, groups)))
     if not members:
         raise AnalysisError(
             "Expected a confirmed network of the study in at least one budget, got none: run the "
@@ -65,30 +65,28 @@ def derive_family(
 
 def _law_won(comparison: Comparison, budget: float) -> bool:
     return any(
-        d.budget == budget
-        and d.kind == "law against its opposite"
-        and d.metric == comparison.objective
-        and d.estimate.low > 0
+        d.better
         for d in comparison.differences
+        if (d.budget, d.kind, d.metric) == (budget, LAW, comparison.objective)
     )
 
 
 def _provenance(
-    table: TrialTable, comparison: Comparison, best: Contestant, groups: tuple[str, ...]
+    table: TrialTable, comparison: Comparison, chosen: Contestant, groups: tuple[str, ...]
 ) -> dict[str, Any]:
     definition, data = table.study.definition, table.study.data
     return {
         "study": table.study.name,
-        "chosen": "by the law" if groups == ("law",) else "best confirmed on validation records",
-        "budget_flops": best.budget,
+        "chosen": "by the law" if groups == ("law",) else "first of the confirmed by its estimate",
+        "budget_flops": chosen.budget,
         "input": {key: data[key] for key in ("leads", "samples", "outputs") if key in data},
-        "costs": dict(best.costs),
-        "seeds": best.seeds,
-        "learning_rate": best.learning_rate,
-        "validation": {comparison.objective: best.validation},
+        "costs": dict(chosen.costs),
+        "seeds": chosen.seeds,
+        "learning_rate": chosen.learning_rate,
+        "validation": {comparison.objective: chosen.validation},
         "test": {
             metric: {"mean": score.value, "low": score.low, "high": score.high}
-            for metric, score in best.test.items()
+            for metric, score in chosen.test.items()
         },
         "test_records": comparison.records,
         "test_patients": comparison.patients,

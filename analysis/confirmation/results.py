@@ -8,6 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+# Kinds of differences.
+SEARCHED = "searched against reference"
+LAW = "law against its opposite"
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -57,7 +61,10 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Test score of `first` minus that of `second`; `p_adjusted` is Holm's over the metric's."""
+    """Test score of `first` minus that of `second`.
+
+    `p_adjusted` is Holm's over the differences of the same kind and metric.
+    """
 
     budget: float
     first: str
@@ -68,11 +75,23 @@ class Difference:
     p: float
     p_adjusted: float
 
+    @property
+    def better(self) -> bool:
+        """Whether `first` is better beyond doubt, all pairs of the kind considered."""
+        return self.p_adjusted < 0.05 and self.estimate.value > 0
+
+    @property
+    def worse(self) -> bool:
+        """Whether `first` is worse beyond doubt, all pairs of the kind considered."""
+        return self.p_adjusted < 0.05 and self.estimate.value < 0
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """All contestants and differences of a study's first confirmation.
 
+    Contestants are in the order of the candidates, the best by estimate first. Scores are over
+    the `classes` that the test records have; `seeds` is how many each network was given.
     `details` has F1, AUROC and AUPRC of one network, `detailed`, by source and class with
     intervals over patients (`search.intervals.interval_table`), for its first seed.
     """
@@ -82,17 +101,23 @@ class Comparison:
     objective: str
     records: int
     patients: int
+    classes: int
     rare: tuple[str, ...]
     draws: int
     rounds: int
+    seeds: int
     missing: tuple[str, ...]
     detailed: str
     details: pd.DataFrame
 
-    def best(self, budget: float, groups: Sequence[str] = ("searched",)) -> Contestant | None:
-        """Return the contestant with the best validation score of a budget, None without any."""
+    def chosen(self, budget: float, groups: Sequence[str] = ("searched",)) -> Contestant | None:
+        """Return the network that stands for a budget, None without any.
+
+        It is the first one by the order of the candidates, which was fixed before they were
+        trained again: one chosen by its new scores would owe some of them to luck.
+        """
         own = [c for c in self.contestants if c.budget == budget and c.group in groups]
-        return max(own, key=lambda c: c.validation, default=None)
+        return next(iter(own), None)
 
     @property
     def budgets(self) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.effects.coding import CodedFactor, LevelEstimate, ends, equal_cost, groups
 from analysis.factors import label
-from analysis.regression import holm, least_squares
+from analysis.regression import beyond, holm, least_squares, told_by
 from analysis.trials import TrialTable
 
 FEWEST_DESIGNS = 60
@@ -75,12 +75,13 @@ def interactions(table: TrialTable) -> Interactions:
         reason = f"pairs of choices need {FEWEST_DESIGNS} architectures; there are {n}"
         return Interactions((), n, reason)
     setup = equal_cost(table, designs)
-    pairs = [
+    every = [
         _interaction(
             setup.factors[first], setup.factors[second], setup.nuisance(first, second), setup.score
         )
         for first, second in combinations(setup.factors, 2)
     ]
+    pairs = [pair for pair in every if pair is not None]
     adjusted = holm(np.array([pair.p for pair in pairs]))
     final = [replace(pair, p_adjusted=float(p)) for pair, p in zip(pairs, adjusted, strict=True)]
     return Interactions(tuple(sorted(final, key=lambda pair: pair.p)), n)
@@ -88,19 +89,27 @@ def interactions(table: TrialTable) -> Interactions:
 
 def _interaction(
     first: CodedFactor, second: CodedFactor, nuisance: np.ndarray, y: np.ndarray
-) -> Interaction:
-    products = (first.linear[:, :, None] * second.linear[:, None, :]).reshape(len(y), -1)
+) -> Interaction | None:
+    """Test the products of two factors; None where the networks cannot tell of any.
+
+    Combinations that nobody has, as in a part of a study, leave fewer products to test.
+    """
+    every = (first.linear[:, :, None] * second.linear[:, None, :]).reshape(len(y), -1)
     fixed = np.hstack([nuisance, first.columns, second.columns])
+    products = beyond(fixed, every)
+    varied, condition = _roles(first, second)
+    within = _within(varied, condition, nuisance, y)
+    if not products.shape[1] or len(within) < 2:
+        return None
     fit = least_squares(np.hstack([fixed, products]), y)
     p = fit.wald(np.arange(fixed.shape[1], fixed.shape[1] + products.shape[1]))
-    varied, condition = _roles(first, second)
     low, high = _contrast(varied)
     return Interaction(
         varied.factor.name,
         label(varied.values.iloc[low]),
         label(varied.values.iloc[high]),
         condition.factor.name,
-        _within(varied, condition, nuisance, y),
+        within,
         p,
     )
 
@@ -124,12 +133,14 @@ def _within(
     """Estimate the effect of `varied` in each group of `condition`, in one regression.
 
     The slope is each group's own; the bend, for which few networks are too few, is that of all.
+    Groups in which the factor does not vary are left out.
     """
     group, names = groups(condition.factor, condition.values, condition.codes)
     member = (group[:, None] == np.arange(len(names))).astype(float)
     slopes, bend = varied.linear, varied.columns[:, varied.linear.shape[1] :]
     own = [member[:, [g]] * slopes for g in range(len(names))]
-    fit = least_squares(np.hstack([nuisance, member[:, 1:], bend, *own]), y)
+    columns = np.hstack([nuisance, member[:, 1:], bend, *own])
+    fit = least_squares(columns, y)
     bend_at = nuisance.shape[1] + len(names) - 1
     slopes_at = bend_at + bend.shape[1]
     low, high = _contrast(varied)
@@ -139,6 +150,8 @@ def _within(
         row[bend_at:slopes_at] = bend[high] - bend[low]
         start = slopes_at + g * slopes.shape[1]
         row[start : start + slopes.shape[1]] = slopes[high] - slopes[low]
+        if not told_by(columns, row):
+            continue
         estimate, lower, upper, _ = fit.contrast(row)
         found.append(LevelEstimate(name, int(member[:, g].sum()), estimate, lower, upper))
     return tuple(found)

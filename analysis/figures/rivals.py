@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.confirmation.results import Comparison
+from analysis.confirmation.results import SEARCHED, Comparison
 from analysis.figures.style import (
     BLACK,
     BLUE,
@@ -104,13 +104,9 @@ def _marks(
 
 
 def differences_on_test(comparison: Comparison, metric: str) -> Drawn:
-    """Draw per budget the best searched network's test score minus each known network's."""
+    """Draw per budget the searched network's test score minus each known network's."""
     unit = difference(metric.removeprefix("rare_"))
-    found = [
-        d
-        for d in comparison.differences
-        if d.metric == metric and d.kind == "searched against reference"
-    ]
+    found = [d for d in comparison.differences if d.metric == metric and d.kind == SEARCHED]
     frame = pd.DataFrame(
         {
             "budget": [d.budget for d in found],

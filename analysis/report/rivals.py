@@ -1,16 +1,17 @@
-"""The best searched networks against known CNNs, on test records that nothing was chosen by."""
+"""Searched networks against known CNNs, on test records that nothing was chosen by."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from analysis.confirmation.results import Comparison, Contestant, Estimate
+from analysis.confirmation.results import LAW, SEARCHED, Comparison, Contestant, Estimate
 from analysis.figures.rivals import differences_on_test, rivals_on_front
 from analysis.quantities import difference, percent, quantity, score, short
 from analysis.report.blocks import Block, Details, FigureBlock, Paragraph, Section, TableBlock
 from analysis.report.results import Results
 from analysis.report.text import listed, plural
+from search.intervals import FEWEST_PATIENTS
 
 TITLE = "Against known networks"
 GROUPS = ("searched", "law", "against the law", "reference")
@@ -43,9 +44,18 @@ def rivals_section(results: Results) -> Section:
                 "caution",
             )
         )
+    fewer = sorted({c.name for c in found.contestants if c.seeds < found.seeds})
+    if fewer:
+        blocks.append(
+            Paragraph(
+                f"Of {listed(fewer)} fewer than the {found.seeds} planned seeds are done: their "
+                "means are less certain, and their intervals wider.",
+                "caution",
+            )
+        )
     blocks += [Paragraph(text) for text in budget_sentences(found)]
     blocks += [Paragraph(text) for text in law_sentences(found)]
-    if any(d.kind == "searched against reference" for d in found.differences):
+    if any(d.kind == SEARCHED for d in found.differences):
         blocks.append(_differences(found, found.objective, "test_differences"))
     cost = results.table.cost
     blocks.append(
@@ -71,29 +81,27 @@ def rivals_section(results: Results) -> Section:
 
 
 def budget_sentences(found: Comparison) -> list[str]:
-    """Say for each budget how the best searched network compares with the known ones."""
+    """Say for each budget how the searched network compares with the known ones."""
     unit, sentences = difference(found.objective), []
     for budget in found.budgets:
         own = [
             d
             for d in found.differences
-            if d.budget == budget
-            and d.metric == found.objective
-            and d.kind == "searched against reference"
+            if d.budget == budget and d.metric == found.objective and d.kind == SEARCHED
         ]
-        best = found.best(budget)
-        if best is None:
+        chosen = found.chosen(budget)
+        if chosen is None:
             continue
-        test = best.test[found.objective]
+        test = chosen.test[found.objective]
         text = (
-            f"Within {short(budget)} FLOPs the best searched network reaches a test "
+            f"Within {short(budget)} FLOPs the searched network {chosen.name} reaches a test "
             f"{quantity(found.objective).name} of {_with_interval(test)}"
         )
         if not own:
             sentences.append(f"{text}; no known network was fitted into this budget.")
             continue
-        better = [d for d in own if d.p_adjusted < 0.05 and d.estimate.value > 0]
-        worse = [d for d in own if d.p_adjusted < 0.05 and d.estimate.value < 0]
+        better = [d for d in own if d.better]
+        worse = [d for d in own if d.worse]
         closest = min(own, key=lambda d: d.estimate.value)
         text += f". Of {plural(len(own), 'known network')} it is better than {len(better)}"
         if worse:
@@ -102,7 +110,10 @@ def budget_sentences(found: Comparison) -> list[str]:
         if undecided:
             text += f"; {undecided} cannot be told from it"
         margin = unit.written(closest.estimate.value, closest.estimate.low, closest.estimate.high)
-        sentences.append(f"{text}. Against the strongest, {closest.second}, it is {margin}.")
+        sentences.append(
+            f"{text}. Against the strongest, {closest.second}, it is {margin}, that pair taken "
+            "alone."
+        )
     return sentences
 
 
@@ -110,14 +121,14 @@ def law_sentences(found: Comparison) -> list[str]:
     """Say whether networks scaled by the law beat their opposites of equal cost."""
     unit, sentences = difference(found.objective), []
     for d in found.differences:
-        if d.kind != "law against its opposite" or d.metric != found.objective:
+        if d.kind != LAW or d.metric != found.objective:
             continue
         margin = unit.written(d.estimate.value, d.estimate.low, d.estimate.high)
         verdict = (
             "the law holds there"
-            if d.estimate.low > 0
-            else "the law is withdrawn there"
-            if d.estimate.high < 0
+            if d.better
+            else "its opposite is better there"
+            if d.worse
             else "which does not settle it"
         )
         sentences.append(
@@ -134,11 +145,14 @@ def _how(found: Comparison) -> str:
         "Every network here was trained again with fresh seeds "
         f"({many} each) under the study's one recipe and was then scored on "
         f"{plural(found.records, 'test record')} of {plural(found.patients, 'patient')}, which the "
-        "search never read. Which searched network stands for a budget was decided on validation "
-        f"records. Intervals draw patients and seeds ({found.draws} draws), the same patients for "
-        "both networks of a pair; p-values are corrected for all pairs (Holm). Known networks are "
-        "taken in the widest form that fits the budget. Scores their authors reached with other "
-        "recipes or data are no part of this."
+        f"search never read, over the {found.classes} diagnoses that occur "
+        "among them. Which searched network stands for a budget was decided before: the one with "
+        "the best estimated score of the search. Intervals allow for who is in the test records "
+        f"({found.draws} draws of patients, the same for both networks of a pair) and for how much "
+        "a network's score changes from seed to seed (t intervals; the spread of a network is "
+        "drawn towards that of all). p-values are corrected for all pairs (Holm). Known networks "
+        "are taken in the widest form that fits the budget. Scores their authors reached with "
+        "other recipes or data are no part of this."
     )
 
 
@@ -193,8 +207,9 @@ def _contestants(results: Results, found: Comparison) -> TableBlock:
         "All confirmed networks.",
         "Beaten by: share of the random networks within ±15 % of its FLOPs that score higher on "
         "validation records. Compute needed: its FLOPs over those at which the estimated front "
-        "reaches its validation score, with the front's 95 % band (2 × means that a searched "
-        "network does the same with half). Test scores are means over seeds with 95 % intervals.",
+        "reaches its validation score, with a 95 % interval of the front's band and the seeds' "
+        "spread (2 × means that a searched network does the same with half). Test scores are means "
+        "over seeds with 95 % intervals.",
         shown,
         found.to_frame(),
     )
@@ -230,7 +245,9 @@ def _in_detail(found: Comparison) -> tuple[Block, ...]:
         )
         caption = (
             f"Test scores of network {found.detailed}, one seed, with 95 % intervals over "
-            "patients. A dash: undefined on these records, or too few for an interval."
+            "patients. A dash: undefined on these records. Without an interval: under "
+            f"{FEWEST_PATIENTS} patients with or without the diagnosis, too few for one; with "
+            "under 15, those of AUROC are still somewhat too narrow."
         )
         tables.append(
             TableBlock(name, f"{title}.", caption, shown, data if key == "class" else None)
@@ -239,6 +256,8 @@ def _in_detail(found: Comparison) -> tuple[Block, ...]:
 
 
 def _with_interval(estimate: Estimate) -> str:
+    if not np.isfinite([estimate.low, estimate.high]).all():
+        return score(estimate.value)
     return f"{score(estimate.value)} ({score(estimate.low)} to {score(estimate.high)})"
 
 

@@ -186,8 +186,9 @@ def test_a_study_in_a_file_and_a_frame_are_read_too(tmp_path: Path) -> None:
     assert not table.maximize
     assert len(table.complete()) == 11
     frame = table.frame.rename(columns={"value": "loss"})[["depth", "rate", "macs", "loss"]]
-    again = analysis.table(frame, cost="macs", objective="loss")
+    again = analysis.table(frame, cost="macs", objective="loss", maximize=False)
     assert len(again.complete()) == 11
+    assert not again.maximize
 
 
 def test_asking_for_the_table_function_imports_nothing_heavy() -> None:
@@ -197,3 +198,12 @@ def test_asking_for_the_table_function_imports_nothing_heavy() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_less_is_better_of_a_calibration_error() -> None:
+    frame = simulate(architectures=40, seed=1).frame
+    frame["ece"] = np.linspace(0.02, 0.2, len(frame))
+    table = analysis.table(frame, objective="ece")
+    assert not table.maximize
+    assert table.score(table.frame).idxmax() == frame["ece"].idxmin()
+    assert analysis.table(frame, objective="macro_auroc").maximize

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from search.errors import StudyError
-from search.intervals import bootstrap_intervals, interval_table
+from search.intervals import (
+    FEWEST_PATIENTS,
+    bootstrap_intervals,
+    interval_table,
+    kind_patients,
+)
 from search.metrics import auroc_per_class, f1_per_class, macro_auroc, macro_f1
 
 
@@ -111,3 +116,25 @@ def test_records_without_a_patient_are_named():
         bootstrap_intervals(
             macro_f1, np.ones((3, 1)), np.ones((3, 1)), [1, 2], np.random.default_rng(0)
         )
+
+
+def test_patients_of_the_rarer_kind_are_counted_once_each():
+    labels = np.array([[1, 0, 1], [1, 0, 1], [0, 1, 1], [1, 0, 1]])
+    patients = np.array(["a", "a", "b", "b"])
+    assert kind_patients(labels, patients).tolist() == [1, 1, 0]
+
+
+def test_a_class_of_few_patients_has_a_score_and_no_interval():
+    rng = np.random.default_rng(0)
+    labels = np.zeros((200, 2), dtype=bool)
+    labels[: 2 * FEWEST_PATIENTS, 0] = labels[: 2 * FEWEST_PATIENTS - 2, 1] = True
+    patients = np.repeat(np.arange(100), 2)
+    table = interval_table(
+        labels, rng.random(labels.shape), np.full(2, 0.5), patients, np.full(200, "x"), rng,
+        classes=("enough", "few"), resamples=50,
+    ).set_index(["source", "class", "score"])  # fmt: skip
+    few, enough = (table.loc[("all", name, "auroc")] for name in ("few", "enough"))
+    assert np.isfinite(enough[["estimate", "low", "high"]].to_numpy(float)).all()
+    assert np.isfinite(few["estimate"])
+    assert np.isnan(few[["low", "high"]].to_numpy(float)).all()
+    assert np.isfinite(table.loc[("all", "macro", "auroc"), "low"])

@@ -87,3 +87,30 @@ def test_too_few_architectures_are_refused() -> None:
     result = interactions(simulate(architectures=40, replicates=(0, 1), seed=1))
     assert "there are 40" in str(result.refusal)
     assert result.pairs == ()
+
+
+def test_a_combination_that_no_network_has_makes_no_pair_certain() -> None:
+    """Where the second switch is off the first one is too: nothing tells what it would do."""
+    rng = np.random.default_rng(2)
+    second = np.repeat([True, False], [80, 40])
+    frame = pd.DataFrame({"second": second, "flops": 1e8})
+    frame["first"] = second & (np.arange(120) % 2 == 0)
+    frame["third"] = np.arange(120) % 3 == 0
+    frame["architecture_hash"] = [str(i) for i in range(120)]
+    frame["macro_f1"] = 0.5 + 0.05 * frame["first"] + rng.normal(0, 0.01, 120)
+    result = interactions(from_frame(frame, factors=["first", "second", "third"]))
+    named = {frozenset((pair.factor, pair.condition)) for pair in result.pairs}
+    assert named == {frozenset(("first", "third")), frozenset(("second", "third"))}
+
+
+def test_one_empty_cell_of_many_leaves_the_others_to_tell() -> None:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"kind": rng.choice(["a", "b", "c"], 240), "flops": 1e8})
+    frame["on"] = (rng.random(240) < 0.5) & (frame["kind"] != "c")
+    frame["architecture_hash"] = [str(i) for i in range(240)]
+    both = frame["on"] & (frame["kind"] == "b")
+    frame["macro_f1"] = 0.5 + 0.05 * both + rng.normal(0, 0.01, 240)
+    (pair,) = interactions(from_frame(frame, factors=["kind", "on"])).pairs
+    assert pair.settled
+    if pair.condition == "kind":
+        assert [one.level for one in pair.within] == ["a", "b"]

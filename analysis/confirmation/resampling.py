@@ -1,8 +1,9 @@
-"""Bootstrap of macro scores over patients and seeds, paired between networks.
+"""Macro scores of trained networks on the test records, and in draws of their patients.
 
-Two networks are judged on the same records, so their difference is drawn with the same patients in
-both. A patient's records are drawn together, and of every network its seeds are drawn too: the
-interval covers whom the test split happened to hold and how trainings happened to go.
+Networks are judged on the same records and over the same classes: those with a positive record,
+in a draw those with one in it. A class that is left out for one network is left out for all, or a
+difference would be one between averages of different things. A patient's records are drawn
+together, and the same patients for every network.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+METRICS = ("macro_f1", "macro_auroc")
 DRAWS_AT_ONCE = 200  # keeps 20,000 records within a few tens of MB
 
 
@@ -26,17 +28,17 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draws:
-    """Scores of each network in each draw, {metric: {network: (draws,)}}; the draws are paired."""
+class RunScores:
+    """One metric of a network's runs: on the records as they are, and in each draw of patients.
 
-    scores: Mapping[str, Mapping[str, Floats]]
+    observed (runs,); drawn (runs, draws), NaN where no class is defined.
+    """
 
-    def difference(self, metric: str, first: str, second: str) -> Floats:
-        """Return first - second in each draw."""
-        return self.scores[metric][first] - self.scores[metric][second]
+    observed: Floats
+    drawn: Floats
 
 
-def bootstrap_networks(
+def score_networks(
     labels: ArrayLike,
     patients: ArrayLike,
     runs: Mapping[str, Sequence[Run]],
@@ -44,45 +46,44 @@ def bootstrap_networks(
     *,
     draws: int = 1000,
     classes: Sequence[int] | None = None,
-) -> Draws:
-    """Draw patients (the same for all networks) and seeds (of each network), and score.
+) -> dict[str, dict[str, RunScores]]:
+    """Score every run of every network, {metric: {network: scores}}; the draws are paired.
 
-    labels (records, classes) 0/1; patients (records,). Metrics: macro_f1 and macro_auroc, over
-    `classes` (columns, all by default) where they are defined in the draw.
+    labels (records, classes) 0/1; patients (records,). `classes` are columns, all by default.
     """
     truth = np.asarray(labels).astype(bool)
     columns = np.arange(truth.shape[1]) if classes is None else np.asarray(classes)
     truth = truth[:, columns]
     _, owner = np.unique(np.asarray(patients), return_inverse=True)
     count = int(owner.max()) + 1
-    scores: dict[str, dict[str, Floats]] = {"macro_f1": {}, "macro_auroc": {}}
-    weights = np.empty((draws, count))
-    for draw in weights:
+    weights = np.ones((1 + draws, count))  # the first one has everybody once
+    for draw in weights[1:]:
         draw[:] = np.bincount(rng.integers(0, count, count), minlength=count)
+    scores: dict[str, dict[str, RunScores]] = {metric: {} for metric in METRICS}
     for name, own in runs.items():
-        each = np.empty((2, len(own), draws))
+        each = np.empty((len(METRICS), len(own), 1 + draws))
         for place, run in enumerate(own):
             values = np.asarray(run.probabilities, dtype=np.float64)[:, columns]
             decided = values > run.thresholds[columns]
-            for start in range(0, draws, DRAWS_AT_ONCE):
+            for start in range(0, 1 + draws, DRAWS_AT_ONCE):
                 part = slice(start, start + DRAWS_AT_ONCE)
                 by_record = weights[part][:, owner]
                 each[0, place, part] = _macro(weighted_f1(truth, decided, by_record))
                 each[1, place, part] = _macro(weighted_auroc(truth, values, by_record))
-        chosen = rng.integers(0, len(own), (len(own), draws))
-        for metric, one in zip(scores, each, strict=True):
-            scores[metric][name] = np.take_along_axis(one, chosen, axis=0).mean(axis=0)
-    return Draws(scores)
+        for metric, one in zip(METRICS, each, strict=True):
+            scores[metric][name] = RunScores(one[:, 0], one[:, 1:])
+    return scores
 
 
 def weighted_f1(truth: NDArray[np.bool_], decided: NDArray[np.bool_], weights: Floats) -> Floats:
-    """F1 (draws, classes) of weighted records; NaN where nothing is positive or decided.
+    """F1 (draws, classes) of weighted records; NaN where nothing is positive.
 
     truth and decided are (records, classes), weights (draws, records).
     """
+    positive = weights @ truth
     hits = weights @ (truth & decided)
-    named = weights @ truth + weights @ decided
-    return np.divide(2 * hits, named, out=np.full_like(hits, np.nan), where=named > 0)
+    named = positive + weights @ decided
+    return np.divide(2 * hits, named, out=np.full_like(hits, np.nan), where=positive > 0)
 
 
 def weighted_auroc(truth: NDArray[np.bool_], values: Floats, weights: Floats) -> Floats:

@@ -1,0 +1,145 @@
+"""How far a mean over a few seeds, or a difference of such means, can be trusted.
+
+Two things vary: whom the test split happened to hold, and how trainings happened to go. The first
+is drawn (`analysis.confirmation.resampling`). Of the second there are a handful of seeds per
+network, too few to draw from: their variance is added, and t intervals with Satterthwaite's degrees
+of freedom allow for how badly it is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special, stats
+
+from analysis.confirmation.resampling import RunScores
+from analysis.confirmation.results import Estimate
+
+Floats = NDArray[np.float64]
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class SeedVariance:
+    """Variance of one training's score between seeds, and the degrees of freedom it is known by.
+
+    `shared` are those of all networks together: variances that were drawn towards a common one
+    are not known independently of each other.
+    """
+
+    value: float
+    freedom: float
+    shared: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A weighted sum of networks' mean scores, its interval, and the p-value of 0."""
+
+    estimate: Estimate
+    p: float
+
+
+def seed_variances(scores: Mapping[str, Floats]) -> dict[str, SeedVariance]:
+    """Estimate each network's variance between seeds from its (runs,) scores and all others'.
+
+    Two or three seeds say little about one network, but the networks of a confirmation are alike:
+    each variance is drawn towards the common one as far as they agree, the moderated variance of
+    Smyth (2004, doi:10.2202/1544-6115.1027). A network with one seed has the common one; all are
+    NaN where no network has two.
+    """
+    freedom = np.array([len(own) - 1 for own in scores.values()], dtype=float)
+    several = freedom > 0
+    if not several.any():
+        return dict.fromkeys(scores, SeedVariance(np.nan, np.nan, np.nan))
+    observed = np.array([np.var(own, ddof=1) if len(own) > 1 else 0.0 for own in scores.values()])
+    prior, weight = _common(observed[several], freedom[several])
+    total = float(freedom.sum())
+    found = {}
+    for name, variance, own in zip(scores, observed, freedom, strict=True):
+        if np.isinf(weight):
+            found[name] = SeedVariance(prior, total, total)
+        elif weight + own > 0:
+            moderated = (weight * prior + own * variance) / (weight + own)
+            found[name] = SeedVariance(float(moderated), min(weight + own, total), total)
+        else:
+            found[name] = SeedVariance(np.nan, np.nan, np.nan)
+    return found
+
+
+def _common(variances: Floats, freedom: Floats) -> tuple[float, float]:
+    """Fit the scaled inverse chi-square that variances come from: its scale and its weight.
+
+    By the moments of their logarithms (Smyth 2004, section 6.2). The weight is that of so many
+    degrees of freedom: infinite where they differ no more than chance makes them, 0 for one alone.
+    """
+    middle = float(np.median(variances))
+    if len(variances) < 2 or middle == 0:
+        return middle, 0.0
+    logs = np.log(np.maximum(variances, 1e-5 * middle))  # equal scores have no logarithm
+    logs += np.log(freedom / 2) - special.digamma(freedom / 2)
+    excess = float(np.var(logs, ddof=1) - special.polygamma(1, freedom / 2).mean())
+    if excess <= 1e-3:
+        return float(np.average(variances, weights=freedom)), float("inf")
+    half = optimize.brentq(lambda h: special.polygamma(1, h) - excess, 1e-6, 2e3)
+    return float(np.exp(logs.mean() + special.digamma(half) - np.log(half))), float(2 * half)
+
+
+def contrast(
+    scores: Mapping[str, RunScores],
+    weights: Mapping[str, float],
+    seeds: Mapping[str, SeedVariance],
+) -> Contrast:
+    """Estimate the sum of weights times mean scores, with its 95 % interval and p-value.
+
+    The draws' variance holds how patients tell one seed from another, which the variance between
+    seeds holds too: that part is taken out of the draws, not counted twice.
+    """
+    value = sum(weight * float(scores[name].observed.mean()) for name, weight in weights.items())
+    drawn = sum(
+        (weight * scores[name].drawn.mean(axis=0) for name, weight in weights.items()),
+        np.zeros(1),
+    )
+    defined = np.isfinite(drawn)
+    if 2 * defined.sum() < len(drawn):
+        return Contrast(Estimate(value, np.nan, np.nan), np.nan)
+    patients = float(np.var(drawn[defined], ddof=1))
+    chance, doubt, shared = 0.0, 0.0, np.inf
+    for name, weight in weights.items():
+        count = len(scores[name].observed)
+        patients -= weight**2 * _interplay(scores[name].drawn[:, defined]) / count
+        part = weight**2 * seeds[name].value / count
+        chance += part
+        if part != 0:
+            doubt += part**2 / seeds[name].freedom
+            shared = min(shared, seeds[name].shared)
+    variance = max(patients, 0.0) + chance
+    doubt = max(doubt, chance**2 / shared)
+    return _t(value, variance, variance**2 / doubt if doubt > 0 else np.inf)
+
+
+def half_width(variance: float, freedom: float) -> float:
+    """Return half the 95 % t interval of a mean with this variance."""
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(variance))
+
+
+def _interplay(drawn: Floats) -> float:
+    """Variance of what draws (runs, draws) of patients do to one run and not to all; 0 for one."""
+    if len(drawn) < 2:
+        return 0.0
+    own = drawn - drawn.mean(axis=1, keepdims=True)
+    return float(np.var(own, axis=0, ddof=1).mean())
+
+
+def _t(value: float, variance: float, freedom: float) -> Contrast:
+    if not np.isfinite(variance):
+        return Contrast(Estimate(value, np.nan, np.nan), np.nan)
+    half = half_width(variance, freedom)
+    if variance == 0:
+        p = 1.0 if value == 0 else 0.0
+    else:
+        p = float(2 * stats.t.sf(abs(value) / np.sqrt(variance), freedom))
+    return Contrast(Estimate(value, value - half, value + half), p)

@@ -1,0 +1,73 @@
+"""Whom to confirm: the best by estimate, and known CNNs in the widest form that fits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from analysis.confirmation.choose import RIVALS, choose_candidates
+from analysis.errors import AnalysisError
+from analysis.recommend import posterior
+from analysis.trials import TrialTable
+from ecgscale.confirm_commands import BudgetOption, ReferenceOption
+from ecgscale.steps import BUDGETS
+from models import ModelError, reference
+from models.references.budget import reference_within
+from tests.analysis.confirmation.confirmations import SHAPE
+
+
+def test_candidates_are_the_best_by_estimate_within_the_budget(study: TrialTable) -> None:
+    estimated = posterior(study)
+    chosen = choose_candidates(
+        study, [3e7, 1e8], top=4, references=("resnet18", "densenet121"), shrunken=estimated,
+        **SHAPE,
+    )  # fmt: skip
+    designs = study.designs()
+    for budget in (3e7, 1e8):
+        own = [c for c in chosen.candidates if c.budget == budget]
+        searched = [c for c in own if c.group == "searched"]
+        assert len(searched) == 4
+        cost = designs["flops"].to_numpy()
+        near = (cost <= budget) & (cost >= 0.75 * budget)
+        order = np.flatnonzero(near)[np.argsort(-estimated.mean[near])][:4]
+        assert [c.architecture.hash for c in searched] == list(
+            designs["architecture_hash"].iloc[order]
+        )
+        for candidate in own:
+            assert candidate.architecture.cost(**SHAPE).flops <= budget
+    names = [c.name for c in chosen.candidates if c.group == "reference"]
+    assert all(name.startswith("resnet18") for name in names)
+    assert any("densenet121" in note for note in chosen.notes)
+
+
+def test_budget_outside_the_study_is_refused(study: TrialTable) -> None:
+    with pytest.raises(AnalysisError, match="choose a larger budget"):
+        choose_candidates(study, [1e5], **SHAPE)
+    chosen = choose_candidates(study, [1e5, 3e7], references=(), **SHAPE)
+    assert {c.budget for c in chosen.candidates} == {3e7}
+    assert chosen.notes[0].startswith("100k: The cheapest network")
+
+
+def test_the_help_names_the_default_rivals_and_budgets() -> None:
+    references, budgets = (
+        option.__metadata__[0].help for option in (ReferenceOption, BudgetOption)
+    )
+    assert references.split("Default: ")[1].rstrip(".").split(", ") == list(RIVALS)
+    assert all(budget in budgets for budget in BUDGETS)
+
+
+@pytest.mark.parametrize("budget", [3e7, 1e8, 1e9])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2", "convnext-atto", "isibrno"])
+def test_reference_is_the_widest_within_the_budget(name: str, budget: float) -> None:
+    network = reference_within(name, budget, **SHAPE)
+    flops = network.cost(**SHAPE).flops
+    assert budget / 2 <= flops <= budget
+    _, _, multiplier_text = network.name.partition("@")
+    wider = reference(f"{name}@{float(multiplier_text or 1) + 0.05:.2f}")
+    assert wider.cost(**SHAPE).flops > flops
+
+
+@pytest.mark.parametrize(("name", "told"), [("resnet101", "narrowest"), ("resnet50", "step from")])
+def test_reference_that_does_not_fit_says_why(name: str, told: str) -> None:
+    with pytest.raises(ModelError, match=told):
+        reference_within(name, 1e7 if told == "narrowest" else 6e7, **SHAPE)
