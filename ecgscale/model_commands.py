@@ -33,8 +33,9 @@ def cost(
         str | None,
         typer.Argument(
             metavar="NAME|FILE.json",
-            help="A reference CNN, such as xresnet1d18 or mobilenetv2@0.5 (half as wide), or a "
-            "file that `recommend --out` wrote. Without one: all reference CNNs.",
+            help="One of ours, such as ecgscale-m, a reference CNN, such as xresnet1d18 or "
+            "mobilenetv2@0.5 (half as wide), or a file that `recommend --out` wrote. Without one: "
+            "all of them.",
         ),
     ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Samples per lead of one record.")] = 1000,
@@ -48,15 +49,16 @@ def cost(
     """Count parameters, FLOPs and activations of a network exactly, without building it."""
     import pandas as pd
 
-    from models import find_architecture, reference, reference_names
+    from models import family_names, find_architecture, reference_names
 
     shape = {"samples": samples, "leads": leads, "outputs": outputs}
     if architecture is None:
-        costs = {name: asdict(reference(name).cost(**shape)) for name in reference_names()}
+        names = (*family_names(), *reference_names())
+        costs = {name: asdict(find_architecture(name).cost(**shape)) for name in names}
         if as_json:
             print(json.dumps(costs, indent=2))
         else:
-            listed = pd.DataFrame(costs).T.rename_axis("reference").reset_index()
+            listed = pd.DataFrame(costs).T.rename_axis("network").reset_index()
             print_table(listed, title=f"One record of {leads} leads × {samples} samples")
         return
     chosen = find_architecture(architecture)

@@ -9,6 +9,7 @@ from models.architecture import Architecture, StageRow
 from models.cost import Cost
 from models.errors import ModelError
 from models.factors import Factor
+from models.family import family, family_names
 from models.find import find_architecture
 from models.references import reference, reference_names
 from models.sampling import Sample, sample_architectures
@@ -26,6 +27,8 @@ __all__ = [
     "Sample",
     "Space",
     "StageRow",
+    "family",
+    "family_names",
     "find_architecture",
     "load",
     "load_space",

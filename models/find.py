@@ -1,4 +1,4 @@
-"""Architectures by what a user types: a reference CNN's name, or a JSON file."""
+"""Architectures by what a user types: a name of the family or of a reference CNN, or a file."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from pathlib import Path
 
 from models.architecture import Architecture
 from models.errors import ModelError
+from models.family import family, family_names
 from models.references import reference, reference_names
 
 
 def find_architecture(name: str | Path) -> Architecture:
-    """Return a reference CNN (`mobilenetv2@0.5`), or the architecture a JSON file holds."""
+    """Return `ecgscale-m`, a reference CNN (`mobilenetv2@0.5`), or what a JSON file holds."""
     path = Path(name)
     if path.suffix != ".json":
+        if str(name) in family_names():
+            return family(str(name))
         if str(name).partition("@")[0] not in reference_names():
             raise ModelError(
-                f"expected a reference CNN or an architecture's .json file, got {str(name)!r}; "
-                f"the CNNs are {', '.join(reference_names())}"
+                "expected a network's name or an architecture's .json file, got "
+                f"{str(name)!r}; there are {', '.join((*family_names(), *reference_names()))}"
             )
         return reference(str(name))
     try:

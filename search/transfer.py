@@ -6,8 +6,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,10 @@ from search.statements import ADD_TEST_RECORDS
 from search.study import ADD_STUDY, Study, open_study
 
 FORMAT, VERSION = "ecgscale-study", 1
-BATCH = 500
+# A confirmed trial on the whole Challenge has 2 MB of outputs: rows are fetched by a few, and sent
+# by their size. PostgreSQL takes no parameter of 1 GB.
+FETCHED = 50
+BATCH, BATCH_CHARACTERS = 500, 16_000_000
 # optuna-dashboard keeps the notes of trials under their row's id; in the file it is the number.
 NOTE = re.compile(r"^dashboard:(\d+):")
 
@@ -119,7 +121,7 @@ def dump_study(study_name: str, storage: Storage, path: Path) -> int:
                 "test_records": row.test_records,
             }
             file.write(json.dumps(header) + "\n")
-            streaming = connection.execution_options(yield_per=BATCH)
+            streaming = connection.execution_options(yield_per=FETCHED)
             for line in streaming.execute(text(TRIALS), {"study": study.study_id}).scalars():
                 file.write(line + "\n")
                 count += 1
@@ -157,7 +159,7 @@ def load_study(path: Path, storage: Storage, *, name: str | None = None) -> Stud
                 f"the study {name} exists already in {storage.label}: load it under another name"
             )
         study_id = connection.scalar(text(ADD_STUDY), {"name": name})
-        while batch := list(islice(lines, BATCH)):
+        for batch in _batches(lines):
             _add_trials(connection, study_id, batch)
         ids = {number: id_ for id_, number in _numbers(connection, study_id).items()}
         system = _renamed(header["system"], ids, "")
@@ -175,8 +177,12 @@ def load_study(path: Path, storage: Storage, *, name: str | None = None) -> Stud
 
 
 def _add_trials(connection: Connection, study_id: int, batch: list[dict[str, Any]]) -> None:
-    values = {"study": study_id, "rows": json.dumps(batch)}
-    connection.execute(text(ADD_TRIALS), values)
+    def rows(*keys: str) -> dict[str, Any]:
+        named = ("number", *keys)
+        kept = [{key: trial[key] for key in named if key in trial} for trial in batch]
+        return {"study": study_id, "rows": json.dumps(kept)}
+
+    connection.execute(text(ADD_TRIALS), rows("state", "started", "finished"))
     for table, key, described in TABLES:
         columns = [column.split() for column in described.split(", ")]
         statement = ADD_ROWS.format(
@@ -185,7 +191,21 @@ def _add_trials(connection: Connection, study_id: int, batch: list[dict[str, Any
             columns=", ".join(column for column, _ in columns),
             values=", ".join(f"(p.v ->> {i})::{kind}" for i, (_, kind) in enumerate(columns)),
         )
-        connection.execute(text(statement), values)
+        connection.execute(text(statement), rows(key))
+
+
+def _batches(trials: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Cut trials into lists of at most BATCH, fewer where their outputs are large."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for trial in trials:
+        batch.append(trial)
+        size += sum(len(outputs) for (outputs,) in trial.get("outputs", ()))
+        if len(batch) == BATCH or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _numbers(connection: Connection, study_id: int) -> dict[int, int]:

@@ -15,6 +15,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from data_pipeline import PrepareOptions, prepare_store
 from data_pipeline.synthetic import synthesize
 from models import Architecture, reference
+from search import transfer
 from search.confirm import Candidate, confirm_study, read_confirmations
 from search.database.storage import Storage
 from search.errors import StudyError
@@ -84,10 +85,19 @@ def test_confirmed_networks_are_scored_on_the_test_records(confirmed, store):
     ]
 
 
-def test_confirmation_travels_with_its_study(confirmed, tmp_path: Path):
+def test_confirmation_travels_with_its_study(confirmed, tmp_path: Path, monkeypatch):
+    """Outputs of a large study are sent in parts: no statement may grow with its trials."""
     path = tmp_path / "study"
     dump_study(confirmed.name, confirmed.storage, path)
+    sent = []
+    add = transfer._add_trials
+    monkeypatch.setattr(
+        transfer, "_add_trials", lambda c, s, b: (sent.append(len(b)), add(c, s, b))
+    )
+    monkeypatch.setattr(transfer, "BATCH_CHARACTERS", 2_000)
     load_study(path, confirmed.storage, name=f"{confirmed.name}-copy")
+    assert len(sent) > 3
+    assert sum(sent) == confirmed.planned
     there = read_confirmed(confirmed.name, confirmed.storage)
     here = read_confirmed(f"{confirmed.name}-copy", confirmed.storage)
     assert here.rounds == there.rounds
