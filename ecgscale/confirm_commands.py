@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.output import command_name
 from ecgscale.steps import budgets_within, find_candidates, show_candidates, write_family
 from ecgscale.study_commands import StorageOption, StudyArgument
 
@@ -108,7 +109,9 @@ def confirm(
     planned = confirm_study(
         found, chosen.candidates, seeds=seeds, learning_rates=learning_rate, again=again
     )
-    print(f"{planned.planned - found.planned} trials planned. Next: ecgscale worker {study} …")
+    print(
+        f"{planned.planned - found.planned} trials planned. Next: {command_name()} worker {study} …"
+    )
 
 
 def family(

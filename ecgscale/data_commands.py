@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Progress, print_facts, print_table
+from ecgscale.output import Progress, command_name, print_facts, print_table
 
 if TYPE_CHECKING:
     from data_pipeline.store import Store
@@ -47,7 +47,7 @@ def download(
     with Progress("downloading", "files", quiet) as progress:
         sources[dataset](out, records=records, connections=connections, progress=progress)
     layout = "" if dataset == "challenge-2021" else f" --format {dataset}"
-    print(f"Next: ecgscale prepare {out} --out STORE{layout}")
+    print(f"Next: {command_name()} prepare {out} --out STORE{layout}")
 
 
 def synthesize(
@@ -65,7 +65,7 @@ def synthesize(
 
     with Progress("synthesizing", "records", quiet) as progress:
         write(out, records=records, seed=seed, quirks=quirks, jobs=jobs, progress=progress)
-    print(f"Next: ecgscale prepare {out} --out STORE")
+    print(f"Next: {command_name()} prepare {out} --out STORE")
 
 
 def prepare(
@@ -123,12 +123,12 @@ def prepare(
     """Turn raw ECG files into a store: resampled, filtered, standardised, labelled and split."""
     from data_pipeline import PrepareOptions, prepare_store
 
-    shares = None if split == "official" else _numbers(split, "/", "--split", 3)
+    shares = None if split == "official" else _numbers(split, "/", "--split", "60/20/20")
     options = PrepareOptions(
         layout=layout,  # type: ignore[arg-type]  # words are checked by PrepareOptions
         sample_rate_hz=rate,
         seconds=seconds,
-        band_hz=None if band == "none" else _numbers(band, "-", "--band", 2),  # type: ignore[arg-type]
+        band_hz=None if band == "none" else _numbers(band, "-", "--band", "0.5-40"),  # type: ignore[arg-type]
         standardise=standardise,  # type: ignore[arg-type]
         windows=windows,
         flat=flat,  # type: ignore[arg-type]
@@ -142,7 +142,7 @@ def prepare(
     with Progress("preparing", "records", quiet) as progress:
         made = prepare_store(raw, out, options, jobs=jobs, progress=progress)
     describe_store(made)
-    print(f"Next: ecgscale create DEFINITION.toml --data {out}")
+    print(f"Next: {command_name()} create DEFINITION.toml --data {out}")
 
 
 def store(
@@ -177,17 +177,17 @@ def show(
     print(f"Drawing: {draw(open_store(path), record, out)}")
 
 
-def _numbers(text: str, between: str, name: str, count: int) -> tuple[float, ...]:
-    """Read numbers such as 60/20/20."""
+def _numbers(text: str, between: str, name: str, example: str) -> tuple[float, ...]:
+    """Read as many numbers as the example has."""
     from data_pipeline.errors import DataError
 
     try:
         numbers = tuple(float(part) for part in text.split(between))
     except ValueError:
         numbers = ()
-    if len(numbers) != count or sum(numbers) <= 0:
-        pattern = between.join("ABC"[:count])
-        raise DataError(f"Expected {name} as {pattern}, all numbers, but got {text!r}.")
+    if len(numbers) != len(example.split(between)) or sum(numbers) <= 0:
+        word = "official" if name == "--split" else "none"
+        raise DataError(f"Expected {name} such as {example}, or {word}, but got {text!r}.")
     return numbers
 
 

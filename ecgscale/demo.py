@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Progress, duration, engineering
-from ecgscale.steps import command_name, find_or_create, prepare_raw, train
+from ecgscale.output import Progress, command_name, duration, engineering
+from ecgscale.steps import find_or_create, prepare_raw, train
 from ecgscale.study_commands import StorageOption
 
 if TYPE_CHECKING:

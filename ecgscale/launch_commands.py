@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.output import command_name
 from ecgscale.steps import keep_workers
 from ecgscale.study_commands import (
     PANEL,
@@ -116,7 +117,7 @@ def launch_slurm(
         print(f"Script: {path}   (set ECGSCALE_STORAGE, then: sbatch {path})")
         return
     print(f"Array job {submit(path, storage)}: {workers} workers; logs in {logs}.")
-    print(f"Next: ecgscale launch slurm {study} --status   (or --cancel)")
+    print(f"Next: {command_name()} launch slurm {study} --status   (or --cancel)")
 
 
 @launch.command("kubernetes")

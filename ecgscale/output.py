@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -142,3 +145,12 @@ class Progress:
         if due:
             self._said_at, self._said = now, done
         return due
+
+
+def command_name() -> str:
+    """Name the command as this user can type it, inside a virtual environment or not."""
+    beside = Path(sys.executable).parent / "ecgscale"
+    found = shutil.which("ecgscale")
+    if not beside.is_file() or (found and Path(found).samefile(beside)):
+        return "ecgscale"
+    return os.path.relpath(beside)

@@ -14,10 +14,9 @@ from ecgscale.confirm_commands import (
     SeedsOption,
     TopOption,
 )
-from ecgscale.output import duration, engineering
+from ecgscale.output import command_name, duration, engineering
 from ecgscale.steps import (
     budgets_within,
-    command_name,
     find_candidates,
     find_or_create,
     prepare_raw,

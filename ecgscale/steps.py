@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -183,9 +182,3 @@ def write_family(study: str, storage: Storage, out: Path, *, name: str, seed: in
             f"{member.write(out)}: {engineering(flops, 'FLOPs')}, test {comparison.objective} "
             f"{score['mean']:.3f} ({score['low']:.3f} to {score['high']:.3f})"
         )
-
-
-def command_name() -> str:
-    """Name the command as this user can type it, inside a virtual environment or not."""
-    beside = Path(sys.executable).parent / "ecgscale"
-    return os.path.relpath(beside) if beside.is_file() else "ecgscale"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Format, engineering, print_table
+from ecgscale.output import Format, command_name, engineering, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,7 +171,7 @@ def create(
         f"Study {study.name}: {study.planned} trials planned, {defined.sample.architectures} "
         f"different networks from {engineering(low)} to {engineering(high, 'FLOPs')}."
     )
-    print(f"Next: ecgscale worker {study.name} --data {data}   (any number of them)")
+    print(f"Next: {command_name()} worker {study.name} --data {data}   (any number of them)")
 
 
 def extend(
