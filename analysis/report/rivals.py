@@ -180,6 +180,7 @@ def _other_metrics(found: Comparison) -> list[str]:
 
 def _contestants(results: Results, found: Comparison) -> TableBlock:
     cost, objective = results.table.cost, found.objective
+    chosen = [found.chosen(budget) for budget in found.budgets]
     ordered = sorted(
         found.contestants, key=lambda c: (c.budget, GROUPS.index(c.group), -c.validation)
     )
@@ -187,7 +188,7 @@ def _contestants(results: Results, found: Comparison) -> TableBlock:
         {
             "budget": [short(c.budget) for c in ordered],
             "network": [c.name for c in ordered],
-            "kind": [c.group for c in ordered],
+            "kind": [f"{c.group}, chosen" if c in chosen else c.group for c in ordered],
             "FLOPs": [short(c.costs[cost]) for c in ordered],
             "parameters": [short(c.costs.get("params", np.nan)) for c in ordered],
             "validation": [score(c.validation) for c in ordered],
@@ -205,8 +206,8 @@ def _contestants(results: Results, found: Comparison) -> TableBlock:
     return TableBlock(
         "confirmed",
         "All confirmed networks.",
-        "Beaten by: share of the random networks within ±15 % of its FLOPs that score higher on "
-        "validation records. Compute needed: its FLOPs over those at which the estimated front "
+        "Chosen: the searched network that stands for its budget. Beaten by: share of the random "
+        "networks within ±15 % of its FLOPs that score higher on validation records. Compute needed: its FLOPs over those at which the estimated front "
         "reaches its validation score, with a 95 % interval of the front's band and the seeds' "
         "spread (2 × means that a searched network does the same with half). Test scores are means "
         "over seeds with 95 % intervals.",
