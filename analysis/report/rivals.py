@@ -207,10 +207,10 @@ def _contestants(results: Results, found: Comparison) -> TableBlock:
         "confirmed",
         "All confirmed networks.",
         "Chosen: the searched network that stands for its budget. Beaten by: share of the random "
-        "networks within ±15 % of its FLOPs that score higher on validation records. Compute needed: its FLOPs over those at which the estimated front "
-        "reaches its validation score, with a 95 % interval of the front's band and the seeds' "
-        "spread (2 × means that a searched network does the same with half). Test scores are means "
-        "over seeds with 95 % intervals.",
+        "networks within ±15 % of its FLOPs that score higher on validation records. Compute "
+        "needed: its FLOPs over those at which the estimated front reaches its validation score, "
+        "with a 95 % interval of the front's band and the seeds' spread (2 × means that a searched "
+        "network does the same with half). Test scores are means over seeds with 95 % intervals.",
         shown,
         found.to_frame(),
     )
