@@ -205,9 +205,9 @@ def test_a_kept_network_names_the_rate_it_was_trained_with(make_study, store, tm
     assert drawn <= 1e-2
 
 
-def test_trial_over_the_time_limit_fails(make_study, store):
+def test_trial_over_the_time_limit_fails(make_study, store, tmp_path: Path):
     study = make_study(sample={"architectures": 1, "flops": [1e6, 1e7], "bins": 1})
-    options = WorkerOptions(trial_seconds=0.2)
+    options = WorkerOptions(trial_seconds=0.2, checkpoints=tmp_path)
     code = run_worker(
         study.name,
         study.storage,
@@ -219,6 +219,7 @@ def test_trial_over_the_time_limit_fails(make_study, store):
     )
     assert code == 0
     assert read_trials(study.name, study.storage)["failure"][0].startswith("time limit: 0.2 s")
+    assert not list(tmp_path.rglob("*.checkpoint"))  # nobody goes on with it
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -279,7 +280,10 @@ def test_killed_worker_is_replaced(make_study, store, tmp_path: Path):
 def test_paused_worker_drops_its_result(make_study, store, tmp_path: Path):
     study = make_study(sample={"architectures": 1, "flops": [1e6, 1e7], "bins": 1})
     where, log = study.storage.label, tmp_path / "log"
-    paused = start_worker(where, study.name, store.path, seconds=5, grace_seconds=1.0, log=log)
+    kept = tmp_path / "kept"
+    paused = start_worker(
+        where, study.name, store.path, seconds=5, grace_seconds=1.0, log=log, checkpoints=kept
+    )
     wait_for(lambda: "running" in set(read_trials(study.name, study.storage)["state"]))
     os.kill(paused.pid, signal.SIGSTOP)
     options = WorkerOptions(limits=Limits(grace_seconds=1.0))
@@ -293,10 +297,14 @@ def test_paused_worker_drops_its_result(make_study, store, tmp_path: Path):
         say=lambda _: None,
     )
     finished = read_trials(study.name, study.storage)["finished"][0]
+    of_heir = kept / f"{study.name}-{study.uid[:8]}" / "0.checkpoint"
+    of_heir.parent.mkdir(parents=True, exist_ok=True)
+    of_heir.write_text("2")
     os.kill(paused.pid, signal.SIGCONT)
     paused.join(20)
     assert paused.exitcode == 0, log.read_text()
     assert "another worker has it, result dropped" in log.read_text()
+    assert of_heir.read_text() == "2"
     assert_all_as_planned(study, 1)
     assert read_trials(study.name, study.storage)["finished"][0] == finished
 
