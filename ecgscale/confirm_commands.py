@@ -123,7 +123,8 @@ def family(
 ) -> None:
     """Write one confirmed network per budget, with its cost, origin and test score.
 
-    It is the best on validation records, or the scaling law's where that won on test records.
+    It is the searched one with the best estimate from before the confirmation, or the scaling law's
+    where that won on test records.
 
     The files work wherever an architecture is asked for: `cost`, `export`, `extend --reference`.
     """
