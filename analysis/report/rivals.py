@@ -14,6 +14,7 @@ from analysis.report.text import listed, plural
 from search.intervals import FEWEST_PATIENTS
 
 TITLE = "Against known networks"
+OTHER_COSTS = ("params", "latency_ms")
 GROUPS = ("searched", "law", "against the law", "reference")
 
 
@@ -57,23 +58,16 @@ def rivals_section(results: Results) -> Section:
     blocks += [Paragraph(text) for text in law_sentences(found)]
     if any(d.kind == SEARCHED for d in found.differences):
         blocks.append(_differences(found, found.objective, "test_differences"))
-    cost = results.table.cost
-    blocks.append(
-        FigureBlock(
-            "rivals",
-            "Known networks beside the front.",
-            "Grey: the random networks. Line and band: the best score to expect within each cost, "
-            "corrected for luck. Marks: confirmed networks, mean and sd over fresh seeds. All "
-            "scores on validation records, on which the front stands.",
-            rivals_on_front(
-                results.table, found, cost, results.fronts.get((results.table.objective, cost))
-            ),
-        )
-    )
+    blocks.append(_beside_front(results, found, results.table.cost, "rivals"))
     blocks.append(_contestants(results, found))
-    more: list[Block] = []
-    for metric in _other_metrics(found):
-        more.append(_differences(found, metric, f"test_differences_{metric}"))
+    others = [cost for cost in OTHER_COSTS if (found.objective, cost) in results.fronts]
+    beside = [_beside_front(results, found, cost, f"rivals_{cost}") for cost in others]
+    if beside:
+        blocks.append(Details("The same over other costs", tuple(beside)))
+    more = [
+        _differences(found, metric, f"test_differences_{metric}")
+        for metric in _other_metrics(found)
+    ]
     if more:
         blocks.append(Details("The same in AUROC, and for rare classes", tuple(more)))
     blocks.append(Details("Diagnosis by diagnosis, and source by source", _in_detail(found)))
@@ -153,6 +147,17 @@ def _how(found: Comparison) -> str:
         "drawn towards that of all). p-values are corrected for all pairs (Holm). Known networks "
         "are taken in the widest form that fits the budget. Scores their authors reached with "
         "other recipes or data are no part of this."
+    )
+
+
+def _beside_front(results: Results, found: Comparison, cost: str, name: str) -> FigureBlock:
+    return FigureBlock(
+        name,
+        f"Known networks beside the front over {quantity(cost).name.lower()}.",
+        "Grey: the random networks. Line and band: the best score to expect within each cost, "
+        "corrected for luck. Marks: confirmed networks, mean and sd over fresh seeds. All "
+        "scores on validation records, on which the front stands.",
+        rivals_on_front(results.table, found, cost, results.fronts.get((found.objective, cost))),
     )
 
 
