@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import command_name
+from ecgscale.output import command_name, engineering
 from ecgscale.steps import budgets_within, find_candidates, show_candidates, write_family
 from ecgscale.study_commands import StorageOption, StudyArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from search.confirm import Candidate
     from search.database.storage import Storage
 
 PANEL = "Results"
+TOP = 5
 
 BudgetOption = Annotated[
     list[str] | None,
@@ -25,7 +28,9 @@ BudgetOption = Annotated[
         "and 1G within the study's range.",
     ),
 ]
-TopOption = Annotated[int, typer.Option(min=1, help="Searched networks per budget.")]
+TopOption = Annotated[
+    int | None, typer.Option(min=1, help="Searched networks per budget. Default: 5.")
+]
 ReferenceOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -53,13 +58,16 @@ def register(app: typer.Typer) -> None:
 def confirm(
     study: StudyArgument,
     budgets: BudgetOption = None,
-    top: TopOption = 5,
+    top: TopOption = None,
     reference: ReferenceOption = None,
     seeds: SeedsOption = 3,
     learning_rate: RateOption = None,
     like: Annotated[
         str | None,
-        typer.Option(help="Take the candidates that another study confirmed."),
+        typer.Option(
+            help="Take the candidates that another study confirmed: all, or those that --budget, "
+            "--top and --reference leave."
+        ),
     ] = None,
     unfinished: Annotated[
         bool,
@@ -99,10 +107,10 @@ def confirm(
             "its workers, or choose from what there is with --unfinished"
         )
     if like is not None:
-        chosen = Chosen(_candidates_of(like, opened), ())
+        chosen = Chosen(_candidates_of(like, opened, budgets, top, reference), ())
     else:
         wanted = budgets_within(found.definition.sample.flops, budgets)
-        chosen = find_candidates(found, wanted, top, reference)
+        chosen = find_candidates(found, wanted, top or TOP, reference)
     show_candidates(found, chosen)
     if dry_run:
         return
@@ -133,10 +141,17 @@ def family(
     write_family(study, open_storage(storage), out, name=name or study, seed=seed)
 
 
-def _candidates_of(other: str, storage: Storage) -> tuple[Candidate, ...]:
-    """Return the candidates of another study's first confirmation."""
+def _candidates_of(
+    other: str,
+    storage: Storage,
+    budgets: Sequence[str] | None,
+    top: int | None,
+    references: Sequence[str] | None,
+) -> tuple[Candidate, ...]:
+    """Return the candidates of another study's first confirmation, or those asked for of them."""
     from models import Architecture
     from search.confirm import Candidate, read_confirmations
+    from search.definition import parse_count
     from search.errors import StudyError
     from search.records import read_trials
     from search.study import open_study
@@ -148,12 +163,23 @@ def _candidates_of(other: str, storage: Storage) -> tuple[Candidate, ...]:
         )
     frame = read_trials(other, storage)
     known = dict(zip(frame["architecture_hash"], frame["architecture"], strict=True))
-    return tuple(
-        Candidate(
-            Architecture.from_json(known[entry.architecture_hash]),
-            entry.budget,
-            entry.group,
-            entry.name,
+    asked = {parse_count(text, "--budget") for text in budgets or ()}
+    found: list[Candidate] = []
+    for entry in rounds[0].entries:
+        alike = [one for one in found if (one.budget, one.group) == (entry.budget, entry.group)]
+        base = entry.name.partition("@")[0]
+        if (
+            (asked and entry.budget not in asked)
+            or (top and entry.group == "searched" and len(alike) == top)
+            or (references and entry.group == "reference" and base not in references)
+        ):
+            continue
+        network = Architecture.from_json(known[entry.architecture_hash])
+        found.append(Candidate(network, entry.budget, entry.group, entry.name))
+    if not found:
+        there = ", ".join(engineering(one) for one in sorted({e.budget for e in rounds[0].entries}))
+        raise StudyError(
+            f"expected --budget out of those that {other} confirmed, got none of them: there are "
+            f"{there}"
         )
-        for entry in rounds[0].entries
-    )
+    return tuple(found)

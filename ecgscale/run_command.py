@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecgscale.confirm_commands import (
+    TOP,
     BudgetOption,
     ReferenceOption,
     SeedsOption,
@@ -69,7 +70,7 @@ def run(
         ),
     ] = True,
     budgets: BudgetOption = None,
-    top: TopOption = 5,
+    top: TopOption = None,
     reference: ReferenceOption = None,
     seeds: SeedsOption = 3,
     storage: StorageOption = None,
@@ -102,7 +103,7 @@ def run(
     print("\n[4/5] Confirming")
     if not confirm:
         print("      Left out, as asked for; the test records stay unread.")
-    elif _plan_confirmation(study, wanted, top, reference, seeds):
+    elif _plan_confirmation(study, wanted, top or TOP, reference, seeds):
         train(study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
         write_family(study.name, opened, out / "family", name=study.name)
     print("\n[5/5] Analysing")

@@ -81,6 +81,11 @@ def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Pat
     assert run("create", less, "--data", out / "store", *where).returncode == 0
     shown = run("confirm", "less", "--like", "whole", "--dry-run", *where)
     assert shown.stdout.count("searched") == 2
+    narrowed = run("confirm", "less", "--like", "whole", "--top", "1", "--dry-run", *where)
+    assert narrowed.stdout.count("searched") == 1
+    elsewhere = run("confirm", "less", "--like", "whole", "--budget", "30M", *where)
+    assert elsewhere.returncode == 2
+    assert "there are 4 M" in elsewhere.stderr
     assert json.loads(run("status", "less", *where, "--json").stdout)["planned"] == 1
     planned = run("confirm", "less", "--like", "whole", "--seeds", "1", *where)
     assert planned.returncode == 0, planned.stderr
