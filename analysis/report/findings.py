@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analysis.confirmation.results import SEARCHED
 from analysis.laws.error import ErrorLaw
 from analysis.laws.gates import Gate
 from analysis.laws.shape import ShapeLaw
@@ -54,6 +55,7 @@ def findings_section(results: Results) -> Section:
         Finding("What compute buys", compute_sentences(results)),
         Finding("What helps", factor_sentences(results)),
         Finding("How to scale", scaling_sentences(results)),
+        Finding("Against known networks", rival_sentences(results)),
     )
     blocks: list[Block] = [
         Paragraph(" ".join(each.sentences), "lead", each.title) for each in found if each.sentences
@@ -233,6 +235,31 @@ def scaling_sentences(results: Results) -> list[str]:
     ]
 
 
+def rival_sentences(results: Results) -> list[str]:
+    """Count the pairs of searched and known networks that the test records settle."""
+    found = results.rivals
+    pairs = [
+        d
+        for d in (() if found is None else found.differences)
+        if (d.kind, d.metric) == (SEARCHED, results.table.objective)
+    ]
+    if found is None or not pairs:
+        return []
+    better, worse = sum(d.better for d in pairs), sum(d.worse for d in pairs)
+    known = {d.second.partition("@")[0] for d in pairs}
+    often = f"{better} of {plural(len(pairs), 'comparison')}"
+    sentences = [
+        f"Trained again with fresh seeds and scored on {plural(found.records, 'test record')}, "
+        "which the search never read, the searched networks are better than known ones within the "
+        f"same budget in {often} ({listed(sorted(known))}), worse in {worse or 'none'}, and not to "
+        "be told apart in the others."
+    ]
+    beaten = {d.second.partition("@")[0] for d in pairs if d.better}
+    if never := sorted(known - beaten):
+        sentences.append(f"Never beaten beyond doubt: {listed(never)}.")
+    return sentences
+
+
 def _too_few(law: ShapeLaw) -> str:
     """Say why a law was not even fitted."""
     reason = str(law.refusal).partition(": ")[2]
@@ -253,8 +280,13 @@ def caution_sentence(results: Results) -> str:
             "flattered by having been chosen."
         )
     hosts = "one recipe and one split of the data"
+    but = (
+        "; the test records were not read"
+        if results.rivals is None
+        else ", but for those of the confirmation, which alone read the test records"
+    )
     return (
-        f"All scores are of validation records under {hosts}; the test records were not read. "
+        f"All scores are of validation records under {hosts}{but}. "
         "They compare networks with each other. They are not the performance to expect in "
         "another hospital, and nothing here is for use on patients."
     )

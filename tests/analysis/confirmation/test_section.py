@@ -1,0 +1,57 @@
+"""What a report says of a confirmation: who won, by how much, and what remains open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from analysis.confirmation.compare import compare
+from analysis.confirmation.results import Comparison
+from analysis.report.computing import compute
+from analysis.report.findings import caution_sentence, rival_sentences
+from analysis.report.results import Results
+from analysis.report.rivals import budget_sentences, rivals_section
+from analysis.trials import TrialTable
+from tests.analysis.confirmation.confirmations import confirmed_of
+
+
+@pytest.fixture(scope="module")
+def found(study: TrialTable) -> Comparison:
+    strengths = {
+        "good": (2.5, "searched"),
+        "weak@0.5": (0.5, "reference"),
+        "equal@0.5": (2.5, "reference"),
+    }
+    return compare(study, confirmed_of(strengths, spread=0.02), draws=200)
+
+
+@pytest.fixture(scope="module")
+def results(small: TrialTable, found: Comparison) -> Results:
+    """Anything but the confirmation is left to other tests."""
+    return replace(compute(small, bootstraps=2), rivals=found)
+
+
+def test_every_budget_says_who_won(found: Comparison) -> None:
+    (told,) = budget_sentences(found)
+    assert told.startswith("Within 100M FLOPs the searched network good reaches a test Macro-F1 of")
+    assert "Of 2 known networks it is better than 1; 1 cannot be told from it." in told
+    assert "Against the strongest, equal@0.5, it is" in told
+
+
+def test_the_findings_count_the_pairs(results: Results) -> None:
+    told = " ".join(rival_sentences(results))
+    assert "in 1 of 2 comparisons (equal and weak), worse in none" in told
+    assert "Never beaten beyond doubt: equal." in told
+    assert "which alone read the test records" in caution_sentence(results)
+    before = replace(results, rivals=None)
+    assert rival_sentences(before) == []
+    assert "the test records were not read" in caution_sentence(before)
+
+
+def test_networks_with_missing_seeds_are_named(results: Results, found: Comparison) -> None:
+    words = str(rivals_section(results))
+    assert "fewer than the 3 planned seeds" not in words
+    fewer = tuple(replace(c, seeds=2) if c.name == "good" else c for c in found.contestants)
+    again = replace(results, rivals=replace(found, contestants=fewer))
+    assert "Of good fewer than the 3 planned seeds are done" in str(rivals_section(again))
