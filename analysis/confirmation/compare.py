@@ -172,11 +172,13 @@ def _test_scores(
     scores: Mapping[str, Mapping[str, RunScores]],
     seeds: Mapping[str, Mapping[str, SeedVariance]],
 ) -> dict[str, Estimate]:
-    """Return a network's mean over seeds with its interval, per metric."""
-    return {
-        metric: contrast(own, {hash_: 1.0}, seeds[metric]).estimate
-        for metric, own in scores.items()
-    }
+    """Return a network's mean over seeds with its interval within [0, 1], per metric."""
+    found = {}
+    for metric, own in scores.items():
+        one = contrast(own, {hash_: 1.0}, seeds[metric]).estimate
+        low, high = np.clip([one.low, one.high], 0.0, 1.0)
+        found[metric] = Estimate(one.value, float(low), float(high))
+    return found
 
 
 def _fronts(table: TrialTable, shrunken: Shrunken | None, seed: int) -> dict[str, EstimatedFront]:
