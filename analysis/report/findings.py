@@ -250,7 +250,7 @@ def rival_sentences(results: Results) -> list[str]:
     often = f"{better} of {plural(len(pairs), 'comparison')}"
     sentences = [
         f"Trained again with fresh seeds and scored on {plural(found.records, 'test record')}, "
-        "which the search never read, the searched networks are better than known ones within the "
+        "the searched networks are better than known ones within the "
         f"same budget in {often} ({listed(sorted(known))}), worse in {worse or 'none'}, and not to "
         "be told apart in the others."
     ]

@@ -29,7 +29,7 @@ def rivals_section(results: Results) -> Section:
     if found is None:
         reason = results.reasons.get("confirmation", "Nothing was confirmed on test records yet.")
         return Section("rivals", TITLE, (Paragraph(reason, "refusal"),))
-    blocks: list[Block] = [Paragraph(_how(found))]
+    blocks: list[Block] = [Paragraph(_how(results, found))]
     if found.rounds > 1:
         blocks.append(
             Paragraph(
@@ -132,16 +132,24 @@ def law_sentences(found: Comparison) -> list[str]:
     return sentences
 
 
-def _how(found: Comparison) -> str:
+def _how(results: Results, found: Comparison) -> str:
+    own = set(results.table.designs()["architecture_hash"])
+    searched = {c.architecture_hash for c in found.contestants if c.group == "searched"}
+    origin = (
+        "which the search never read"
+        if searched <= own
+        else "which this study read for nothing else (its networks are another study's, whose "
+        "search may have had some of these records)"
+    )
     seeds = sorted({c.seeds for c in found.contestants})
     many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return (
         "Every network here was trained again with fresh seeds "
         f"({many} each) under the study's one recipe and was then scored on "
-        f"{plural(found.records, 'test record')} of {plural(found.patients, 'patient')}, which the "
-        f"search never read, over the {found.classes} diagnoses that occur "
-        "among them. Which searched network stands for a budget was decided before: the one with "
-        "the best estimated score of the search. Intervals allow for who is in the test records "
+        f"{plural(found.records, 'test record')} of {plural(found.patients, 'patient')}, "
+        f"{origin}, over the {found.classes} diagnoses that occur among them. Which searched "
+        "network stands for a budget was decided before: the one with the best estimated score of "
+        "the search. Intervals allow for who is in the test records "
         f"({found.draws} draws of patients, the same for both networks of a pair) and for how much "
         "a network's score changes from seed to seed (t intervals; the spread of a network is "
         "drawn towards that of all). p-values are corrected for all pairs (Holm). Known networks "

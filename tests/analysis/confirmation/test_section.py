@@ -49,6 +49,17 @@ def test_the_findings_count_the_pairs(results: Results) -> None:
     assert "the test records were not read" in caution_sentence(before)
 
 
+def test_networks_of_another_study_are_told_as_such(results: Results, found: Comparison) -> None:
+    assert "its networks are another study's" in str(rivals_section(results))
+    hashes = results.table.designs()["architecture_hash"]
+    own = tuple(
+        replace(c, architecture_hash=hashes.iloc[0]) if c.group == "searched" else c
+        for c in found.contestants
+    )
+    ours = str(rivals_section(replace(results, rivals=replace(found, contestants=own))))
+    assert "which the search never read" in ours
+
+
 def test_networks_with_missing_seeds_are_named(results: Results, found: Comparison) -> None:
     words = str(rivals_section(results))
     assert "fewer than the 3 planned seeds" not in words
