@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import platformdirs
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from search.database.embedded import EmbeddedServer
@@ -36,6 +36,9 @@ CONNECT = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",
 }
+
+# Longer than anything we compute within a transaction.
+IDLE_IN_TRANSACTION = "10min"
 
 Result = TypeVar("Result")
 
@@ -243,7 +246,19 @@ def _parse(where: str) -> URL:
 
 
 def _engine(url: URL) -> Engine:
-    return create_engine(url, connect_args=_connect_args(url), **POOL)
+    engine = create_engine(url, connect_args=_connect_args(url), **POOL)
+    event.listen(engine, "connect", _limit_idle_transactions)
+    return engine
+
+
+def _limit_idle_transactions(connection: Any, _: Any) -> None:
+    """Let go of the rows that a client locked and then went silent, suspended for instance.
+
+    Nobody could take over its trial before. Set by a statement: poolers refuse start-up options.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION}'")
+    connection.commit()
 
 
 def _connect_args(url: URL) -> dict[str, str]:

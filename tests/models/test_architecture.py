@@ -125,7 +125,7 @@ def test_find_architecture_reads_names_and_files(tmp_path, ecg_cnn, draw):
     path.write_text(architecture.to_json())
     assert find_architecture(path) == architecture
     assert find_architecture("resnet18@0.5") == reference("resnet18@0.5")
-    with pytest.raises(ModelError, match="there are ecgscale-xs, .*xresnet1d18"):
+    with pytest.raises(ModelError, match=r"there are ecgscale-xs, .*xresnet1d18"):
         find_architecture("alexnet")
     with pytest.raises(ModelError, match="expected a readable architecture"):
         find_architecture(tmp_path / "missing.json")

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from search.database.schema import init_db, require_schema
-from search.database.storage import Storage, open_storage
+from search.database.storage import IDLE_IN_TRANSACTION, Storage, open_storage
 from search.errors import StudyError
 from search.study import create_study, open_study
 
@@ -196,3 +196,9 @@ def test_a_worker_takes_at_most_two_connections(storage: Storage):
     assert pool.size() + pool._max_overflow == 2
     opened.engine.dispose()
     assert os.environ.get("PGPASSWORD") is None
+
+
+def test_a_silent_clients_locks_do_not_stay_for_ever(storage: Storage):
+    with storage.connect() as connection:
+        limit = connection.scalar(text("SHOW idle_in_transaction_session_timeout"))
+    assert limit == IDLE_IN_TRANSACTION

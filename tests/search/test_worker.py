@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -277,6 +278,22 @@ def test_killed_worker_is_replaced(make_study, store, tmp_path: Path):
     assert "trial 0: sample, attempt 2" in said
 
 
+def pause(process: BaseProcess, storage: Storage) -> None:
+    """Stop a process between its transactions: within one it holds rows that nobody else gets."""
+    within = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+    )
+    while True:
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(0.05)
+        with storage.connect() as connection:
+            if not connection.scalar(within):
+                return
+        os.kill(process.pid, signal.SIGCONT)
+        time.sleep(0.05)
+
+
 def test_paused_worker_drops_its_result(make_study, store, tmp_path: Path):
     study = make_study(sample={"architectures": 1, "flops": [1e6, 1e7], "bins": 1})
     where, log = study.storage.label, tmp_path / "log"
@@ -285,7 +302,7 @@ def test_paused_worker_drops_its_result(make_study, store, tmp_path: Path):
         where, study.name, store.path, seconds=5, grace_seconds=1.0, log=log, checkpoints=kept
     )
     wait_for(lambda: "running" in set(read_trials(study.name, study.storage)["state"]))
-    os.kill(paused.pid, signal.SIGSTOP)
+    pause(paused, study.storage)
     options = WorkerOptions(limits=Limits(grace_seconds=1.0))
     run_worker(
         study.name,
