@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,8 @@ from ecgscale.study_commands import StorageOption, StudyArgument
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from search.confirm import Candidate
+    from analysis.confirmation.choose import Chosen
+    from search.confirm import Candidate, Confirmation
     from search.database.storage import Storage
 
 PANEL = "Results"
@@ -39,7 +41,10 @@ ReferenceOption = Annotated[
         "convnext-atto."
     ),
 ]
-SeedsOption = Annotated[int, typer.Option(min=1, help="Fresh seeds per network.")]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Fresh seeds per network. Default: 3, or those of the first time."),
+]
 RateOption = Annotated[
     list[float] | None,
     typer.Option(
@@ -58,9 +63,16 @@ def register(app: typer.Typer) -> None:
 def confirm(
     study: StudyArgument,
     budgets: BudgetOption = None,
-    top: TopOption = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Searched networks per budget. Default: 5. With --again 0 brings in known ones "
+            "alone.",
+        ),
+    ] = None,
     reference: ReferenceOption = None,
-    seeds: SeedsOption = 3,
+    seeds: SeedsOption = None,
     learning_rate: RateOption = None,
     like: Annotated[
         str | None,
@@ -77,7 +89,8 @@ def confirm(
         bool,
         typer.Option(
             "--again",
-            help="Confirm once more, although test records were read before; the report says so.",
+            help="Confirm once more, although test records were read before. Known networks alone "
+            "(--top 0) join the comparison; searched ones, chosen late, are kept out of it.",
         ),
     ] = False,
     dry_run: Annotated[
@@ -92,7 +105,7 @@ def confirm(
     and `report` compares them. The test split is read for nothing else, so plan this once.
     """
     from analysis.confirmation.choose import Chosen
-    from search.confirm import confirm_study
+    from search.confirm import confirm_study, read_confirmations
     from search.database.storage import open_storage
     from search.errors import StudyError
     from search.status import read_status
@@ -101,16 +114,27 @@ def confirm(
     opened = open_storage(storage)
     found = open_study(study, opened)
     left = read_status(study, opened)
-    if not left.done and not (unfinished or like):
+    if not left.done and not (unfinished or like or top == 0):
         raise StudyError(
             f"expected {study} to be finished, got {left.waiting + left.running} trials left: run "
             "its workers, or choose from what there is with --unfinished"
         )
+    earlier = read_confirmations(found)
+    if top == 0 and not earlier:
+        raise StudyError(
+            "expected --top of at least 1, got 0: known networks alone can only be brought into a "
+            f"confirmation that {study} has"
+        )
     if like is not None:
         chosen = Chosen(_candidates_of(like, opened, budgets, top, reference), ())
+    elif earlier and not budgets:
+        wanted = sorted({entry.budget for entry in earlier[0].entries})
+        chosen = find_candidates(found, wanted, TOP if top is None else top, reference)
     else:
         wanted = budgets_within(found.definition.sample.flops, budgets)
-        chosen = find_candidates(found, wanted, top or TOP, reference)
+        chosen = find_candidates(found, wanted, TOP if top is None else top, reference)
+    if top == 0:
+        chosen = _not_yet(chosen, earlier)
     show_candidates(found, chosen)
     if dry_run:
         return
@@ -139,6 +163,21 @@ def family(
     from search.database.storage import open_storage
 
     write_family(study, open_storage(storage), out, name=name or study, seed=seed)
+
+
+def _not_yet(chosen: Chosen, earlier: Sequence[Confirmation]) -> Chosen:
+    """Leave out what an earlier round has: more seeds for it would not count."""
+    from search.errors import StudyError
+
+    had = {(entry.budget, entry.architecture_hash) for one in earlier for entry in one.entries}
+    left = tuple(c for c in chosen.candidates if (c.budget, c.architecture.hash) not in had)
+    if not left:
+        raise StudyError(
+            "expected a known network that is not in the confirmation yet, got none: name one "
+            "with --reference, and its budget with --budget"
+            + "".join(f"; {note}" for note in chosen.notes)
+        )
+    return replace(chosen, candidates=left)
 
 
 def _candidates_of(
@@ -170,7 +209,7 @@ def _candidates_of(
         base = entry.name.partition("@")[0]
         if (
             (asked and entry.budget not in asked)
-            or (top and entry.group == "searched" and len(alike) == top)
+            or (top is not None and entry.group == "searched" and len(alike) == top)
             or (references and entry.group == "reference" and base not in references)
         ):
             continue

@@ -72,7 +72,7 @@ def run(
     budgets: BudgetOption = None,
     top: TopOption = None,
     reference: ReferenceOption = None,
-    seeds: SeedsOption = 3,
+    seeds: SeedsOption = None,
     storage: StorageOption = None,
 ) -> None:
     """Walk the whole path for a study: prepare, create, train, confirm, report, family.
@@ -131,7 +131,7 @@ def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store
 
 
 def _plan_confirmation(
-    study: Study, budgets: list[float], top: int, reference: list[str] | None, seeds: int
+    study: Study, budgets: list[float], top: int, reference: list[str] | None, seeds: int | None
 ) -> bool:
     """Plan the confirmation unless an earlier run did; False, with the reason, if none can be."""
     from analysis.errors import AnalysisError

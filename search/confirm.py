@@ -19,6 +19,7 @@ from search.plan import PlannedTrial, trial_seed
 from search.study import Study, add_planned, read_attribute, write_attribute
 
 CONFIRMATIONS = "confirmations"
+SEEDS = 3  # fresh ones of each network
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +64,23 @@ def confirm_study(
     study: Study,
     candidates: Sequence[Candidate],
     *,
-    seeds: int,
+    seeds: int | None = None,
     learning_rates: Sequence[float] | None = None,
     again: bool = False,
 ) -> Study:
     """Plan the trials of a confirmation, also while others still run; workers do the rest.
 
-    Every candidate gets the same seeds-per-network and the same learning rates: by default the
-    recipe's alone, or the ends and the middle of the range that the study drew its rates from.
-    Raises StudyError if the study has a confirmation already, unless `again`: who chooses
-    candidates after seeing test scores no longer has an untouched test split.
+    Every candidate gets the same seeds-per-network and the same learning rates: by default three
+    and the recipe's alone, or the ends and the middle of the range that the study drew its rates
+    from; in a later round those of the first. Raises StudyError if the study has a confirmation
+    already, unless `again`: who chooses candidates after seeing test scores no longer has an
+    untouched test split.
     """
-    rates = tuple(learning_rates or _rates(study.definition))
+    earlier = read_confirmations(study)
+    if seeds is None:
+        seeds = earlier[0].seeds if earlier else SEEDS
+    default = earlier[0].learning_rates if earlier else _rates(study.definition)
+    rates = tuple(learning_rates or default)
     if not candidates or seeds < 1:
         raise StudyError("expected candidates and at least one seed each, got none: plan some")
     if not study.data["splits"].get("test"):
@@ -93,14 +99,15 @@ def confirm_study(
 
     with study.storage.begin() as connection:
         extended = add_planned(connection, study, more)
-        earlier = json.loads(read_attribute(connection, study.study_id, CONFIRMATIONS) or "[]")
-        if earlier and not again:
+        stored = json.loads(read_attribute(connection, study.study_id, CONFIRMATIONS) or "[]")
+        if stored and not again:
             raise StudyError(
                 f"expected {study.name} without a confirmation, got one of "
-                f"{len(earlier[0]['entries'])} candidates: the test records were read for it, and "
-                "a second choice would know their scores; use --again if that is meant"
+                f"{len(stored[0]['entries'])} candidates: the test records were read for it, and "
+                "a second choice would know their scores; use --again if that is meant. Known "
+                "networks can be brought in, and count: --again --top 0 --reference NAME"
             )
-        write_attribute(connection, study.study_id, CONFIRMATIONS, [*earlier, asdict(round_)])
+        write_attribute(connection, study.study_id, CONFIRMATIONS, [*stored, asdict(round_)])
     return extended
 
 

@@ -54,7 +54,8 @@ def choose_candidates(
 
     Searched: the `top` networks by shrunken, not observed, score that use at least 75 % of the
     budget, filled up with cheaper ones. References: each in its widest form within the budget.
-    Law: three compound-scaled networks and their opposites of equal FLOPs, where a law stands.
+    Law: three compound-scaled networks and their opposites of equal FLOPs, where a law stands
+    (none with a `top` of 0, which asks for references alone).
     A budget that the study does not cover is left out with a note; AnalysisError if all are.
     """
     shape = {"samples": samples, "leads": leads, "outputs": outputs}
@@ -73,7 +74,8 @@ def choose_candidates(
                 notes.append(str(error))
                 continue
             candidates.append(Candidate(network, budget, "reference", network.name))
-        candidates += _by_law(table, budget, laws, shape, seed, notes)
+        if top:
+            candidates += _by_law(table, budget, laws, shape, seed, notes)
     if not candidates:
         raise AnalysisError(notes[0] if notes else "Expected at least one budget, got none.")
     return Chosen(tuple(candidates), tuple(dict.fromkeys(notes)))

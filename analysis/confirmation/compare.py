@@ -60,11 +60,12 @@ def compare(
             "Nothing was confirmed on test records: plan it with 'ecgscale confirm' when the "
             "search is done."
         )
-    # A later round was chosen by people who may have seen the test scores of the first.
-    first = confirmed.rounds[0]
-    runs = _chosen_runs(confirmed, table.objective)
-    done = [entry for entry in first.entries if entry.architecture_hash in runs]
-    missing = {entry.name for entry in first.entries if entry.architecture_hash not in runs}
+    first, later = confirmed.rounds[0], confirmed.rounds[1:]
+    added = _added(confirmed)
+    entries = [*first.entries, *added]
+    runs = _chosen_runs(confirmed, table.objective, added)
+    done = [entry for entry in entries if entry.architecture_hash in runs]
+    missing = {entry.name for entry in entries if entry.architecture_hash not in runs}
     if not done:
         raise AnalysisError("No confirmed network has finished training: run the workers first.")
     some = next(iter(confirmed.outputs.values()))
@@ -113,7 +114,8 @@ def compare(
         classes=int((np.asarray(some.labels).sum(axis=0) > 0).sum()),
         rare=rare,
         draws=draws,
-        rounds=len(confirmed.rounds),
+        added=tuple(dict.fromkeys(entry.name for entry in added)),
+        left_out=sum(len(one.entries) for one in later) - len(added),
         seeds=first.seeds,
         missing=tuple(sorted(missing)),
         detailed=shown.name,
@@ -137,14 +139,41 @@ def _shown_in_detail(contestants: Sequence[Contestant]) -> Contestant:
     return next((c for c in own if c.group == "searched"), own[0])
 
 
-def _chosen_runs(confirmed: Confirmed, objective: str) -> dict[str, pd.DataFrame]:
+def _added(confirmed: Confirmed) -> dict[Entry, int]:
+    """Return the known networks of later rounds that count, with their round.
+
+    Whoever planned a later round may have seen the test scores of the first. That would flatter a
+    searched network, but not a known one, whose width follows from the budget: it counts if it had
+    the same seeds and rates as the first round's and enters one of its budgets.
+    """
+    first = confirmed.rounds[0]
+    inside = {(entry.budget, entry.architecture_hash) for entry in first.entries}
+    budgets = {entry.budget for entry in first.entries}
+    added: dict[Entry, int] = {}
+    for number, one in enumerate(confirmed.rounds[1:], start=1):
+        alike = (one.seeds, one.learning_rates) == (first.seeds, first.learning_rates)
+        for entry in one.entries:
+            place = (entry.budget, entry.architecture_hash)
+            known = entry.group == "reference" and entry.budget in budgets
+            if alike and known and place not in inside:
+                added[entry] = number
+                inside.add(place)
+    return added
+
+
+def _chosen_runs(
+    confirmed: Confirmed, objective: str, added: Mapping[Entry, int]
+) -> dict[str, pd.DataFrame]:
     """Return each network's runs at the learning rate with its best mean validation score.
 
-    Of the first round alone. Rates with fewer finished seeds than another stand back: the best of
-    fewer draws is not the better rate.
+    Of the first round, and of a later one those of the networks that it `added`. Rates with fewer
+    finished seeds than another stand back: the best of fewer draws is not the better rate.
     """
-    trials = confirmed.trials
-    usable = trials[(trials["round"] == 0) & trials["trial"].isin(list(confirmed.outputs))]
+    trials = confirmed.trials[confirmed.trials["trial"].isin(list(confirmed.outputs))]
+    hashes = {entry.architecture_hash: number for entry, number in added.items()}
+    earlier = {entry.architecture_hash for entry in confirmed.rounds[0].entries}
+    counted = {**hashes, **dict.fromkeys(earlier, 0)}
+    usable = trials[trials["round"] == trials["architecture_hash"].map(counted)]
     chosen = {}
     for hash_, own in usable.groupby("architecture_hash"):
         by_rate = own.groupby("learning_rate")[objective].agg(["mean", "count"])

@@ -88,8 +88,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All contestants and differences of a study's first confirmation.
+    """All contestants and differences of a study's confirmation.
 
+    `added` names known networks that a later round brought in, `left_out` counts candidates of
+    later rounds that have no place here.
     Contestants are in the order of the candidates, the best by estimate first. Scores are over
     the `classes` that the test records have; `seeds` is how many each network was given.
     `details` has F1, AUROC and AUPRC of one network, `detailed`, by source and class with
@@ -104,7 +106,8 @@ class Comparison:
     classes: int
     rare: tuple[str, ...]
     draws: int
-    rounds: int
+    added: tuple[str, ...]
+    left_out: int
     seeds: int
     missing: tuple[str, ...]
     detailed: str

@@ -30,11 +30,22 @@ def rivals_section(results: Results) -> Section:
         reason = results.reasons.get("confirmation", "Nothing was confirmed on test records yet.")
         return Section("rivals", TITLE, (Paragraph(reason, "refusal"),))
     blocks: list[Block] = [Paragraph(_how(results, found))]
-    if found.rounds > 1:
+    if found.added:
         blocks.append(
             Paragraph(
-                f"The test records were read in {found.rounds} rounds. Only the first is shown: "
-                "candidates of a later one may have been chosen by test scores.",
+                "Brought in by a later confirmation, when the first one's test scores could be "
+                f"read: {listed(found.added)}. A known network is fitted into its budget by rule, "
+                "not chosen by scores, and was trained like the others, so it counts, and Holm's "
+                "correction is over all pairs."
+            )
+        )
+    if found.left_out:
+        blocks.append(
+            Paragraph(
+                f"{plural(found.left_out, 'candidate')} of later confirmations "
+                f"{'is' if found.left_out == 1 else 'are'} left out: searched networks that may "
+                "have been chosen by test scores, or known ones with other seeds, learning rates "
+                "or budgets than the first confirmation's.",
                 "caution",
             )
         )

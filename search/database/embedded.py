@@ -83,11 +83,7 @@ class EmbeddedServer:
             master = self._running()
             if master is None:
                 return False
-            pg_ctl = _binaries() / "pg_ctl"
-            command = [str(pg_ctl), "stop", "-D", str(self.data), "-m", "fast", "-w", "-s"]
-            done = account_for(self.data).run(command, reach=[pg_ctl, self.data])
-            if done.returncode != 0:
-                raise StudyError(f"the embedded PostgreSQL did not stop: {_last_line(done.stderr)}")
+            self._stop()
             return True
 
     def listens(self) -> tuple[str, int] | None:
@@ -195,6 +191,7 @@ class EmbeddedServer:
         command += ["-t", "60", "-o", options]
         while True:
             self._forget_dead_postmaster()
+            self._stop_unreachable()
             done = account.run(command, reach=[pg_ctl, self.data])
             master = self._running()
             if master is not None:
@@ -207,6 +204,27 @@ class EmbeddedServer:
                     + ("; 'ecgscale init-db --listen off' closes it" if host else "")
                 )
             time.sleep(0.5)
+
+    def _stop(self) -> None:
+        pg_ctl = _binaries() / "pg_ctl"
+        command = [str(pg_ctl), "stop", "-D", str(self.data), "-m", "fast", "-w", "-s"]
+        done = account_for(self.data).run(command, reach=[pg_ctl, self.data])
+        if done.returncode != 0:
+            raise StudyError(f"the embedded PostgreSQL did not stop: {_last_line(done.stderr)}")
+
+    def _stop_unreachable(self) -> None:
+        """Stop a running server that has lost its socket: it could never be reached again.
+
+        A server whose data folder was deleted lives on for up to a minute and, when it ends,
+        removes the socket of the one that was made in its place; so do cleaners of /tmp.
+        """
+        master = self._postmaster()
+        if master is None or not master.ready or not _is_postgres(master.pid):
+            return
+        with suppress(psutil.Error, OSError):
+            ours = psutil.Process(master.pid).cwd() == str(self.data.resolve())
+            if ours and not Path(master.socket_folder, f".s.PGSQL.{PORT}").exists():
+                self._stop()
 
     def _forget_dead_postmaster(self) -> None:
         """Remove the lock file of a killed server whose process id still looks alive.

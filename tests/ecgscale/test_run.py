@@ -75,6 +75,7 @@ def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Pat
     second = run("confirm", "whole", *CONFIRM, *where)
     assert second.returncode == 2
     assert "--again" in second.stderr
+    bring_in_a_known_network(run, where)
     less = tmp_path / "less.toml"
     sample = '[sample]\narchitectures = 1\nflops = ["1.6M", "4M"]\nbins = 1\n'
     less.write_text(f"{sample}[data]\ntrain_fraction = 0.3\n[recipe]\nepochs = 1\n")
@@ -87,12 +88,27 @@ def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Pat
     assert elsewhere.returncode == 2
     assert "there are 4 M" in elsewhere.stderr
     assert json.loads(run("status", "less", *where, "--json").stdout)["planned"] == 1
+    alone = run("confirm", "less", "--top", "0", *where)
+    assert alone.returncode == 2
+    assert "expected --top of at least 1" in alone.stderr
     planned = run("confirm", "less", "--like", "whole", "--seeds", "1", *where)
     assert planned.returncode == 0, planned.stderr
     assert "3 trials planned" in planned.stdout
     unready = run("family", "less", "--out", out / "less", *where)
     assert unready.returncode == 2
     assert "run the workers" in unready.stderr
+
+
+def bring_in_a_known_network(run: Run, where: tuple[str, ...]) -> None:
+    """Budgets and seeds are those of the first time; what it had is not trained again."""
+    late = ("confirm", "whole", "--again", "--top", "0", "--reference")
+    nothing = run(*late, "fcn-wang", *where)
+    assert nothing.returncode == 2
+    assert "not in the confirmation yet" in nothing.stderr
+    joined = run(*late, "regnetx-200mf", "--reference", "fcn-wang", *where)
+    assert joined.returncode == 0, joined.stderr
+    assert "2 trials planned" in joined.stdout
+    assert "searched" not in joined.stdout
 
 
 def interrupt(options: tuple[object, ...], log: Path) -> None:

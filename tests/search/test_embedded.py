@@ -61,6 +61,27 @@ def test_killed_server_comes_back_with_its_data(folder: Path):
         assert ask(server, "SELECT x FROM kept") == 7
 
 
+def test_server_whose_socket_was_removed_is_started_again(folder: Path):
+    server = EmbeddedServer(folder)
+    ask(server, "CREATE TABLE kept AS SELECT 7 AS x; SELECT 1")
+    lost = server._postmaster()
+    Path(lost.socket_folder, ".s.PGSQL.5432").unlink()
+    assert ask(server, "SELECT x FROM kept") == 7
+    assert server._postmaster().pid != lost.pid
+
+
+def test_folder_made_anew_while_the_server_of_the_deleted_one_lives(folder: Path):
+    """The old server leaves after up to a minute and takes the new one's socket with it."""
+    server = EmbeddedServer(folder)
+    server.start()
+    old = psutil.Process(server._postmaster().pid)
+    shutil.rmtree(server.data)
+    ask(server, "CREATE TABLE kept AS SELECT 7 AS x; SELECT 1")
+    old.send_signal(signal.SIGQUIT)
+    psutil.wait_procs([old], timeout=10)
+    assert ask(server, "SELECT x FROM kept") == 7
+
+
 def test_process_id_of_another_program_is_no_server(folder: Path):
     server = EmbeddedServer(folder)
     server.start()

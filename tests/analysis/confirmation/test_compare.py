@@ -121,20 +121,49 @@ def test_learning_rate_is_chosen_on_validation_records_among_those_that_are_done
     assert (of["b"].learning_rate, of["b"].seeds) == (5e-3, 3)
 
 
-def test_only_the_first_round_counts(study: TrialTable) -> None:
-    confirmed = confirmed_of({"a": (1.0, "searched"), "b": (1.0, "reference")}, seeds=4)
+def test_searched_networks_of_a_later_round_do_not_count(study: TrialTable) -> None:
+    confirmed = confirmed_of({"a": (1.0, "searched"), "b": (1.0, "searched")}, seeds=4)
     first, second = confirmed.rounds[0].entries
     trials = confirmed.trials.copy()
     trials["round"] = [0, 0, 1, 1, 1, 1, 1, 1]  # the first network's other seeds came later
     twice = replace(
         confirmed,
-        rounds=(Confirmation((first,), 2, (5e-3,)), Confirmation((first, second), 3, (5e-3,))),
+        rounds=(Confirmation((first,), 2, (5e-3,)), Confirmation((first, second), 2, (5e-3,))),
         trials=trials,
     )
     found = compare(study, twice, draws=20)
     assert [(c.name, c.seeds) for c in found.contestants] == [("a", 2)]
-    assert found.rounds == 2
-    assert found.seeds == 2
+    assert (found.added, found.left_out, found.seeds) == ((), 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "rates", "budget", "counts"),
+    [
+        (3, (5e-3,), 1e8, True),
+        (4, (5e-3,), 1e8, False),
+        (3, (5e-3, 1e-2), 1e8, False),
+        (3, (5e-3,), 2e8, False),
+    ],
+)
+def test_known_networks_of_a_later_round_count_if_they_were_treated_alike(
+    study: TrialTable, seeds: int, rates: tuple[float, ...], budget: float, counts: bool
+) -> None:
+    strengths = {"a": (1.0, "searched"), "b": (1.0, "reference"), "c": (1.0, "reference")}
+    confirmed = confirmed_of(strengths)
+    (*first, last) = confirmed.rounds[0].entries
+    trials = confirmed.trials.assign(round=(confirmed.trials["architecture_hash"] == "c") * 1)
+    later = Confirmation((replace(last, budget=budget),), seeds, rates)
+    twice = replace(
+        confirmed, rounds=(Confirmation(tuple(first), 3, (5e-3,)), later), trials=trials
+    )
+    found = compare(study, twice, draws=20)
+    at_once = compare(study, confirmed, draws=20)
+    assert (found.added, found.left_out) == ((("c",), 0) if counts else ((), 1))
+    if counts:
+        assert found.differences == at_once.differences
+        assert found.contestants == at_once.contestants
+    else:
+        assert {d.second for d in found.differences} == {"b"}
 
 
 def test_an_objective_that_test_records_have_not_is_refused(study: TrialTable) -> None:
