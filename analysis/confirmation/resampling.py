@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 METRICS = ("macro_f1", "macro_auroc")
-DRAWS_AT_ONCE = 200  # keeps 20,000 records within a few tens of MB
+DRAWS_AT_ONCE = 200  # keeps 20,000 records within about a hundred MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,60 +57,68 @@ def score_networks(
     truth = truth[:, columns]
     _, owner = np.unique(np.asarray(patients), return_inverse=True)
     count = int(owner.max()) + 1
-    weights = np.ones((1 + draws, count))  # the first one has everybody once
-    for draw in weights[1:]:
-        draw[:] = np.bincount(rng.integers(0, count, count), minlength=count)
-    scores: dict[str, dict[str, RunScores]] = {metric: {} for metric in METRICS}
-    for name, own in runs.items():
-        each = np.empty((len(METRICS), len(own), 1 + draws))
-        for place, run in enumerate(own):
-            values = np.asarray(run.probabilities, dtype=np.float64)[:, columns]
-            decided = values > run.thresholds[columns]
-            for start in range(0, 1 + draws, DRAWS_AT_ONCE):
-                part = slice(start, start + DRAWS_AT_ONCE)
-                by_record = weights[part][:, owner]
-                each[0, place, part] = _macro(weighted_f1(truth, decided, by_record))
-                each[1, place, part] = _macro(weighted_auroc(truth, values, by_record))
-        for metric, one in zip(METRICS, each, strict=True):
-            scores[metric][name] = RunScores(one[:, 0], one[:, 1:])
-    return scores
+    weights = np.ones((count, 1 + draws))  # the first draw has everybody once
+    for draw in range(1, 1 + draws):
+        weights[:, draw] = np.bincount(rng.integers(0, count, count), minlength=count)
+    each = {name: np.empty((len(METRICS), len(own), 1 + draws)) for name, own in runs.items()}
+    for start in range(0, 1 + draws, DRAWS_AT_ONCE):
+        part = slice(start, start + DRAWS_AT_ONCE)
+        by_record = weights[owner, part]
+        for name, own in runs.items():
+            for place, run in enumerate(own):
+                values = np.asarray(run.probabilities, dtype=np.float64)[:, columns]
+                decided = values > run.thresholds[columns]
+                each[name][0, place, part] = _macro(weighted_f1(truth, decided, by_record))
+                each[name][1, place, part] = _macro(weighted_auroc(truth, values, by_record))
+    return {
+        metric: {name: RunScores(one[place, :, 0], one[place, :, 1:]) for name, one in each.items()}
+        for place, metric in enumerate(METRICS)
+    }
 
 
 def weighted_f1(truth: NDArray[np.bool_], decided: NDArray[np.bool_], weights: Floats) -> Floats:
-    """F1 (draws, classes) of weighted records; NaN where nothing is positive.
+    """F1 (classes, draws) of weighted records; NaN where nothing is positive.
 
-    truth and decided are (records, classes), weights (draws, records).
+    truth and decided are (records, classes), weights (records, draws).
     """
-    positive = weights @ truth
-    hits = weights @ (truth & decided)
-    named = positive + weights @ decided
+    positive = truth.T @ weights
+    hits = (truth & decided).T @ weights
+    named = positive + decided.T @ weights
     return np.divide(2 * hits, named, out=np.full_like(hits, np.nan), where=positive > 0)
 
 
 def weighted_auroc(truth: NDArray[np.bool_], values: Floats, weights: Floats) -> Floats:
-    """AUROC (draws, classes) of weighted records, ties counted half; NaN without both kinds."""
-    areas = np.full((len(weights), truth.shape[1]), np.nan)
-    for column in range(truth.shape[1]):
-        order = np.argsort(values[:, column], kind="stable")
-        ranked, positive = values[order, column], truth[order, column]
-        own = weights[:, order]
-        below = np.zeros((len(weights), len(order) + 1))
-        np.cumsum(np.where(positive, 0.0, own), axis=1, out=below[:, 1:])
-        at = ranked[positive]
-        worse = below[:, np.searchsorted(ranked, at, "left")]
-        tied = below[:, np.searchsorted(ranked, at, "right")]
-        drawn = own[:, positive]
-        pairs = drawn.sum(axis=1) * below[:, -1]
-        won = (drawn * (worse + tied)).sum(axis=1) / 2
-        np.divide(won, pairs, out=areas[:, column], where=pairs > 0)
-    return np.asarray(areas, dtype=np.float64)
+    """AUROC (classes, draws) of weighted records, ties counted half; NaN without both kinds.
+
+    truth and values are (records, classes), weights (records, draws).
+    """
+    areas = np.full((truth.shape[1], weights.shape[1]), np.nan)
+    everyone = weights.sum(axis=0)
+    for own, ranks, area in zip(truth.T, values.T, areas, strict=True):
+        positive, negative = np.flatnonzero(own), np.flatnonzero(~own)
+        levels, level = np.unique(ranks[positive], return_inverse=True)
+        # A negative loses to all levels above it, and half of the one that it ties with.
+        above = np.searchsorted(levels, ranks[negative], "right")
+        tied = np.searchsorted(levels, ranks[negative], "left")
+        half = tied < above
+        shares = np.concatenate([np.where(half, 0.5, 1.0), np.full(half.sum(), 0.5)])
+        places = np.concatenate([above, tied[half]])
+        losers = np.concatenate([negative, negative[half]])
+        size = len(levels), len(own)
+        lost = csr_array((shares, (places, losers)), shape=(size[0] + 1, size[1])) @ weights
+        beaten = np.cumsum(lost[:-1], axis=0)
+        drawn = csr_array((np.ones(len(positive)), (level, positive)), shape=size) @ weights
+        positives = drawn.sum(axis=0)
+        pairs = positives * (everyone - positives)
+        np.divide((drawn * beaten).sum(axis=0), pairs, out=area, where=pairs > 0)
+    return areas
 
 
 def _macro(per_class: Floats) -> Floats:
     """Mean over the classes that are defined, per draw."""
     defined = np.isfinite(per_class)
-    total = np.where(defined, per_class, 0.0).sum(axis=1)
-    count = defined.sum(axis=1)
+    total = np.where(defined, per_class, 0.0).sum(axis=0)
+    count = defined.sum(axis=0)
     means = np.full(len(total), np.nan)
     np.divide(total, count, out=means, where=count > 0)
     return means

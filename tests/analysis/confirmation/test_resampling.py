@@ -14,23 +14,25 @@ def test_weighted_scores_are_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     truth = rng.random((80, 3)) < 0.3
     values = rng.integers(0, 12, (80, 3)) / 12  # with ties
-    weights = rng.integers(0, 4, (5, 80)).astype(float)
+    weights = rng.integers(0, 4, (80, 5)).astype(float)
     decided = values > 0.6
     areas, f1 = weighted_auroc(truth, values, weights), weighted_f1(truth, decided, weights)
     for draw in range(5):
         for column in range(3):
-            want = roc_auc_score(truth[:, column], values[:, column], sample_weight=weights[draw])
-            assert areas[draw, column] == pytest.approx(want, abs=1e-12)
-            want = f1_score(truth[:, column], decided[:, column], sample_weight=weights[draw])
-            assert f1[draw, column] == pytest.approx(want, abs=1e-12)
+            want = roc_auc_score(
+                truth[:, column], values[:, column], sample_weight=weights[:, draw]
+            )
+            assert areas[column, draw] == pytest.approx(want, abs=1e-12)
+            want = f1_score(truth[:, column], decided[:, column], sample_weight=weights[:, draw])
+            assert f1[column, draw] == pytest.approx(want, abs=1e-12)
 
 
 def test_undefined_classes_are_left_out() -> None:
     truth, values = np.array([[True, False], [False, False]]), np.array([[0.9, 0.1], [0.2, 0.1]])
-    once, never = np.array([[1.0, 1.0]]), np.array([[0.0, 1.0]])
-    assert np.isnan(weighted_auroc(truth, values, once)[0, 1])
+    once, never = np.array([[1.0], [1.0]]), np.array([[0.0], [1.0]])
+    assert np.isnan(weighted_auroc(truth, values, once)[1, 0])
     assert np.isnan(weighted_auroc(truth, values, never)[0, 0])
-    assert np.isnan(weighted_f1(truth, values > 0.5, never)[0]).all()
+    assert np.isnan(weighted_f1(truth, values > 0.5, never)[:, 0]).all()
     assert weighted_f1(truth, values > 0.5, once)[0, 0] == 1
 
 

@@ -1,0 +1,68 @@
+"""Time what a comparison on the test records costs, at the size of the whole Challenge.
+
+    python tests/benchmarks/compare_time.py [--records 17650] [--runs 180] [--draws 1000]
+
+Prints CPU seconds and the peak memory of scoring every run in every draw of patients, and of the
+table of one network's scores per class and source. Outputs are random: the cost does not depend on
+how good they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+
+import numpy as np
+
+from analysis.confirmation.compare import DETAIL_DRAWS
+from analysis.confirmation.resampling import Run, score_networks
+from search.intervals import interval_table
+
+SOURCES = 6
+CLASSES = 26
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", type=int, default=17650)
+    parser.add_argument("--runs", type=int, default=180, help="4 budgets x 15 networks x 3 seeds")
+    parser.add_argument("--draws", type=int, default=1000)
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    shape = (options.records, CLASSES)
+    labels = rng.random(shape) < np.geomspace(0.002, 0.3, CLASSES)
+    patients = rng.integers(0, int(0.9 * options.records), options.records)
+    cuts = np.full(CLASSES, 0.5)
+    runs = {
+        f"network {n}": [Run(_outputs(rng, labels), cuts) for _ in range(3)]
+        for n in range(options.runs // 3)
+    }
+    print(f"{options.records} records, {options.runs} runs, {options.draws} draws of patients")
+    start = time.process_time()
+    score_networks(labels, patients, runs, rng, draws=options.draws)
+    print(f"all runs in all draws: {time.process_time() - start:.0f} s of CPU")
+    sources = np.array([f"source {n}" for n in range(SOURCES)])[
+        rng.integers(0, SOURCES, options.records)
+    ]
+    start = time.process_time()
+    interval_table(
+        labels,
+        runs["network 0"][0].probabilities,
+        cuts,
+        patients,
+        sources,
+        rng,
+        classes=tuple(f"class {n}" for n in range(CLASSES)),
+        resamples=DETAIL_DRAWS,
+    )
+    print(f"one network by class and source: {time.process_time() - start:.0f} s of CPU")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+
+
+def _outputs(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
+    return (0.3 * labels + 0.7 * rng.random(labels.shape)).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()
