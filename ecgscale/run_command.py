@@ -83,8 +83,14 @@ def run(
     from ecgscale.analysis_commands import make_report
     from search.database.storage import open_storage
     from search.definition import StudyDefinition
+    from search.errors import StudyError
     from search.transfer import dump_study
 
+    if (raw is None) == (data is None):
+        raise StudyError(
+            "expected either --raw with a folder of ECGs or --data with a prepared store, got "
+            f"{'neither' if raw is None else 'both'}: give one"
+        )
     started = time.monotonic()
     planned = StudyDefinition.from_toml(definition)
     wanted = budgets_within(planned.sample.flops, budgets)
@@ -118,16 +124,11 @@ def run(
 def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store:
     """Open the given store, or prepare the given ECGs."""
     from data_pipeline import open_store
-    from search.errors import StudyError
 
-    if raw is None and data is not None:
-        return open_store(data)
-    if raw is not None and data is None:
+    if raw is not None:
         return prepare_raw(raw, out / "store", layout)
-    raise StudyError(
-        "expected either --raw with a folder of ECGs or --data with a prepared store, got "
-        f"{'neither' if raw is None else 'both'}: give one"
-    )
+    assert data is not None
+    return open_store(data)
 
 
 def _plan_confirmation(

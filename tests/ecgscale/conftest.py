@@ -30,21 +30,23 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def run() -> Run:
-    """Run the command as a user does, in a process of its own."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Run the command as a user does, in a process of its own; never on the user's database."""
+    home = tmp_path_factory.mktemp("home")
 
     def ecgscale(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("ECGSCALE_")}
         return subprocess.run(
             [sys.executable, "-m", "ecgscale", *map(str, arguments)],
-            env=clean | {"OMP_NUM_THREADS": "1", **environment},
+            env=clean | {"OMP_NUM_THREADS": "1", "XDG_DATA_HOME": str(home), **environment},
             capture_output=True,
             text=True,
             timeout=240,
             check=False,
         )
 
-    return ecgscale
+    yield ecgscale
+    assert not any(home.iterdir()), "a test started the database that a user has by default"
 
 
 @pytest.fixture(scope="session")
