@@ -266,7 +266,8 @@ class _Budget:
         assert factor.high is not None
         ends = np.geomspace(factor.low, factor.high, WALKED).tolist()
         spread = [float(np.clip(self.best[name], factor.low, factor.high)), *ends]
-        return sorted({round(v) for v in spread} if factor.kind == "int" else set(spread))
+        levels = {round(v) for v in spread} if factor.kind == "int" else set(spread)
+        return [*sorted(levels)]
 
     def _balanced(self, values: Mapping[str, Level]) -> list[_Built]:
         """Bisect the balancing factor; return the networks within tolerance of the budget."""

@@ -127,7 +127,7 @@ def importance(
     draws = _bootstrap(problem, masks, bootstraps, rng)
     order = np.argsort(-pairs[subsets[0]], axis=None)
     p = len(table.factors)
-    strongest = [(i // p, i % p) for i in order if i // p < i % p][:8]
+    strongest = [(i // p, i % p) for i in order.tolist() if i // p < i % p][:8]
     friedman = _friedman(problem, strongest, rng)
     shown = ["architecture_hash", *table.factor_names, table.cost, "score"]
     return {
