@@ -104,7 +104,7 @@ def confirm(
     the same seeds and learning rates under the study's recipe; workers run them like other trials,
     and `report` compares them. The test split is read for nothing else, so plan this once.
     """
-    from analysis.confirmation.choose import Chosen
+    from analysis.confirmation.choose import RIVALS, Chosen, choose_references
     from search.confirm import confirm_study, read_confirmations
     from search.database.storage import open_storage
     from search.errors import StudyError
@@ -120,21 +120,22 @@ def confirm(
             "its workers, or choose from what there is with --unfinished"
         )
     earlier = read_confirmations(found)
-    if top == 0 and not earlier:
+    if top == 0 and (like or not earlier):
         raise StudyError(
             "expected --top of at least 1, got 0: known networks alone can only be brought into a "
-            f"confirmation that {study} has"
+            f"confirmation that {study} has, and without --like"
         )
-    if like is not None:
-        chosen = Chosen(_candidates_of(like, opened, budgets, top, reference), ())
-    elif earlier and not budgets:
+    if earlier and not budgets:
         wanted = sorted({entry.budget for entry in earlier[0].entries})
-        chosen = find_candidates(found, wanted, TOP if top is None else top, reference)
     else:
         wanted = budgets_within(found.definition.sample.flops, budgets)
-        chosen = find_candidates(found, wanted, TOP if top is None else top, reference)
-    if top == 0:
-        chosen = _not_yet(chosen, earlier)
+    if like is not None:
+        chosen = Chosen(_candidates_of(like, opened, budgets, top, reference), ())
+    elif top == 0:
+        known = choose_references(wanted, **found.shape, references=reference or RIVALS)
+        chosen = _not_yet(known, earlier)
+    else:
+        chosen = find_candidates(found, wanted, top or TOP, reference)
     show_candidates(found, chosen)
     if dry_run:
         return
@@ -209,7 +210,7 @@ def _candidates_of(
         base = entry.name.partition("@")[0]
         if (
             (asked and entry.budget not in asked)
-            or (top is not None and entry.group == "searched" and len(alike) == top)
+            or (top and entry.group == "searched" and len(alike) == top)
             or (references and entry.group == "reference" and base not in references)
         ):
             continue

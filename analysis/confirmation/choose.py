@@ -54,8 +54,7 @@ def choose_candidates(
 
     Searched: the `top` networks by shrunken, not observed, score that use at least 75 % of the
     budget, filled up with cheaper ones. References: each in its widest form within the budget.
-    Law: three compound-scaled networks and their opposites of equal FLOPs, where a law stands
-    (none with a `top` of 0, which asks for references alone).
+    Law: three compound-scaled networks and their opposites of equal FLOPs, where a law stands.
     A budget that the study does not cover is left out with a note; AnalysisError if all are.
     """
     shape = {"samples": samples, "leads": leads, "outputs": outputs}
@@ -67,17 +66,36 @@ def choose_candidates(
         except AnalysisError as error:
             notes.append(f"{short(budget)}: {error}")
             continue
+        known = choose_references([budget], **shape, references=references)
+        candidates += known.candidates
+        notes += known.notes
+        candidates += _by_law(table, budget, laws, shape, seed, notes)
+    if not candidates:
+        raise AnalysisError(notes[0] if notes else "Expected at least one budget, got none.")
+    return Chosen(tuple(candidates), tuple(dict.fromkeys(notes)))
+
+
+def choose_references(
+    budgets: Sequence[float],
+    *,
+    samples: int,
+    leads: int,
+    outputs: int,
+    references: Sequence[str] = RIVALS,
+) -> Chosen:
+    """Choose each known CNN in its widest form within each budget; a note where none fits."""
+    candidates: list[Candidate] = []
+    notes: list[str] = []
+    for budget in budgets:
         for name in references:
             try:
-                network = reference_within(name, budget, **shape)
+                network = reference_within(
+                    name, budget, samples=samples, leads=leads, outputs=outputs
+                )
             except ModelError as error:
                 notes.append(str(error))
                 continue
             candidates.append(Candidate(network, budget, "reference", network.name))
-        if top:
-            candidates += _by_law(table, budget, laws, shape, seed, notes)
-    if not candidates:
-        raise AnalysisError(notes[0] if notes else "Expected at least one budget, got none.")
     return Chosen(tuple(candidates), tuple(dict.fromkeys(notes)))
 
 
