@@ -221,10 +221,12 @@ class EmbeddedServer:
         master = self._postmaster()
         if master is None or not master.ready or not _is_postgres(master.pid):
             return
-        with suppress(psutil.Error, OSError):
+        try:
             ours = psutil.Process(master.pid).cwd() == str(self.data.resolve())
-            if ours and not Path(master.socket_folder, f".s.PGSQL.{PORT}").exists():
-                self._stop()
+        except (psutil.Error, OSError):  # it ended, or is somebody else's
+            return
+        if ours and not Path(master.socket_folder, f".s.PGSQL.{PORT}").exists():
+            self._stop()
 
     def _forget_dead_postmaster(self) -> None:
         """Remove the lock file of a killed server whose process id still looks alive.
