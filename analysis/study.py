@@ -13,7 +13,7 @@ from analysis.factors import from_distribution
 from analysis.subset import only
 from analysis.trials import METRICS, MINIMIZED, StudyFacts, TrialTable, from_frame, from_optuna
 from search.database.storage import Storage, is_embedded, open_storage
-from search.records import read_definition, read_distributions, read_trials
+from search.reading.records import read_definition, read_distributions, read_trials
 from search.study import study_names
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.factors import FactorInfo
 from analysis.trials import SEARCHED, TrialTable
-from search.query import columns, matching
+from search.reading.query import columns, matching
 
 KNOWN_BEFORE = ("flops", "params", "activations", "latency_ms")
 

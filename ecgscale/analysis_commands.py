@@ -191,7 +191,7 @@ def make_report(
     from analysis.report.static import write_figures
     from analysis.report.write import write_results
     from analysis.study import read_table
-    from search.records import read_class_scores, read_confirmed, read_curves
+    from search.reading.records import read_class_scores, read_confirmed, read_curves
     from search.study import open_study
 
     def say(part: str) -> None:

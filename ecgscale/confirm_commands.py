@@ -108,7 +108,7 @@ def confirm(
     from search.confirm import confirm_study, read_confirmations
     from search.database.storage import open_storage
     from search.errors import StudyError
-    from search.status import read_status
+    from search.reading.status import read_status
     from search.study import open_study
 
     opened = open_storage(storage)
@@ -193,7 +193,7 @@ def _candidates_of(
     from search.confirm import Candidate, read_confirmations
     from search.definition import parse_count
     from search.errors import StudyError
-    from search.records import read_trials
+    from search.reading.records import read_trials
     from search.study import open_study
 
     rounds = read_confirmations(open_study(other, storage))

@@ -60,7 +60,7 @@ def complete_notes(storage: Storage) -> list[str]:
 
     A login that may only read leaves them without.
     """
-    from search.notes import add_study_note, add_trial_notes, has_trial_notes, study_note
+    from search.reading.notes import add_study_note, add_trial_notes, has_trial_notes, study_note
     from search.study import open_study, planned_trials, study_names
 
     noted: list[str] = []

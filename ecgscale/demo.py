@@ -130,7 +130,7 @@ def _definition(trials: int, epochs: int | None) -> StudyDefinition:
 
 
 def _summarise(name: str, storage: Storage, store: Store) -> None:
-    from search.records import read_trials
+    from search.reading.records import read_trials
 
     trials = read_trials(name, storage)
     done = trials[trials["state"] == "complete"]

@@ -84,7 +84,7 @@ def run(
     from search.database.storage import open_storage
     from search.definition import StudyDefinition
     from search.errors import StudyError
-    from search.transfer import dump_study
+    from search.reading.transfer import dump_study
 
     if (raw is None) == (data is None):
         raise StudyError(

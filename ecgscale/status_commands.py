@@ -36,7 +36,7 @@ def status(
     and the workers of now are let to take them in order. It says what it rests on.
     """
     from search.database.storage import open_storage
-    from search.status import read_status
+    from search.reading.status import read_status
 
     opened = open_storage(storage)
     now = read_status(study, opened)

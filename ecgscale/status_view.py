@@ -12,7 +12,7 @@ from ecgscale.output import duration
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from search.status import RunningWorker, StudyStatus
+    from search.reading.status import RunningWorker, StudyStatus
 
 
 def counts(status: StudyStatus) -> dict[str, object]:

@@ -171,7 +171,7 @@ def write_family(study: str, storage: Storage, out: Path, *, name: str, seed: in
     from analysis.confirmation.compare import compare
     from analysis.confirmation.family import derive_family
     from analysis.study import read_table
-    from search.records import read_confirmed
+    from search.reading.records import read_confirmed
 
     table, confirmed = read_table(study, storage), read_confirmed(study, storage)
     comparison = compare(table, confirmed, seed=seed)

@@ -195,8 +195,8 @@ def extend(
     from models import find_architecture
     from search.database.storage import open_storage
     from search.definition import ReplicatePlan
-    from search.plan import Extension
     from search.study import extend_study, open_study
+    from search.trials.plan import Extension
 
     found = open_study(study, open_storage(storage))
     extension = Extension(
@@ -275,8 +275,8 @@ def trials(
 ) -> None:
     """List the trials with their factors, costs and scores."""
     from search.database.storage import open_storage
-    from search.query import select_trials
-    from search.records import read_trials
+    from search.reading.query import select_trials
+    from search.reading.records import read_trials
 
     frame = select_trials(read_trials(study, open_storage(storage)), where, sort)
     frame = frame if limit is None else frame.head(limit)
@@ -292,7 +292,7 @@ def dump(
 ) -> None:
     """Write a study with all its trials into one file."""
     from search.database.storage import open_storage
-    from search.transfer import dump_study
+    from search.reading.transfer import dump_study
 
     count = dump_study(study, open_storage(storage), file)
     print(f"{count} trials of {study} in {file}.")
@@ -305,7 +305,7 @@ def load(
 ) -> None:
     """Add a dumped study to a database."""
     from search.database.storage import open_storage
-    from search.transfer import load_study
+    from search.reading.transfer import load_study
 
     study = load_study(file, open_storage(storage), name=name)
     print(f"Study {study.name} with {study.planned} trials is in {study.storage.label}.")

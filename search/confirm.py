@@ -15,8 +15,8 @@ from typing import Any
 from models import Architecture
 from search.definition import StudyDefinition
 from search.errors import StudyError
-from search.plan import PlannedTrial, trial_seed
 from search.study import Study, add_planned, read_attribute, write_attribute
+from search.trials.plan import PlannedTrial, trial_seed
 
 CONFIRMATIONS = "confirmations"
 SEEDS = 3  # fresh ones of each network

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from data_pipeline.splits import LOW_DATA
 from search.errors import StudyError
-from search.recipe import Recipe
+from search.training.recipe import Recipe
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_pipeline.labels import ABBREVIATIONS
-from search import metrics
 from search.errors import StudyError
+from search.training import metrics
 
 # Below, an interval holds the truth far less often than it says: of AUROC, in a simulation with 350
 # patients, in 52, 78, 80, 87 and 89 % of the cases with 2, 4, 5, 10 and 15 positive ones.
@@ -50,7 +50,7 @@ def bootstrap_intervals(
 ) -> tuple[Interval, ...]:
     """Return the interval of a score, or one per class for a score that returns a vector.
 
-    `score(labels, outputs)` is a function of `search.metrics`; `patients` (records,) holds equal
+    `score(labels, outputs)` is a function of `metrics`; `patients` (records,) holds equal
     values for records of one patient. Percentile bootstrap (Efron & Tibshirani 1993, chapter 13);
     draws in which a score is undefined are left out, and an interval of fewer than half the draws
     is NaN.

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from sqlalchemy import Connection, text
 
 from search.errors import StudyError
-from search.statements import SET_ATTRIBUTES
 from search.study import Study
+from search.trials.statements import SET_ATTRIBUTES
 
 # The networks of complete trials, each with what it was measured on so far.
 NETWORKS = """

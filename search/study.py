@@ -15,11 +15,18 @@ from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage
 from search.database.view import refresh_view
 from search.definition import StudyDefinition
-from search.distributions import distributions
 from search.errors import StudyError
-from search.folds import data_facts
-from search.notes import add_study_note, add_trial_notes, study_note
-from search.plan import Extension, PlannedTrial, extend, longest_first, nuisance_factors, plan
+from search.reading.notes import add_study_note, add_trial_notes, study_note
+from search.training.folds import data_facts
+from search.trials.distributions import distributions
+from search.trials.plan import (
+    Extension,
+    PlannedTrial,
+    extend,
+    longest_first,
+    nuisance_factors,
+    plan,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -76,7 +83,7 @@ ON CONFLICT (study_id, key) DO UPDATE SET value_json = excluded.value_json
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A study as it was defined; its trials are read with `search.records`."""
+    """A study as it was defined; its trials are read with `search.reading.records`."""
 
     name: str
     study_id: int

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from search.database.storage import Storage, Unreachable
 from search.errors import StudyError
 from search.events import Event, Log, text_log
-from search.folds import Folds
-from search.lease import LeaseKeeper, LeaseLost
 from search.machine import choose_device, device_name, git_commit, stopping_signals
-from search.queue import Claim, Limits, Queue, WorkerName
 from search.study import Study, open_study
+from search.training.folds import Folds
+from search.trials.lease import LeaseKeeper, LeaseLost
+from search.trials.queue import Claim, Limits, Queue, WorkerName
 
 if TYPE_CHECKING:
     from data_pipeline import Store
     from data_pipeline.batches import ResidentRecords
-    from search.recipe import Recipe
-    from search.train import Trained, TrialScores
+    from search.training.recipe import Recipe
+    from search.training.train import Trained, TrialScores
 
 DONE, INTERRUPTED = 0, 75
 # What of TrialScores is stored as it is; the rest is the value, the curve and the classes.
@@ -35,7 +35,7 @@ ERRORS_IN_A_ROW = 6
 
 
 class Trainer(Protocol):
-    """What `search.train.train_one` does; tests put another in its place."""
+    """What `search.training.train.train_one` does; tests put another in its place."""
 
     def __call__(
         self,
@@ -105,7 +105,7 @@ def run_worker(
 
 
 def _train_one() -> Trainer:
-    from search.train import train_one
+    from search.training.train import train_one
 
     return train_one
 
@@ -178,8 +178,8 @@ class Worker:
             raise
 
     def _run_trial(self, queue: Queue, claim: Claim) -> None:
-        from search.train import Diverged, Interrupted
         from search.training.device import is_broken
+        from search.training.train import Diverged, Interrupted
 
         words = f"{claim.role}, attempt {claim.claims}"
         self.tell("trial_started", words, claim, role=claim.role, seed=claim.seed)
@@ -266,7 +266,7 @@ class Worker:
         """Save the network before the trial is complete, so that complete means kept."""
         if self.options.weights is None or claim.role == "control":
             return
-        from search.keep import keep_network
+        from search.training.keep import keep_network
 
         for trained in kept:
             keep_network(
@@ -278,7 +278,7 @@ class Worker:
         attributes = values | self._facts(claim)
         outputs = None
         if claim.role == "confirm":
-            from search.held_out import score_held_out
+            from search.training.held_out import score_held_out
 
             test = self.folds.records("test")
             held_out = score_held_out(kept[-1], test, scores.precision, scores.micro_batch)

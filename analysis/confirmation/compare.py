@@ -29,7 +29,7 @@ from analysis.pareto import EstimatedFront, Shrunken, estimate_front
 from analysis.trials import TrialTable
 from search.confirm import Entry
 from search.intervals import FEWEST_PATIENTS, interval_table, kind_patients
-from search.records import Confirmed
+from search.reading.records import Confirmed
 
 NEAR = 0.15  # FLOPs of random networks that count as equal
 RARE = 0.02  # share of the records below which a class is rare

@@ -13,7 +13,7 @@ from analysis.errors import AnalysisError
 from analysis.quantities import short
 from analysis.trials import TrialTable
 from models import Architecture
-from search.records import Confirmed
+from search.reading.records import Confirmed
 
 SIZES = {1e7: "xs", 3e7: "s", 1e8: "m", 3e8: "l", 1e9: "xl"}
 

@@ -37,7 +37,7 @@ from analysis.surrogates.ale import Ale, accumulated
 from analysis.surrogates.importance import Importance, Subset, importance
 from analysis.surrogates.surrogate import FEWEST_DESIGNS, Surrogate, Target, surrogate
 from analysis.trials import SEARCHED, TrialTable
-from search.records import Confirmed
+from search.reading.records import Confirmed
 
 FEWEST_FOR_FRONT = 3
 ALE_FACTORS = 6

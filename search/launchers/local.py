@@ -14,7 +14,7 @@ from pathlib import Path
 from search.database.storage import VARIABLE, Storage, Unreachable
 from search.errors import StudyError
 from search.machine import PARENT_VARIABLE, stopping_signals
-from search.status import StudyStatus, read_status
+from search.reading.status import StudyStatus, read_status
 from search.worker import INTERRUPTED
 
 CONFIGURATION_ERROR = 2

@@ -1,1 +1,1 @@
-"""The parts of a training that `search.train` puts together."""
+"""How one network is trained and scored: `train_one`, its recipe, its metrics and their parts."""

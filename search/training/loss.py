@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from search.recipe import Recipe
+from search.training.recipe import Recipe
 
 
 def positive_weights(labels: Tensor, recipe: Recipe) -> Tensor:

@@ -20,11 +20,11 @@ from data_pipeline.batches import ResidentRecords, batches
 from models import Architecture
 from models.build import build
 from models.fold import fold_batch_norms
-from search.recipe import Recipe
 from search.training.averaging import AveragedWeights
 from search.training.checkpoint import load_checkpoint, save_checkpoint, trial_fingerprint
 from search.training.device import compute_dtype, synchronize
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
+from search.training.recipe import Recipe
 from search.training.schedule import learning_rate
 
 HOPELESS_LOSS = 10.0  # times the loss before the first step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from search.recipe import Recipe
+from search.training.recipe import Recipe
 
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:

@@ -105,8 +105,8 @@ def run(
     from data_pipeline import open_store
     from data_pipeline.batches import ResidentRecords
     from models import load_space
-    from search.recipe import Recipe
-    from search.train import Diverged, train_one
+    from search.training.recipe import Recipe
+    from search.training.train import Diverged, train_one
 
     torch.set_num_threads(1)
     store = open_store(store_path)

@@ -16,8 +16,8 @@ from data_pipeline import PrepareOptions, Store, prepare_store
 from data_pipeline.synthetic import synthesize
 from search.database.storage import Storage, open_storage
 from search.definition import StudyDefinition
-from search.queue import Queue, WorkerName
 from search.study import Study, create_study
+from search.trials.queue import Queue, WorkerName
 
 EPOCHS = 20
 CLASSES = 26

@@ -31,8 +31,8 @@ from filled_study import (
 from sqlalchemy import Engine, event
 
 from search.database.storage import open_storage
-from search.queue import Queue, WorkerName
 from search.study import open_study
+from search.trials.queue import Queue, WorkerName
 
 # Plain Optuna keeps the whole study in every process, about this much; more than there is, no run.
 PLAIN_MIB, PLAIN_MIB_PER_TRIAL, MOST_MIB = 85, 0.085, 8000
@@ -77,7 +77,7 @@ def plain(where: str, name: str) -> tuple[Engine, Callable[[], None]]:
 
 
 def _factors(storage: Any, name: str) -> dict[str, Any]:
-    from search.records import read_distributions
+    from search.reading.records import read_distributions
 
     return read_distributions(name, storage)
 

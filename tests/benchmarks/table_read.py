@@ -25,7 +25,7 @@ def read(how: str, where: str) -> None:
     import pandas as pd
 
     from search.database.storage import open_storage
-    from search.records import read_class_scores, read_curves, read_trials
+    from search.reading.records import read_class_scores, read_curves, read_trials
 
     storage = open_storage(where)
     readers = {

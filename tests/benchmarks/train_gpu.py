@@ -34,8 +34,8 @@ import torch
 from train_networks import GROUPINGS, network_of
 
 from data_pipeline.batches import ResidentRecords, batches
-from search.recipe import Recipe
 from search.training.device import is_out_of_memory, synchronize
+from search.training.recipe import Recipe
 from search.training.run import Run, Trial
 
 STUDY_NETWORKS, STUDY_RECORDS, STUDY_EPOCHS = 500, 88_253, 20

@@ -28,8 +28,8 @@ from models import Architecture, ModelError
 from models.build import build
 from models.plain import as_conv1d
 from models.references.budget import reference_within
-from search.recipe import Recipe
-from search.train import train_one
+from search.training.recipe import Recipe
+from search.training.train import train_one
 
 NAMES = ("resnet18", "xresnet1d18", "mobilenetv2", "resnet1d-wang")
 

@@ -47,8 +47,8 @@ from data_pipeline import open_store
 from data_pipeline.batches import ResidentRecords, batches
 from models.build import build
 from models.plain import as_conv1d
-from search.recipe import Recipe
 from search.training.device import compute_dtype, synchronize
+from search.training.recipe import Recipe
 from search.training.run import Run, Trial
 
 RECIPE = Recipe(epochs=1000, average_epochs=0.0)

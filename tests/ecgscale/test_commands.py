@@ -18,7 +18,7 @@ import torch
 
 import models
 from data_pipeline import open_store
-from search.metrics import macro_auroc
+from search.training.metrics import macro_auroc
 from tests.ecgscale.conftest import Run
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ecgscale.status_view import StatusView, line, time_left
-from search.status import RunningWorker, StudyStatus
-from search.time_left import TimeLeft
+from search.reading.status import RunningWorker, StudyStatus
+from search.reading.time_left import TimeLeft
 from tests.ecgscale.conftest import Run
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from data_pipeline import open_store
 from search.database.storage import open_storage
-from search.queue import Limits
+from search.trials.queue import Limits
 from search.worker import WorkerOptions, run_worker
 
 EPOCHS = 3
@@ -24,7 +24,7 @@ EPOCHS = 3
 def context() -> Any:
     """Children fork from one process that has imported torch already."""
     made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(["processes", "search.train", "data_pipeline.batches"])
+    made.set_forkserver_preload(["processes", "search.training.train", "data_pipeline.batches"])
     return made
 
 
@@ -49,7 +49,7 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
         on_finish: Any,
         checkpoint: Path | None,
     ) -> Any:
-        from search.train import Interrupted, TrialScores
+        from search.training.train import Interrupted, TrialScores
 
         score = expected(architecture.hash, seed)
         done = 0

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from data_pipeline.batches import ResidentRecords
-from search.recipe import Recipe
+from search.training.recipe import Recipe
 
 SAMPLES, CLASSES = 128, 3
 FACTORS = {

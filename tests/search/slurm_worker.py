@@ -9,7 +9,7 @@ from processes import slow_trainer
 
 from data_pipeline import open_store
 from search.database.storage import open_storage
-from search.queue import Limits
+from search.trials.queue import Limits
 from search.worker import WorkerOptions, run_worker
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from processes import expected, start_worker
 
 from data_pipeline import Store
 from search.database.storage import Storage
-from search.records import read_class_scores, read_curves, read_trials
-from search.status import read_status
+from search.reading.records import read_class_scores, read_curves, read_trials
+from search.reading.status import read_status
 from search.study import create_study
 
 GRACE_SECONDS = 2.0

@@ -15,16 +15,16 @@ from sklearn.metrics import f1_score, roc_auc_score
 from data_pipeline import PrepareOptions, prepare_store
 from data_pipeline.synthetic import synthesize
 from models import Architecture, reference
-from search import transfer
 from search.confirm import Candidate, confirm_study, read_confirmations
 from search.database.storage import Storage
 from search.errors import StudyError
-from search.folds import Folds
-from search.outputs import Outputs, pack, unpack
-from search.queue import Queue, WorkerName
-from search.records import read_confirmed, read_trials
+from search.reading import transfer
+from search.reading.records import read_confirmed, read_trials
+from search.reading.transfer import dump_study, load_study
 from search.study import create_study
-from search.transfer import dump_study, load_study
+from search.training.folds import Folds
+from search.training.outputs import Outputs, pack, unpack
+from search.trials.queue import Queue, WorkerName
 from search.worker import run_worker
 
 SMALL = {"architectures": 2, "flops": [1e6, 1e7], "bins": 1}

@@ -8,7 +8,7 @@ from processes import slow_trainer
 from sqlalchemy import URL
 
 from search.events import Event, json_log, text_log, without_passwords
-from search.queue import Limits
+from search.trials.queue import Limits
 from search.worker import WorkerOptions, run_worker
 
 

@@ -12,10 +12,10 @@ from models import Space, load_space, reference
 from search.database.storage import open_storage
 from search.definition import ReplicatePlan, StudyDefinition
 from search.errors import StudyError
-from search.plan import Extension, plan
-from search.plan import extend as plan_extension
-from search.records import read_definition, read_trials
+from search.reading.records import read_definition, read_trials
 from search.study import create_study, extend_study, open_study
+from search.trials.plan import Extension, plan
+from search.trials.plan import extend as plan_extension
 from search.worker import run_worker
 
 SHAPE = {"samples": 100, "leads": 12, "outputs": 26}

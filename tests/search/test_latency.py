@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from search.errors import StudyError
 from search.latency import measure_latencies
-from search.records import read_trials
+from search.reading.records import read_trials
 from search.worker import run_worker
 
 

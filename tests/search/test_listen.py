@@ -17,7 +17,7 @@ from search.database.embedded import EmbeddedServer
 from search.database.listen import LOGIN, PGPASS, Address, close, listen
 from search.database.storage import Storage, open_storage
 from search.errors import StudyError
-from search.records import read_trials
+from search.reading.records import read_trials
 from search.study import create_study
 from search.worker import run_worker
 

@@ -12,7 +12,7 @@ import pytest
 
 from search.errors import StudyError
 from search.launchers.local import Slot, launch_local, plan_slots
-from search.records import read_trials
+from search.reading.records import read_trials
 
 
 def test_slots_share_gpus_and_cores_out():

@@ -15,8 +15,8 @@ from processes import slow_trainer
 
 from search.database.storage import Storage, Unreachable, open_storage
 from search.launchers.local import Slot, launch_local
-from search.records import read_trials
-from search.status import read_status
+from search.reading.records import read_trials
+from search.reading.status import read_status
 from search.study import create_study
 from search.worker import run_worker
 

@@ -10,8 +10,8 @@ from sqlalchemy.exc import ProgrammingError
 from search.database.roles import grant_access
 from search.database.storage import Storage, open_storage
 from search.errors import StudyError
-from search.records import read_trials
-from search.status import read_status
+from search.reading.records import read_trials
+from search.reading.status import read_status
 from search.study import Study, create_study
 from search.worker import run_worker
 

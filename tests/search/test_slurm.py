@@ -22,7 +22,7 @@ from search.launchers.slurm import (
     study_jobs,
     submit,
 )
-from search.records import read_trials
+from search.reading.records import read_trials
 
 HERE = Path(__file__).parent
 

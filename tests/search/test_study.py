@@ -18,16 +18,16 @@ from models import Architecture, load_space
 from search.database.storage import Storage, open_storage
 from search.definition import StudyDefinition, parse_count
 from search.errors import StudyError
-from search.plan import plan
-from search.records import (
+from search.reading.records import (
     read_class_scores,
     read_curves,
     read_definition,
     read_distributions,
     read_trials,
 )
-from search.status import read_status
+from search.reading.status import read_status
 from search.study import Study, create_study, open_study
+from search.trials.plan import plan
 
 SHAPE = {"samples": 100, "leads": 12, "outputs": 26}
 

@@ -19,9 +19,9 @@ from models.export import load_network
 from search.database.storage import Storage
 from search.errors import StudyError
 from search.machine import choose_device
-from search.queue import Limits, Queue, WorkerName
-from search.records import read_class_scores, read_curves, read_trials
+from search.reading.records import read_class_scores, read_curves, read_trials
 from search.study import create_study
+from search.trials.queue import Limits, Queue, WorkerName
 from search.worker import ERRORS_IN_A_ROW, WorkerOptions, run_worker
 
 QUICK = WorkerOptions(limits=Limits(grace_seconds=2.0))
@@ -122,7 +122,7 @@ def test_store_of_another_hash_is_refused(make_study, store, other_store):
 
 
 def test_diverged_trial_is_kept_with_its_reason(make_study, store):
-    from search.train import Diverged
+    from search.training.train import Diverged
 
     study = make_study()
     inner = slow_trainer(0.01)

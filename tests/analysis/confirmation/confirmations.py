@@ -10,8 +10,8 @@ import pandas as pd
 from analysis.confirmation.resampling import Run
 from analysis.trials import TrialTable
 from search.confirm import Confirmation, Entry
-from search.outputs import Outputs
-from search.records import Confirmed
+from search.reading.records import Confirmed
+from search.training.outputs import Outputs
 
 CLASSES = ("AF", "NSR", "PVC", "LBBB")
 SHAPE = {"samples": 1000, "leads": 12, "outputs": 26}

@@ -15,7 +15,7 @@ from analysis.errors import AnalysisError
 from analysis.recommend import posterior
 from analysis.trials import TrialTable
 from search.confirm import Confirmation, Entry
-from search.records import Confirmed
+from search.reading.records import Confirmed
 from tests.analysis.confirmation.confirmations import (
     CLASSES,
     confirmed_of,

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from search.definition import StudyDefinition
-from search.plan import PlannedTrial
+from search.trials.plan import PlannedTrial
 
 PIECE = 2045  # characters, as optuna-dashboard cuts
 MOST_NOTED = 1000

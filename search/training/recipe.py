@@ -57,7 +57,7 @@ class Recipe:
     average_epochs: float = 0.0
 
     # Decide a class by the mean of all thresholds whose training F1 is within
-    # threshold_slack / √positives of the best; 0 takes the best (search.metrics.best_thresholds).
+    # threshold_slack / √positives of the best; 0 takes the best (metrics.best_thresholds).
     threshold_slack: float = 0.5
 
     # "auto" is bf16 where the device multiplies it fast, else fp32.

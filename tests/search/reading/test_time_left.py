@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.time_left import Busy, Work, forecast
+from search.reading.time_left import Busy, Work, forecast
 
 RATE = 1e-3  # seconds per record and activation, the same for all in these tests
 

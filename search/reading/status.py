@@ -11,9 +11,9 @@ import numpy as np
 from sqlalchemy import Row, text
 
 from search.database.storage import Storage
-from search.queue import Limits
+from search.reading.time_left import Busy, TimeLeft, Work, forecast
 from search.study import Study, open_study
-from search.time_left import Busy, TimeLeft, Work, forecast
+from search.trials.queue import Limits
 
 COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'COMPLETE') AS complete,

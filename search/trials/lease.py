@@ -9,7 +9,7 @@ from collections import deque
 from sqlalchemy.exc import DBAPIError
 
 from search.database.storage import first_line, is_outage
-from search.queue import Claim, Queue
+from search.trials.queue import Claim, Queue
 
 
 class LeaseLost(Exception):

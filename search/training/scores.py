@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data_pipeline.labels import ABBREVIATIONS, WEIGHTS
-from search import metrics
+from search.training import metrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from search.database.storage import Storage
 from search.database.view import refresh_view
 from search.definition import NAME
 from search.errors import StudyError
-from search.statements import ADD_TEST_RECORDS
 from search.study import ADD_STUDY, Study, open_study
+from search.trials.statements import ADD_TEST_RECORDS
 
 FORMAT, VERSION = "ecgscale-study", 1
 # A confirmed trial on the whole Challenge has 2 MB of outputs: rows are fetched by a few, and sent

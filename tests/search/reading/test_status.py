@@ -7,10 +7,10 @@ import json
 import pytest
 from sqlalchemy import text
 
-from search.queue import Queue, WorkerName
-from search.records import read_trials
-from search.status import read_status
+from search.reading.records import read_trials
+from search.reading.status import read_status
 from search.study import Study
+from search.trials.queue import Queue, WorkerName
 
 SECONDS_PER_ACTIVATION = 1e-4
 

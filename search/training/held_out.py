@@ -9,11 +9,11 @@ import torch
 
 from data_pipeline.batches import ResidentRecords
 from models.fold import fold_batch_norms
-from search.outputs import Outputs
-from search.scores import FoldScores, probabilities, score_fold
-from search.train import Trained
 from search.training.device import reproducible
+from search.training.outputs import Outputs
 from search.training.run import predict
+from search.training.scores import FoldScores, probabilities, score_fold
+from search.training.train import Trained
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 import torch
 
-import search.train
 import search.training.device
 import search.training.run
+import search.training.train
 from models.memory import training_memory
-from search.train import Diverged, train_one
+from search.training.train import Diverged, train_one
 from tests.search.rhythms import CLASSES, QUICK, SAMPLES, linear_network, records, scored
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -10,11 +10,11 @@ from sqlalchemy import event, text
 
 from ecgscale.dashboard import complete_notes
 from models import Architecture, reference
-from search.notes import PIECE, note_attributes
-from search.plan import Extension
-from search.records import read_trials
+from search.reading.notes import PIECE, note_attributes
+from search.reading.records import read_trials
+from search.reading.transfer import dump_study, load_study
 from search.study import create_study, extend_study
-from search.transfer import dump_study, load_study
+from search.trials.plan import Extension
 
 
 def trial_notes(study) -> dict[int, str]:

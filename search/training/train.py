@@ -29,12 +29,12 @@ from data_pipeline.batches import ResidentRecords, batches
 from models import Architecture
 from models.memory import training_memory
 from search.errors import StudyError
-from search.metrics import best_thresholds, macro_f1
-from search.recipe import Recipe
-from search.scores import probabilities, score_fold
 from search.training import device as devices
 from search.training.device import compute_dtype
+from search.training.metrics import best_thresholds, macro_f1
+from search.training.recipe import Recipe
 from search.training.run import Diverged, Run, Trial
+from search.training.scores import probabilities, score_fold
 
 __all__ = ["Diverged", "Interrupted", "Trained", "TrialScores", "train_one"]
 

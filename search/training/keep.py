@@ -10,9 +10,9 @@ from models import Architecture
 
 if TYPE_CHECKING:
     from data_pipeline import Store
-    from search.queue import Claim
     from search.study import Study
-    from search.train import Trained, TrialScores
+    from search.training.train import Trained, TrialScores
+    from search.trials.queue import Claim
 
 SCORES = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
 

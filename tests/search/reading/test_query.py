@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.errors import StudyError
-from search.query import matching, select_trials
+from search.reading.query import matching, select_trials
 
 FRAME = pd.DataFrame(
     {

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-import search.train
 import search.training.device
 import search.training.run
+import search.training.train
 from data_pipeline.batches import shuffled_labels
 from search.errors import StudyError
-from search.metrics import macro_auroc, macro_f1
-from search.recipe import Recipe
-from search.train import Interrupted, train_one
+from search.training.metrics import macro_auroc, macro_f1
+from search.training.recipe import Recipe
+from search.training.train import Interrupted, train_one
 from tests.search.rhythms import QUICK, records, scored
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -127,7 +127,7 @@ def test_interruptions_anywhere_change_nothing(network, tmp_path, seed):
 
 
 def test_a_killed_trial_goes_on_from_its_last_epoch(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(search.train, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(search.training.train, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     train, validation = records(90, 1), records(40, 2)
     whole = train_one(network, train, validation, QUICK, 0)
 

@@ -13,10 +13,10 @@ from sqlalchemy import text
 from search.database.schema import init_db
 from search.database.storage import Storage, open_storage
 from search.errors import StudyError
-from search.queue import Queue, WorkerName
-from search.records import read_class_scores, read_curves, read_definition, read_trials
+from search.reading.records import read_class_scores, read_curves, read_definition, read_trials
+from search.reading.transfer import dump_study, load_study
 from search.study import study_names
-from search.transfer import dump_study, load_study
+from search.trials.queue import Queue, WorkerName
 from search.worker import run_worker
 
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import event, text
 
 from search.database.storage import Storage, open_storage
-from search.queue import Limits, Queue, WorkerName
-from search.records import read_class_scores, read_curves, read_trials
-from search.status import read_status
+from search.reading.records import read_class_scores, read_curves, read_trials
+from search.reading.status import read_status
+from search.trials.queue import Limits, Queue, WorkerName
 
 WHO = WorkerName("here:1", "here", "cpu")
 ATTRIBUTES = {"macro_auroc": 0.7, "ece": float("nan"), "device": "cpu", "seconds": 1.5}

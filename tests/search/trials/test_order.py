@@ -9,11 +9,11 @@ from conftest import define
 
 from models import Architecture
 from search.definition import StudyDefinition
-from search.plan import Extension
-from search.queue import Queue, WorkerName
-from search.records import read_trials
+from search.reading.records import read_trials
+from search.reading.transfer import dump_study, load_study
 from search.study import create_study, extend_study
-from search.transfer import dump_study, load_study
+from search.trials.plan import Extension
+from search.trials.queue import Queue, WorkerName
 
 SPACE = """
 family = "ecg-cnn"

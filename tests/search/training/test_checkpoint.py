@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from search.errors import StudyError
-from search.train import Interrupted, train_one
 from search.training.checkpoint import load_checkpoint
+from search.training.train import Interrupted, train_one
 from tests.search.rhythms import QUICK, records, scored
 
 pytestmark = pytest.mark.usefixtures("one_thread")

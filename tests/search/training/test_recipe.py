@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from data_pipeline.batches import AugmentOptions
 from search.errors import StudyError
-from search.recipe import Recipe
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
+from search.training.recipe import Recipe
 from search.training.schedule import learning_rate
 
 ANOTHER = {"loss": "asymmetric", "precision": "fp32", "augment_crop_samples": 500}

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve, roc_auc_score
 
 from data_pipeline.labels import NORMAL, WEIGHTS
-from search import metrics
 from search.errors import StudyError
+from search.training import metrics
 
 
 def fold(seed: int, records: int = 400, classes: int = 26, levels: int | None = None):

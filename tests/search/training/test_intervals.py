@@ -10,7 +10,7 @@ from search.intervals import (
     interval_table,
     kind_patients,
 )
-from search.metrics import auroc_per_class, f1_per_class, macro_auroc, macro_f1
+from search.training.metrics import auroc_per_class, f1_per_class, macro_auroc, macro_f1
 
 
 def share(labels, outputs):

@@ -15,9 +15,9 @@ from search.database.schema import require_schema
 from search.database.storage import Storage
 from search.definition import StudyDefinition
 from search.errors import StudyError
-from search.outputs import Outputs
-from search.plan import nuisance_factors
 from search.study import open_study, study_names
+from search.training.outputs import Outputs
+from search.trials.plan import nuisance_factors
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -176,7 +176,7 @@ def read_definition(study_name: str, storage: Storage) -> dict[str, Any]:
 def read_distributions(study_name: str, storage: Storage) -> dict[str, BaseDistribution]:
     """Read the factors' Optuna distributions, in the order of the design space."""
     from models import Factor
-    from search.distributions import distribution
+    from search.trials.distributions import distribution
 
     factors = _study(study_name, storage)[1]["factors"]
     return {

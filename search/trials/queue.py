@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, text
 
-from search import statements as sql
 from search.database.storage import Storage
-from search.outputs import Outputs
+from search.training.outputs import Outputs
+from search.trials import statements as sql
 
 Outcome = Literal["done", "again", "lost"]
 
