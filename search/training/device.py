@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import torch
+
+Precision = Literal["fp32", "bf16"]
 
 NO_MEMORY = (
     "can't allocate memory",
@@ -18,24 +22,30 @@ NO_MEMORY = (
 )
 
 
-def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
-    """Return the dtype of matrix products for a recipe's precision.
+# Settings of oneDNN that let it use instructions for bf16; a lower one makes it emulate them.
+ISAS_WITH_BF16 = ("BF16", "FP16", "AMX", "AVX10", "DEFAULT")
 
-    "auto" takes bf16 on GPUs that have it and on CPUs with AMX or AVX-512 instructions for it
-    (1.2 to 2.8 times faster there); other CPUs emulate it several times slower than fp32.
+
+def fast_precision(device: torch.device) -> Precision:
+    """Return the precision in which a device trains fastest.
+
+    That is bf16 on GPUs that have it and on CPUs with AMX or AVX-512 instructions for it (1.2 to
+    2.8 times faster there), as far as the environment lets oneDNN use them; other devices emulate
+    it several times slower than fp32.
     """
-    if precision == "auto":
-        return torch.bfloat16 if _fast_bf16(device) else torch.float32
-    return torch.bfloat16 if precision == "bf16" else torch.float32
-
-
-def _fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        able = torch.cpu.get_capabilities()
-        return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
-    return False
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "DEFAULT"))
+    allowed = any(name in limit.upper() for name in ISAS_WITH_BF16)
+    return "bf16" if allowed and (able.get("amx_bf16") or able.get("avx512_bf16")) else "fp32"
+
+
+def resolve_precision(device: torch.device, precision: str) -> Precision:
+    """Return a recipe's precision, where "auto" is the device's fastest."""
+    if precision == "auto":
+        return fast_precision(device)
+    return "bf16" if precision == "bf16" else "fp32"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Train one network and score it on the validation records.
 
 The data stay on the device as int16; a step gathers and scales a batch, alters it, goes forward in
-the device's fastest precision, backward, clips, takes a fused AdamW step and lets the averaged
+bf16 or fp32, backward, clips, takes a fused AdamW step and lets the averaged
 weights follow. The score is that of the last epoch, never of the best one. Thresholds for F1 come
 from training records: after every epoch from the outputs that the training steps made anyway, for
 the final score from a pass over the training records in evaluation mode. A search passes the
@@ -30,7 +30,6 @@ from models import Architecture
 from models.memory import training_memory
 from search.errors import StudyError
 from search.training import device as devices
-from search.training.device import compute_dtype
 from search.training.metrics import best_thresholds, macro_f1
 from search.training.recipe import Recipe
 from search.training.run import Diverged, Run, Trial
@@ -120,7 +119,8 @@ def train_one(
             f"Expected records on {wanted}, got training records on {train.device} and validation"
             f" records on {validation.device}; load both onto the training device."
         )
-    trial = Trial(architecture, train, validation, recipe, seed)
+    precision = devices.resolve_precision(train.device, recipe.precision)
+    trial = Trial(architecture, train, validation, recipe, seed, precision)
     micro_batch = _micro_batch_that_fits(trial)
     while True:
         try:
@@ -138,7 +138,6 @@ def train_one(
 def _micro_batch_that_fits(trial: Trial) -> int:
     """Return the batch size, halved until the estimate of a step's memory fits the device."""
     _, leads, samples = trial.train.signals.shape
-    half = compute_dtype(trial.train.device, trial.recipe.precision) is torch.bfloat16
     free = devices.free_memory_bytes(trial.train.device)
     size = trial.recipe.batch_size
     while size > SMALLEST_MICRO_BATCH:
@@ -148,7 +147,7 @@ def _micro_batch_that_fits(trial: Trial) -> int:
             samples=trial.recipe.augment_crop_samples or samples,
             leads=leads,
             outputs=trial.train.labels.shape[1],
-            bytes_per_element=2 if half else 4,
+            bytes_per_element=2 if trial.precision == "bf16" else 4,
         )
         if MEMORY_SLACK * memory.peak_bytes <= free:
             break
@@ -235,7 +234,7 @@ def _train(
         records_per_second=progress.records / progress.training_seconds,
         peak_memory_bytes=devices.peak_memory_bytes(train.device),
         micro_batch=run.micro_batch,
-        precision=str(run.dtype).removeprefix("torch."),
+        precision=trial.precision,
     )
 
 
