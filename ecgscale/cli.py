@@ -19,6 +19,7 @@ from ecgscale import (
     run_command,
     status_commands,
     study_commands,
+    use_commands,
 )
 from models.errors import ModelError
 from search.errors import StudyError
@@ -52,6 +53,7 @@ for group in (
     launch_commands,
     analysis_commands,
     confirm_commands,
+    use_commands,
 ):
     group.register(app)
 

@@ -17,7 +17,7 @@ from models.space import Space
 from models.space_file import load_space
 
 if TYPE_CHECKING:
-    from torch import nn
+    from models.trained import TrainedNetwork
 
 __all__ = [
     "Architecture",
@@ -38,11 +38,12 @@ __all__ = [
 ]
 
 
-def load(path: str | Path) -> nn.Module:
+def load(path: str | Path) -> TrainedNetwork:
     """Return an exported network, ready to use: `models.load("network.safetensors")`.
 
-    In evaluation mode, float32 (batch, leads, samples) to logits (batch, classes), with its
-    `architecture` and its `card` (classes, thresholds, scores, how to prepare signals).
+    `predict(signal_mv, rate_hz)` takes raw ECGs to probabilities and decisions. Called, it maps
+    prepared float32 (batch, leads, samples) to logits (batch, classes). In evaluation mode, with
+    its `architecture` and its `card` (classes, thresholds, scores, how signals are prepared).
     """
     from models.export import load_network
 

@@ -1,20 +1,32 @@
-"""Keep a trial's trained network: weights, architecture and model card in one file."""
+"""Keep a trial's trained network: everything from a raw ECG to a decision in one file."""
 
 from __future__ import annotations
 
+import platform
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from models import Architecture
+from search.errors import StudyError
+from search.training import metrics
+from search.training.folds import fold_rows
 
 if TYPE_CHECKING:
     from data_pipeline import Store
+    from models.card import ModelCard
     from search.study import Study
     from search.training.train import Trained, TrialScores
     from search.trials.queue import Claim
 
 SCORES = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
+# Of patients, for the intervals on a card; a thousand would take a second of a small trial.
+DRAWS = 200
+PACKAGES = ("ecgscale", "torch", "numpy", "scipy")
 
 
 def weights_path(folder: Path, study: Study, number: int) -> Path:
@@ -32,41 +44,106 @@ def keep_network(
     git_commit: str,
 ) -> Path:
     """Write a trained network for `models.load` and `ecgscale export`; return its path."""
-    from data_pipeline.store import LEADS
-    from models.card import ModelCard
     from models.export import save_network
 
     architecture = Architecture.from_json(claim.architecture)
-    card = ModelCard(
-        name=f"{study.name}, trial {claim.number}",
-        classes=store.classes,
-        leads=LEADS,
-        samples=store.samples,
-        sample_rate_hz=store.sample_rate_hz,
-        preparation=describe_preparation(store.manifest["content"]["options"], store.step),
+    rows = fold_rows(store, study.definition.data)
+    card = replace(
+        card_of_store(store, f"{study.name}, trial {claim.number}"),
         thresholds=tuple(float(value) for value in trained.thresholds),
         scores={f"validation {name}": float(getattr(scores, name)) for name in SCORES},
-        data_hash=store.hash,
+        intervals=score_intervals(
+            store.labels[rows["validation"]],
+            trained.probabilities,
+            trained.thresholds,
+            store.patient_numbers(rows["validation"]),
+        ),
+        records={fold: len(own) for fold, own in rows.items()},
+        positives=_positives(store, rows["train"]),
         recipe=replace(study.definition.recipe, **claim.recipe).to_dict(),
         study=study.name,
         seed=claim.seed,
         git_commit=git_commit,
-        synthetic_data=store.synthetic,
+        precision=scores.precision,
+        versions=versions(),
     )
     path = weights_path(folder, study, claim.number)
     save_network(path, architecture, trained.network, card)
     return path
 
 
-def describe_preparation(options: dict[str, Any], step: float) -> str:
-    """Say in words what was done to a signal before the network read it."""
-    band = options["band_hz"]
-    parts = [
-        f"{options['seconds']:g} s, resampled to {options['sample_rate_hz']:g} Hz",
-        "no filter" if band is None else f"band-pass {band[0]:g}-{band[1]:g} Hz, zero phase",
-        "millivolts"
-        if options["standardise"] == "none"
-        else f"standardised per {options['standardise']} to mean 0, sd 1",
-        f"rounded to {step:g}",
-    ]
-    return "Prepared: " + "; ".join(parts) + "."
+def card_of_store(store: Store, name: str) -> ModelCard:
+    """Return what a store says of the networks that are trained on it."""
+    from data_pipeline.store import LEADS
+    from models.card import ModelCard
+    from models.preprocessing import Preprocessing
+
+    content = store.manifest["content"]
+    prepared = Preprocessing.from_options(content["options"], LEADS, store.step, content["method"])
+    return ModelCard(
+        name=name,
+        classes=store.classes,
+        diagnoses=tuple(store.class_names[name] for name in store.classes),
+        codes=store.codes,
+        leads=LEADS,
+        samples=store.samples,
+        sample_rate_hz=store.sample_rate_hz,
+        preparation=prepared.describe(),
+        preprocessing=prepared,
+        data_hash=store.hash,
+        synthetic_data=store.synthetic,
+    )
+
+
+def completed_card(card: ModelCard, store: Store) -> ModelCard:
+    """Return the card of a file of before preparation was kept, with what its store says of it."""
+    if card.data_hash != store.hash:
+        raise StudyError(
+            f"Expected the store that {card.name} was trained on, of hash {card.data_hash[:16]}, "
+            f"got {store.path} of {store.hash[:16]}."
+        )
+    known = card_of_store(store, card.name)
+    return replace(
+        card,
+        diagnoses=known.diagnoses,
+        codes=known.codes,
+        preprocessing=known.preprocessing,
+        preparation=known.preparation,
+    )
+
+
+def score_intervals(
+    labels: npt.NDArray[np.uint8],
+    probabilities: npt.NDArray[np.float64],
+    thresholds: npt.NDArray[np.float64],
+    patients: npt.NDArray[np.int64],
+) -> dict[str, tuple[float, float]]:
+    """Return the 95 % limits of the validation scores, of patients drawn with replacement."""
+    rng = np.random.default_rng(0)
+    count = int(patients.max()) + 1
+    drawn: dict[str, list[float]] = {"macro_f1": [], "macro_auroc": [], "macro_auprc": []}
+    for _ in range(DRAWS):
+        often = np.bincount(rng.integers(0, count, count), minlength=count)
+        chosen = np.repeat(np.arange(len(patients)), often[patients])
+        truth, values = labels[chosen], probabilities[chosen]
+        drawn["macro_f1"].append(metrics.macro_f1(truth, values > thresholds))
+        drawn["macro_auroc"].append(metrics.macro_auroc(truth, values))
+        drawn["macro_auprc"].append(metrics.macro_auprc(truth, values))
+    limits = {name: np.percentile(values, [2.5, 97.5]) for name, values in drawn.items()}
+    return {f"validation {name}": (float(a), float(b)) for name, (a, b) in limits.items()}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a network's numbers come from."""
+    found: dict[str, Any] = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # run from a checkout
+            continue
+    return found
+
+
+def _positives(store: Store, rows: npt.NDArray[np.int64]) -> dict[str, int]:
+    counts = store.labels[rows].sum(axis=0)
+    return {name: int(count) for name, count in zip(store.classes, counts, strict=True)}

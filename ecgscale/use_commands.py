@@ -1,0 +1,215 @@
+"""Commands on trained networks: export, predict."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ecgscale.output import Format, Progress, print_table, write_table
+
+if TYPE_CHECKING:
+    from data_pipeline.ecg_files import Ecg
+    from models.card import ModelCard
+    from models.prediction import Prediction
+
+PANEL = "Networks in use"
+SOME_UNREADABLE = 1
+"""Exit code of a prediction that left files out."""
+
+
+class Takeaway(StrEnum):
+    """Forms in which a network leaves ecgscale."""
+
+    torch = "torch"
+    onnx = "onnx"
+    onnx_raw = "onnx-raw"
+
+
+class Aggregate(StrEnum):
+    """How the windows of a long ECG become one probability."""
+
+    mean = "mean"
+    max = "max"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group to the command line."""
+    app.command(rich_help_panel=PANEL)(export)
+    app.command(rich_help_panel=PANEL)(predict)
+
+
+def export(
+    architecture: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.safetensors|FILE.json|NAME",
+            help="A network that `worker --weights` kept; an architecture or a reference CNN "
+            "gets random weights.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="File to write: .safetensors for torch, .onnx for --format onnx.")
+    ],
+    format: Annotated[
+        Takeaway,
+        typer.Option(
+            help="torch, onnx (reads prepared signals), or onnx-raw (reads millivolts at the "
+            "network's rate, filter and all inside)."
+        ),
+    ] = Takeaway.torch,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Store it was trained on, to complete files of before preparation was kept."
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Samples per lead, if untrained.")] = 1000,
+    rate: Annotated[float, typer.Option(min=1, help="Hz, if untrained.")] = 100,
+) -> None:
+    """Write a network with its model card: everything from a raw ECG to a decision."""
+    from models.export import load_network, save_network, save_onnx
+
+    if architecture.endswith(".safetensors"):
+        network: Any = load_network(Path(architecture))
+        chosen, card = network.architecture, network.card
+    else:
+        chosen, network, card = _untrained(architecture, samples, rate)
+        print("Untrained: the weights are random.")
+    if data is not None:
+        card = _completed(card, data)
+    if format is not Takeaway.torch:
+        raw = format is Takeaway.onnx_raw
+        difference = save_onnx(out, chosen, network, card, raw=raw)
+        checked = (
+            "not checked: onnxruntime is not installed"
+            if difference is None
+            else f"onnxruntime differs from torch by {difference:.1e} of the largest output"
+        )
+        print(f"{out} and its card {out.with_suffix('.md')}; {checked}.")
+        return
+    for path in save_network(out, chosen, network, card):
+        print(path)
+    print(f'Load it with: import models; network = models.load("{out}")')
+
+
+def predict(
+    network: Annotated[
+        Path, typer.Argument(help="A network that was kept or exported: .safetensors or .onnx.")
+    ],
+    ecgs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="ECG...",
+            help="WFDB records (with or without .hea), folders of them, or CSV files with a column "
+            "per lead in mV and, unless --rate is given, one called time_s.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write all probabilities here: .csv, .json or .parquet."),
+    ] = None,
+    format: Annotated[
+        Format, typer.Option(help="What to print: findings as a table, or all probabilities.")
+    ] = Format.table,
+    rate: Annotated[
+        float | None, typer.Option(min=1, help="Sampling rate of CSV files, Hz.")
+    ] = None,
+    windows: Annotated[
+        int, typer.Option(min=0, help="Windows of a longer ECG: 0 all that fit, 1 the middle.")
+    ] = 0,
+    aggregate: Annotated[
+        Aggregate, typer.Option(help="How their probabilities become one.")
+    ] = Aggregate.mean,
+    plot: Annotated[
+        Path | None, typer.Option(help="Folder for a drawing (.svg) of each ECG with its findings.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Tell the probability and the decision of every diagnosis for raw ECGs.
+
+    Files that cannot be read are named; the exit code is then 1, and 2 where none could be.
+    """
+    from analysis.use.predict import (
+        draw_prediction,
+        findings_table,
+        predict_files,
+        prediction_table,
+    )
+    from data_pipeline.ecg_files import list_ecgs
+    from data_pipeline.errors import DataError
+    from models.export import load_predictor
+
+    predictor = load_predictor(network)
+    paths = list_ecgs(ecgs)
+    drawn: dict[str, int] = {}
+
+    def draw(path: Path, ecg: Ecg, said: Prediction) -> None:
+        assert plot is not None
+        plot.mkdir(parents=True, exist_ok=True)
+        again = drawn[path.stem] = drawn.get(path.stem, 0) + 1
+        name = path.stem if again == 1 else f"{path.stem}-{again}"
+        picture = draw_prediction(predictor, path, ecg, said, f"by {network.name}; no diagnosis")
+        (plot / f"{name}.svg").write_text(picture, encoding="utf-8")
+
+    said = []
+    with Progress("predicting", "ECGs", quiet) as progress:
+        for one in predict_files(
+            predictor,
+            paths,
+            csv_rate_hz=rate,
+            windows=windows,
+            aggregate=aggregate.value,
+            seen=None if plot is None else draw,
+        ):
+            said.append(one)
+            progress(len(said), len(paths))
+    failed = [one for one in said if one.prediction is None]
+    if len(failed) == len(said):
+        raise DataError(
+            f"Expected an ECG that can be read, but none of {len(said)} could: {failed[0].path} "
+            f"{failed[0].problem}."
+        )
+    if out is not None:
+        write_table(prediction_table(said), out)
+    if format is Format.table:
+        print_table(findings_table(said))
+    else:
+        print_table(prediction_table(said), format)
+    for one in failed:
+        print(f"ecgscale: not read: {one.path}: {one.problem}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(SOME_UNREADABLE)
+
+
+def _completed(card: ModelCard, data: Path) -> ModelCard:
+    from data_pipeline import open_store
+    from search.training.keep import completed_card
+
+    return completed_card(card, open_store(data))
+
+
+def _untrained(name: str, samples: int, rate: float) -> tuple[Any, Any, Any]:
+    import torch
+
+    from data_pipeline.labels import ABBREVIATIONS
+    from data_pipeline.store import LEADS
+    from models import find_architecture
+    from models.build import build
+    from models.card import ModelCard
+
+    chosen = find_architecture(name)
+    torch.manual_seed(0)
+    network = build(chosen, leads=len(LEADS), outputs=len(ABBREVIATIONS)).eval()
+    card = ModelCard(
+        name=f"{chosen.name}, untrained",
+        classes=tuple(ABBREVIATIONS),
+        leads=LEADS,
+        samples=samples,
+        sample_rate_hz=rate,
+        preparation="The weights are random: this network was never trained.",
+    )
+    return chosen, network, card
