@@ -1,4 +1,4 @@
-"""Commands on trained networks: export, predict."""
+"""Commands on trained networks: export, predict, evaluate."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this group to the command line."""
     app.command(rich_help_panel=PANEL)(export)
     app.command(rich_help_panel=PANEL)(predict)
+    app.command(rich_help_panel=PANEL)(evaluate)
 
 
 def export(
@@ -183,6 +184,44 @@ def predict(
         print(f"ecgscale: not read: {one.path}: {one.problem}", file=sys.stderr)
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
+
+
+def evaluate(
+    networks: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="NETWORK...",
+            help="Networks that were kept or exported, .safetensors; several trainings of one "
+            "architecture count as one network.",
+        ),
+    ],
+    data: Annotated[Path, typer.Option(help="Store of other records, from `prepare`.")],
+    out: Annotated[Path, typer.Option(help="Folder for evaluation.html and tables/*.csv.")] = Path(
+        "evaluation"
+    ),
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="train, validation, test or all. By default all; of a store that a network was "
+            "trained on, test."
+        ),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Draws of patients for the intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Score networks on records of another hospital: external validation, with one page."""
+    from analysis.use import evaluate as evaluating
+    from analysis.use.page import summary_table, write_evaluation
+    from data_pipeline import open_store
+
+    with Progress("evaluating", "networks", quiet) as progress:
+        evaluation = evaluating.evaluate(networks, open_store(data), split, progress)
+    page, scored = write_evaluation(evaluation, out, seed=seed, draws=draws)
+    count = len(evaluation.tested.labels)
+    title = f"Means over classes, {count:,} records ({evaluation.split})"
+    print_table(summary_table(scored), title=title)
+    print(f"{page} has classes, groups and calibration; {page.parent / 'tables'} the numbers.")
 
 
 def _completed(card: ModelCard, data: Path) -> ModelCard:

@@ -6,7 +6,7 @@ import html
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from typing import Any
 
@@ -41,14 +41,28 @@ class Page:
     numbered: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a page calls itself, its facts, and the table `all` that holds all `rows`."""
+
+    kicker: str = "design-space study of ECG networks"
+    about: str = "This study"
+    rows: str = "every trial of the study"
+    all: str = "trials"
+
+
 def render(results: Results, sections: Sequence[Section]) -> Page:
-    """Render all sections and collect their tables."""
+    """Render all sections of a study's report and collect their tables."""
+    return render_page(header(results), sections, Words())
+
+
+def render_page(top: Header, sections: Sequence[Section], words: Words) -> Page:
+    """Render all sections below a header and collect their tables."""
     page = Page()
     body = [
         {"anchor": section.anchor, "title": section.title, "html": _blocks(section.blocks, page)}
         for section in sections
     ]
-    top: Header = header(results)
     template = Environment(loader=BaseLoader(), autoescape=True).from_string(_asset("page.html"))
     page.html = template.render(
         header=top,
@@ -58,6 +72,7 @@ def render(results: Results, sections: Sequence[Section]) -> Page:
         # A "</script" within the library would end the element that holds it.
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")) if page.figures else "",
         tables=sorted(page.tables),
+        **asdict(words),
     )
     return page
 
