@@ -111,7 +111,8 @@ def train_one(
     is lost). The caller removes the file.
     `on_finish(trained)` gets the network and its outputs, to keep weights or to score further.
     Micro-batches start as large as the memory estimate allows; out of memory, the trial goes on
-    from its checkpoint, or starts again, with half the size. Raises Diverged when the loss does.
+    from its checkpoint, or starts again, with half the size. Raises Diverged when the loss does,
+    Unsupported where cuDNN cannot compute a layer even for the smallest micro-batch.
     """
     wanted = torch.device(device).type if device is not None else train.device.type
     if not wanted == train.device.type == validation.device.type:
@@ -127,7 +128,16 @@ def train_one(
             with devices.reproducible(seed, train.device):
                 return _train(trial, micro_batch, on_epoch, should_stop, on_finish, checkpoint)
         except (RuntimeError, MemoryError) as error:
-            if not devices.is_out_of_memory(error) or micro_batch <= SMALLEST_MICRO_BATCH:
+            unsupported = devices.is_unsupported(error)
+            if not unsupported and not devices.is_out_of_memory(error):
+                raise
+            if micro_batch <= SMALLEST_MICRO_BATCH:
+                if unsupported:
+                    raise devices.Unsupported(
+                        f"Expected a network that {train.device} can compute, got one with a "
+                        f"layer that cuDNN has no algorithm for, also with {micro_batch} records "
+                        f"at once: {error}"
+                    ) from error
                 raise
         finally:
             devices.release_memory(train.device)  # others may share it
