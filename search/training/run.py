@@ -22,6 +22,7 @@ from models.fold import fold_batch_norms
 from search.training.averaging import AveragedWeights
 from search.training.checkpoint import load_checkpoint, save_checkpoint, trial_fingerprint
 from search.training.device import Precision, synchronize
+from search.training.half_weights import HalfWeights
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
 from search.training.recipe import Recipe
 from search.training.schedule import learning_rate
@@ -91,6 +92,7 @@ class Run:
             if recipe.average_epochs > 0
             else None
         )
+        self._half = HalfWeights(self.network) if trial.precision == "bf16" else None
         self.progress = Progress()
         self._loss = self._first_loss = torch.zeros((), device=train.device)
         self._outputs: list[Tensor] = []  # of this epoch's training steps
@@ -116,11 +118,17 @@ class Run:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
+        network = self.network
+        if self._half is not None:
+            self._half.refresh()
+            network = self._half.network
         for x, y in zip(signals.chunk(parts), labels.chunk(parts), strict=True):
             with self._autocast():
-                logits = self.network(x).float()
+                logits = network(x).float()
             loss = loss_sum(logits, y, self.weights, recipe) / len(signals)
             loss.backward()  # type: ignore[no-untyped-call]
+            if self._half is not None:
+                self._half.hand_over_gradients()
             total += loss.detach()
             self._outputs.append(logits.detach())
             self._labels.append(y)
@@ -146,9 +154,12 @@ class Run:
 
     # ---- Scoring ---- #
 
-    def training_outputs(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return labels and logits (records, classes) of this epoch's training steps."""
-        return torch.cat(self._labels).cpu().numpy(), torch.cat(self._outputs).cpu().numpy()
+    def training_outputs(
+        self, at_most: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return labels and logits (records, classes) of this epoch's last training steps."""
+        labels, logits = torch.cat(self._labels)[-at_most:], torch.cat(self._outputs)[-at_most:]
+        return labels.cpu().numpy(), logits.cpu().numpy()
 
     def scored_network(self) -> nn.Module:
         """Return the network that is scored: the averaged one if the recipe has it."""
