@@ -264,11 +264,18 @@ def predict(
 
 
 def decayed_and_spared(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split parameters into weights, which decay, and biases and normalisation, which do not."""
+    """Split parameters into those that decay and those that do not, in their order.
+
+    The weights of convolutions and linear layers decay; biases, normalisation and learnt factors
+    per channel (layer scale) do not.
+    """
+    weights = {
+        module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)
+    }
     parameters = list(network.parameters())
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p in weights], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p not in weights], "weight_decay": 0.0},
     ]
 
 
