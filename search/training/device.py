@@ -14,13 +14,22 @@ import torch
 
 Precision = Literal["fp32", "bf16"]
 
+# What torch, cuDNN, cuBLAS and the driver say, in parts that have stayed the same over versions.
 NO_MEMORY = (
     "can't allocate memory",
+    "CUDA out of memory",
     "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
+    "ALLOCATION_FAILED",  # cuDNN 9: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED and others
 )
-
+UNSUPPORTED = (
+    "unable to find an engine",
+    "Unable to find a valid cuDNN algorithm",
+    "NOT_SUPPORTED",
+)
+BROKEN = ("CUDA error", "CUDA driver error", "cuDNN error", "CUDNN_STATUS_", "CUBLAS_STATUS_")
 
 # Settings of oneDNN that let it use instructions for bf16; a lower one makes it emulate them.
 ISAS_WITH_BF16 = ("BF16", "FP16", "AMX", "AVX10", "DEFAULT")
@@ -69,20 +78,28 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+class Unsupported(RuntimeError):
+    """The device has no way to compute a layer of this network, however small the batch."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that the device's memory was not enough."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
-    )
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or _says(error, NO_MEMORY)
+
+
+def is_unsupported(error: BaseException) -> bool:
+    """Tell whether cuDNN found no way to compute a layer; often for want of memory to work in."""
+    return _says(error, UNSUPPORTED) and not is_out_of_memory(error)
 
 
 def is_broken(error: BaseException) -> bool:
     """Tell whether an error means that this process can use its GPU no more."""
-    return (
-        isinstance(error, RuntimeError)
-        and "CUDA error" in str(error)
-        and not is_out_of_memory(error)
-    )
+    said = isinstance(error, torch.AcceleratorError) or _says(error, BROKEN)
+    return said and not is_out_of_memory(error) and not is_unsupported(error)
+
+
+def _says(error: BaseException, parts: tuple[str, ...]) -> bool:
+    return isinstance(error, RuntimeError) and any(part in str(error) for part in parts)
 
 
 def free_memory_bytes(device: torch.device) -> int:

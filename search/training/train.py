@@ -3,7 +3,7 @@
 The data stay on the device as int16; a step gathers and scales a batch, alters it, goes forward in
 bf16 or fp32, backward, clips, takes a fused AdamW step and lets the averaged
 weights follow. The score is that of the last epoch, never of the best one. Thresholds for F1 come
-from training records: after every epoch from the outputs that the training steps made anyway, for
+from training records: after every epoch from outputs that the training steps made anyway, for
 the final score from a pass over the training records in evaluation mode. A search passes the
 validation records of its store; the test split is for `confirm`.
 
@@ -47,6 +47,9 @@ SECONDS_BETWEEN_CHECKPOINTS = 60.0
 # curve; the score of the trial takes all validation records.
 CURVE_SHARE = 0.08
 CURVE_RECORDS = 64  # at least
+# Its thresholds come from the last so many outputs of the training steps: an epoch is shuffled, and
+# to sort the outputs of all of 88,000 records took the host a third of a second an epoch.
+CURVE_OUTPUTS = 8192
 
 
 class Interrupted(RuntimeError):
@@ -111,7 +114,8 @@ def train_one(
     is lost). The caller removes the file.
     `on_finish(trained)` gets the network and its outputs, to keep weights or to score further.
     Micro-batches start as large as the memory estimate allows; out of memory, the trial goes on
-    from its checkpoint, or starts again, with half the size. Raises Diverged when the loss does.
+    from its checkpoint, or starts again, with half the size. Raises Diverged when the loss does,
+    Unsupported where cuDNN cannot compute a layer even for the smallest micro-batch.
     """
     wanted = torch.device(device).type if device is not None else train.device.type
     if not wanted == train.device.type == validation.device.type:
@@ -127,7 +131,16 @@ def train_one(
             with devices.reproducible(seed, train.device):
                 return _train(trial, micro_batch, on_epoch, should_stop, on_finish, checkpoint)
         except (RuntimeError, MemoryError) as error:
-            if not devices.is_out_of_memory(error) or micro_batch <= SMALLEST_MICRO_BATCH:
+            unsupported = devices.is_unsupported(error)
+            if not unsupported and not devices.is_out_of_memory(error):
+                raise
+            if micro_batch <= SMALLEST_MICRO_BATCH:
+                if unsupported:
+                    raise devices.Unsupported(
+                        f"Expected a network that {train.device} can compute, got one with a "
+                        f"layer that cuDNN has no algorithm for, also with {micro_batch} records "
+                        f"at once: {error}"
+                    ) from error
                 raise
         finally:
             devices.release_memory(train.device)  # others may share it
@@ -201,7 +214,7 @@ def _train(
             break
 
         # ---- Validation ---- #
-        seen_labels, seen_logits = run.training_outputs()
+        seen_labels, seen_logits = run.training_outputs(CURVE_OUTPUTS)
         thresholds = best_thresholds(seen_labels, probabilities(seen_logits), slack=slack)
         chances = probabilities(run.predict(on_curve, between_batches))
         f1 = macro_f1(_labels(on_curve), chances > thresholds)
