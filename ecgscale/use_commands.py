@@ -218,7 +218,7 @@ def evaluate(
     with Progress("evaluating", "networks", quiet) as progress:
         evaluation = evaluating.evaluate(networks, open_store(data), split, progress)
     page, scored = write_evaluation(evaluation, out, seed=seed, draws=draws)
-    count = len(evaluation.tested.labels)
+    count = len(evaluation.evaluated.labels)
     title = f"Means over classes, {count:,} records ({evaluation.split})"
     print_table(summary_table(scored), title=title)
     print(f"{page} has classes, groups and calibration; {page.parent / 'tables'} the numbers.")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.use.scores import Tested
+from analysis.use.scores import Evaluated
 
 # Narrow where most probabilities are: a diagnosis is rare in most records.
 EDGES = np.array([0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
@@ -14,22 +14,26 @@ FEWEST = 5
 ALL = "all"
 
 
-def reliability(tested: Tested, rng: np.random.Generator, *, draws: int = 400) -> pd.DataFrame:
+def reliability(
+    evaluated: Evaluated, rng: np.random.Generator, *, draws: int = 400
+) -> pd.DataFrame:
     """Return the mean probability and the observed share, by network, class and bin.
 
     Columns: network, class, predicted, observed, low, high, cases. Class "all" is of all cases
     (record and class) of the classes with enough patients, trainings of a network together. The
     limits are those of patients drawn again; bins with fewer than FEWEST cases are left out.
     """
-    _, owner = np.unique(tested.patients, return_inverse=True)
+    _, owner = np.unique(evaluated.patients, return_inverse=True)
     count = int(owner.max()) + 1
     often = np.stack(
         [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(draws)]
     )
     rows: list[dict[str, object]] = []
-    for name, runs in tested.networks.items():
-        for label, columns in _columns(tested):
-            truth = np.concatenate([tested.labels[:, columns].ravel() for _ in runs]).astype(bool)
+    for name, runs in evaluated.networks.items():
+        for label, columns in _columns(evaluated):
+            truth = np.concatenate([evaluated.labels[:, columns].ravel() for _ in runs]).astype(
+                bool
+            )
             values = np.concatenate(
                 [np.asarray(run.probabilities[:, columns], np.float64).ravel() for run in runs]
             )
@@ -40,16 +44,16 @@ def reliability(tested: Tested, rng: np.random.Generator, *, draws: int = 400) -
     return pd.DataFrame(rows, columns=columns_out)
 
 
-def expected_counts(tested: Tested) -> pd.DataFrame:
+def expected_counts(evaluated: Evaluated) -> pd.DataFrame:
     """Return the positives that each network expects of each class, and those that there are.
 
     Columns: network, class, observed, expected, ratio. A network's trainings are averaged.
     """
-    observed = tested.labels.sum(axis=0).astype(int)
+    observed = evaluated.labels.sum(axis=0).astype(int)
     rows = []
-    for name, runs in tested.networks.items():
+    for name, runs in evaluated.networks.items():
         sums = np.mean([np.asarray(run.probabilities).sum(axis=0) for run in runs], axis=0)
-        for k, label in enumerate(tested.classes):
+        for k, label in enumerate(evaluated.classes):
             ratio = float(sums[k] / observed[k]) if observed[k] else float("nan")
             rows.append(
                 {
@@ -63,12 +67,12 @@ def expected_counts(tested: Tested) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _columns(tested: Tested) -> list[tuple[str, NDArray[np.int64]]]:
+def _columns(evaluated: Evaluated) -> list[tuple[str, NDArray[np.int64]]]:
     """Return all classes with enough patients together, then one by one."""
-    enough = np.flatnonzero(tested.enough)
+    enough = np.flatnonzero(evaluated.enough)
     if not len(enough):
         return []
-    return [(ALL, enough), *((tested.classes[k], np.array([k])) for k in enough)]
+    return [(ALL, enough), *((evaluated.classes[k], np.array([k])) for k in enough)]
 
 
 def _bins(

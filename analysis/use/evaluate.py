@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.confirmation.resampling import Run
 from analysis.errors import AnalysisError
-from analysis.use.scores import Tested
+from analysis.use.scores import Evaluated
 from data_pipeline.store import SPLITS, Store
 from models.architecture import Architecture
 from models.card import ModelCard
@@ -35,13 +35,13 @@ class Network:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """What was tested, and what the page must say of it.
+    """What was evaluated, and what the page must say of it.
 
     only_networks and only_store are classes that the other side does not know; `split` is the part
     of the store, "all" for all of it; `seen` says that its other parts were trained on.
     """
 
-    tested: Tested
+    evaluated: Evaluated
     networks: tuple[Network, ...]
     store: Store
     split: str
@@ -97,7 +97,7 @@ def evaluate(
             progress(number + 1, len(networks))
     names = store.class_names
     classes = tuple(store.classes[k] for k in of_store)
-    tested = Tested(
+    evaluated = Evaluated(
         labels=np.asarray(store.labels[rows][:, of_store]),
         patients=store.patient_numbers(rows),
         groups=_group_table(store.records.iloc[rows]),
@@ -107,7 +107,7 @@ def evaluate(
     )
     known = {name for name, _ in pairs}
     return Evaluation(
-        tested=tested,
+        evaluated=evaluated,
         networks=networks,
         store=store,
         split=split,
@@ -197,4 +197,9 @@ def _group_table(records: pd.DataFrame) -> pd.DataFrame:
         named[(ages >= low) & (ages < high)] = name
     sex = records["sex"].replace("", "unknown").to_numpy(dtype=object)
     source = records["source"].to_numpy(dtype=object)
-    return pd.DataFrame({"source": source, "sex": sex, "age": named})
+    in_order = {
+        "source": pd.Categorical(source, sorted(set(source)), ordered=True),
+        "sex": pd.Categorical(sex, sorted(set(sex)), ordered=True),
+        "age": pd.Categorical(named, [*(name for _, _, name in AGES), "unknown"], ordered=True),
+    }
+    return pd.DataFrame(in_order)

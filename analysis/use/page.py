@@ -23,7 +23,7 @@ from analysis.report.text import listed, plural
 from analysis.use.calibration import ALL, expected_counts, reliability
 from analysis.use.evaluate import Evaluation
 from analysis.use.figures import reliability_curves, scores_by_row
-from analysis.use.scores import EVERYONE, MACRO, METRICS, Scored, score_tested
+from analysis.use.scores import EVERYONE, MACRO, METRICS, Scored, score_evaluated
 from search.intervals import FEWEST_PATIENTS
 
 LABELS = {
@@ -42,9 +42,9 @@ def write_evaluation(
 ) -> tuple[Path, Scored]:
     """Score, draw and write out/evaluation.html and out/tables/*.csv; return page and scores."""
     rng = np.random.default_rng(seed)
-    scored = score_tested(evaluation.tested, rng, draws=draws)
-    curves = reliability(evaluation.tested, rng)
-    counts = expected_counts(evaluation.tested)
+    scored = score_evaluated(evaluation.evaluated, rng, draws=draws)
+    curves = reliability(evaluation.evaluated, rng)
+    counts = expected_counts(evaluation.evaluated)
     sections = (
         _found(evaluation, scored),
         _by_class(evaluation, scored),
@@ -70,24 +70,24 @@ def summary_table(scored: Scored) -> pd.DataFrame:
 
 
 def _found(evaluation: Evaluation, scored: Scored) -> Section:
-    tested, everyone = evaluation.tested, _everyone(scored.scores)
-    enough = [n for n, own in zip(tested.classes, tested.enough, strict=True) if own]
+    evaluated, everyone = evaluation.evaluated, _everyone(scored.scores)
+    enough = [n for n, own in zip(evaluated.classes, evaluated.enough, strict=True) if own]
     few = [
         f"{name} ({count})"
         for name, own, count in zip(
-            tested.classes, tested.enough, tested.labels.sum(axis=0), strict=True
+            evaluated.classes, evaluated.enough, evaluated.labels.sum(axis=0), strict=True
         )
         if not own
     ]
     blocks: list[Block] = [
         Paragraph(
-            f"Scores over the {len(enough)} of {len(tested.classes)} classes that at least "
+            f"Scores over the {len(enough)} of {len(evaluated.classes)} classes that at least "
             f"{FEWEST_PATIENTS} patients have, and as many have not: "
             f"{', '.join(enough) or 'none'}. F1, sensitivity and specificity are at the thresholds "
             "that the networks came with, chosen on their training records. Intervals are of "
-            f"patients drawn again ({len(np.unique(tested.patients))} patients); they do not hold "
-            "the chance in training unless a network was trained several times, when its score is "
-            "the mean of its trainings."
+            f"patients drawn again ({len(np.unique(evaluated.patients))} patients). A network that "
+            "was trained several times has the mean score of its trainings; the chance in training "
+            "is not in the intervals."
         )
     ]
     if few:
@@ -132,10 +132,10 @@ def _found(evaluation: Evaluation, scored: Scored) -> Section:
 
 
 def _by_class(evaluation: Evaluation, scored: Scored) -> Section:
-    tested = evaluation.tested
+    evaluated = evaluation.evaluated
     everyone = _everyone(scored.scores)
-    named = dict(zip(tested.classes, tested.names, strict=True))
-    judged = [n for n, own in zip(tested.classes, tested.enough, strict=True) if own]
+    named = dict(zip(evaluated.classes, evaluated.names, strict=True))
+    judged = [n for n, own in zip(evaluated.classes, evaluated.enough, strict=True) if own]
     blocks: list[Block] = []
     if judged:
         blocks += [
@@ -149,7 +149,7 @@ def _by_class(evaluation: Evaluation, scored: Scored) -> Section:
             )
             for metric in ("auroc", "f1")
         ]
-    for name in tested.networks:
+    for name in evaluated.networks:
         own = everyone[(everyone["network"] == name) & (everyone["class"] != MACRO)]
         shown = _wide(own, "class")
         shown.insert(1, "diagnosis", shown["class"].map(named))
@@ -199,7 +199,7 @@ def _calibration(evaluation: Evaluation, curves: pd.DataFrame, counts: pd.DataFr
     if curves.empty:
         nothing = Paragraph("No class has enough patients for a curve.", "refusal")
         return Section("calibration", "Calibration", (nothing,))
-    first = next(iter(evaluation.tested.networks))
+    first = next(iter(evaluation.evaluated.networks))
     own = curves[(curves["network"] == first) & (curves["class"] != ALL)]
     panels = tuple(
         FigureBlock(f"reliability_{name}", str(name), "", reliability_curves(rows, small=True))
@@ -267,7 +267,7 @@ def _origins(evaluation: Evaluation) -> Section:
 
 
 def _header(evaluation: Evaluation, seed: int, draws: int) -> Header:
-    store, tested = evaluation.store, evaluation.tested
+    store, evaluated = evaluation.store, evaluation.evaluated
     banners = []
     if store.synthetic or any(network.card.synthetic_data for network in evaluation.networks):
         banners.append(
@@ -282,20 +282,20 @@ def _header(evaluation: Evaluation, seed: int, draws: int) -> Header:
                 "scores say nothing about other ones. Take --split test.",
             )
         )
-    sources = sorted(set(tested.groups["source"]))
+    sources = sorted(set(evaluated.groups["source"]))
     own = "; a part of the store that it was trained on" if evaluation.seen else ""
     facts = (
-        ("Records", f"{len(tested.labels)}, of {store.path.name} ({evaluation.split}{own})"),
-        ("Patients", str(len(np.unique(tested.patients)))),
+        ("Records", f"{len(evaluated.labels)}, of {store.path.name} ({evaluation.split}{own})"),
+        ("Patients", str(len(np.unique(evaluated.patients)))),
         ("Sources", ", ".join(sources)),
-        ("Classes in common", str(len(tested.classes))),
+        ("Classes in common", str(len(evaluated.classes))),
         ("Data hash", store.hash),
         ("Analysis", f"seed {seed}, {draws} draws of patients"),
     )
-    names = listed(list(tested.networks))
+    names = listed(list(evaluated.networks))
     return Header(
-        f"{listed(sources)}: {plural(len(tested.networks), 'network')}",
-        f"{names} on {plural(len(tested.labels), 'record')} that they were not trained on."
+        f"{listed(sources)}: {plural(len(evaluated.networks), 'network')}",
+        f"{names} on {plural(len(evaluated.labels), 'record')} that they were not trained on."
         if not banners
         else names,
         facts,

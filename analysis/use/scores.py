@@ -28,11 +28,11 @@ LARGEST = 2e7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tested:
+class Evaluated:
     """Networks on the same records, over the classes that both know.
 
     labels (records, classes) 0/1; patients (records,) equal where the patient is; groups has a
-    column per kind of group, such as sex, with the group of each record.
+    column per kind of group, such as sex, with the group of each record as an ordered category.
     """
 
     labels: NDArray[np.uint8]
@@ -62,9 +62,9 @@ class Scored:
     differences: pd.DataFrame
 
 
-def score_tested(tested: Tested, rng: np.random.Generator, *, draws: int = 1000) -> Scored:
+def score_evaluated(evaluated: Evaluated, rng: np.random.Generator, *, draws: int = 1000) -> Scored:
     """Score every network on all records and in every group with records."""
-    count = int(tested.patients.max()) + 1
+    count = int(evaluated.patients.max()) + 1
     drawn = np.stack(
         [np.ones(count, np.int64)]  # the first draw has everybody once
         + [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(draws)],
@@ -72,12 +72,12 @@ def score_tested(tested: Tested, rng: np.random.Generator, *, draws: int = 1000)
     )
     rows: list[dict[str, object]] = []
     macros: dict[str, dict[str, Floats]] = {}
-    for kind, group, own in _groups(tested.groups):
-        labels, patients = tested.labels[own].astype(bool), tested.patients[own]
+    for kind, group, own in _groups(evaluated.groups):
+        labels, patients = evaluated.labels[own].astype(bool), evaluated.patients[own]
         enough = kind_patients(labels, patients) >= FEWEST_PATIENTS
         about = {"kind": kind, "group": group}
         size = {"records": int(own.sum()), "patients": len(np.unique(patients))}
-        for name, runs in tested.networks.items():
+        for name, runs in evaluated.networks.items():
             scores = _mean_scores(runs, labels, own, drawn[patients])
             for metric in METRICS:
                 values = scores[metric]
@@ -91,7 +91,7 @@ def score_tested(tested: Tested, rng: np.random.Generator, *, draws: int = 1000)
                     | {"class": MACRO, "positives": positives, "classes": int(enough.sum())}
                     | _interval(macro)
                 )
-                for k, label in enumerate(tested.classes):
+                for k, label in enumerate(evaluated.classes):
                     few = {} if enough[k] else {"low": np.nan, "high": np.nan}
                     rows.append(
                         common
@@ -173,11 +173,11 @@ def _groups(groups: pd.DataFrame) -> Iterator[tuple[str, str, Bools]]:
     """Yield all records, then every group of a kind that has more than one."""
     yield (*EVERYONE, np.ones(len(groups), dtype=bool))
     for kind in groups:
-        values = groups[kind].astype(str).to_numpy()
-        names = sorted(set(values))
+        present = set(groups[kind])
+        names = [str(name) for name in groups[kind].cat.categories if name in present]
         if len(names) > 1:
             for name in names:
-                yield str(kind), name, values == name
+                yield str(kind), name, (groups[kind] == name).to_numpy()
 
 
 def _differences(macros: Mapping[str, Mapping[str, Floats]]) -> pd.DataFrame:
