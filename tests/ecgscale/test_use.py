@@ -93,3 +93,17 @@ def test_export_of_an_onnx_file_that_reads_millivolts(
     assert done.returncode == 0, done.stderr
     (entry,) = runtime.InferenceSession(str(out)).get_inputs()
     assert (entry.name, entry.type) == ("signals_mv", "tensor(double)")
+
+
+def test_evaluate_writes_a_page_and_prints_the_means(
+    run: Run, store: Path, network: Path, tmp_path: Path
+) -> None:
+    done = run("evaluate", network, "--data", store, "--out", tmp_path / "out", "--draws", 20)
+    assert done.returncode == 0, done.stderr
+    tested = len(open_store(store).rows("test"))
+    assert f"{tested} records (test)" in done.stdout
+    assert "ecgscale-xs" in done.stdout
+    assert (tmp_path / "out" / "evaluation.html").is_file()
+    wrong = run("evaluate", network, "--data", store, "--split", "some")
+    assert wrong.returncode == 2
+    assert "Expected a split out of" in wrong.stderr
