@@ -12,13 +12,12 @@ import typer
 from ecgscale.output import Format, Progress, print_table, write_table
 
 if TYPE_CHECKING:
-    from data_pipeline.ecg_files import Ecg
+    from analysis.use.predict import FilePrediction
     from models.card import ModelCard
-    from models.prediction import Prediction
 
 PANEL = "Networks in use"
-SOME_UNREADABLE = 1
-"""Exit code of a prediction that left files out."""
+SOME_UNREADABLE, NONE_READABLE = 1, 2
+"""Exit codes of a prediction that left files out."""
 
 
 class Takeaway(StrEnum):
@@ -134,56 +133,36 @@ def predict(
 
     Files that cannot be read are named; the exit code is then 1, and 2 where none could be.
     """
-    from analysis.use.predict import (
-        draw_prediction,
-        findings_table,
-        predict_files,
-        prediction_table,
-    )
+    from analysis.use.predict import Drawings, findings_table, predict_files, prediction_table
     from data_pipeline.ecg_files import list_ecgs
-    from data_pipeline.errors import DataError
     from models.export import load_predictor
 
     predictor = load_predictor(network)
     paths = list_ecgs(ecgs)
-    drawn: dict[str, int] = {}
-
-    def draw(path: Path, ecg: Ecg, said: Prediction) -> None:
-        assert plot is not None
-        plot.mkdir(parents=True, exist_ok=True)
-        again = drawn[path.stem] = drawn.get(path.stem, 0) + 1
-        name = path.stem if again == 1 else f"{path.stem}-{again}"
-        picture = draw_prediction(predictor, path, ecg, said, f"by {network.name}; no diagnosis")
-        (plot / f"{name}.svg").write_text(picture, encoding="utf-8")
-
+    note = f"by {network.name}; a research tool, no diagnosis"
+    seen = None if plot is None else Drawings(plot, predictor, note)
+    how: dict[str, Any] = {"csv_rate_hz": rate, "windows": windows, "aggregate": aggregate.value}
     said = []
     with Progress("predicting", "ECGs", quiet) as progress:
-        for one in predict_files(
-            predictor,
-            paths,
-            csv_rate_hz=rate,
-            windows=windows,
-            aggregate=aggregate.value,
-            seen=None if plot is None else draw,
-        ):
+        for one in predict_files(predictor, paths, seen=seen, **how):
             said.append(one)
             progress(len(said), len(paths))
-    failed = [one for one in said if one.prediction is None]
-    if len(failed) == len(said):
-        raise DataError(
-            f"Expected an ECG that can be read, but none of {len(said)} could: {failed[0].path} "
-            f"{failed[0].problem}."
-        )
     if out is not None:
         write_table(prediction_table(said), out)
     if format is Format.table:
         print_table(findings_table(said))
     else:
         print_table(prediction_table(said), format)
+    _tell_unread(said)
+
+
+def _tell_unread(said: list[FilePrediction]) -> None:
+    """Name the files that could not be read, and exit so that a program can tell."""
+    failed = [one for one in said if one.prediction is None]
     for one in failed:
         print(f"ecgscale: not read: {one.path}: {one.problem}", file=sys.stderr)
     if failed:
-        raise typer.Exit(SOME_UNREADABLE)
+        raise typer.Exit(SOME_UNREADABLE if len(failed) < len(said) else NONE_READABLE)
 
 
 def evaluate(
@@ -212,7 +191,8 @@ def evaluate(
 ) -> None:
     """Score networks on records of another hospital: external validation, with one page."""
     from analysis.use import evaluate as evaluating
-    from analysis.use.page import summary_table, write_evaluation
+    from analysis.use.page import write_evaluation
+    from analysis.use.tables import summary_table
     from data_pipeline import open_store
 
     with Progress("evaluating", "networks", quiet) as progress:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models.errors import ModelError
-from models.preprocessing import FLAT_SHARE, FilterBlocks, Preprocessing, filter_blocks
+from models.filtering import FilterBlocks, filter_blocks
+from models.preprocessing import FLAT_SHARE, Preprocessing
 
 
 def with_preprocessing(

@@ -17,6 +17,7 @@ from types import ModuleType
 import models.batch_norm
 import models.build
 import models.errors
+import models.filtering
 import models.fold
 import models.layers
 import models.modules
@@ -24,7 +25,7 @@ import models.prediction
 import models.preprocessing
 import models.trained
 
-_READING = (models.errors, models.preprocessing, models.prediction)
+_READING = (models.errors, models.filtering, models.preprocessing, models.prediction)
 _NETWORK = (
     models.layers,
     models.batch_norm,

@@ -23,17 +23,10 @@ from analysis.report.text import listed, plural
 from analysis.use.calibration import ALL, expected_counts, reliability
 from analysis.use.evaluate import Evaluation
 from analysis.use.figures import reliability_curves, scores_by_row
-from analysis.use.scores import EVERYONE, MACRO, METRICS, Scored, score_evaluated
+from analysis.use.scores import MACRO, METRICS, Scored, score_evaluated
+from analysis.use.tables import LABELS, of_everyone, signed, summary_table, wide_table
 from search.intervals import FEWEST_PATIENTS
 
-LABELS = {
-    "auroc": "AUROC",
-    "auprc": "AUPRC",
-    "f1": "F1",
-    "sensitivity": "Sensitivity",
-    "specificity": "Specificity",
-    "ece": "Calibration error",
-}
 WORDS = Words("external validation of ECG networks", "This evaluation", "every score", "scores")
 
 
@@ -63,14 +56,8 @@ def write_evaluation(
     return path, scored
 
 
-def summary_table(scored: Scored) -> pd.DataFrame:
-    """Return one row per network: the macro scores on all records, with intervals, as text."""
-    everyone = _everyone(scored.scores)
-    return _wide(everyone[everyone["class"] == MACRO], "network")
-
-
 def _found(evaluation: Evaluation, scored: Scored) -> Section:
-    evaluated, everyone = evaluation.evaluated, _everyone(scored.scores)
+    evaluated, everyone = evaluation.evaluated, of_everyone(scored.scores)
     enough = [n for n, own in zip(evaluated.classes, evaluated.enough, strict=True) if own]
     few = [
         f"{name} ({count})"
@@ -115,7 +102,7 @@ def _found(evaluation: Evaluation, scored: Scored) -> Section:
     )
     if len(scored.differences):
         shown = scored.differences.assign(
-            value=[_signed(row) for row in scored.differences.itertuples()]
+            value=[signed(row) for row in scored.differences.itertuples()]
         ).pivot(index="network", columns="metric", values="value")
         order = list(dict.fromkeys(scored.differences["network"]))
         against = scored.differences["against"].iloc[0]
@@ -133,7 +120,7 @@ def _found(evaluation: Evaluation, scored: Scored) -> Section:
 
 def _by_class(evaluation: Evaluation, scored: Scored) -> Section:
     evaluated = evaluation.evaluated
-    everyone = _everyone(scored.scores)
+    everyone = of_everyone(scored.scores)
     named = dict(zip(evaluated.classes, evaluated.names, strict=True))
     judged = [n for n, own in zip(evaluated.classes, evaluated.enough, strict=True) if own]
     blocks: list[Block] = []
@@ -151,7 +138,7 @@ def _by_class(evaluation: Evaluation, scored: Scored) -> Section:
         ]
     for name in evaluated.networks:
         own = everyone[(everyone["network"] == name) & (everyone["class"] != MACRO)]
-        shown = _wide(own, "class")
+        shown = wide_table(own, "class")
         shown.insert(1, "diagnosis", shown["class"].map(named))
         counts = own.drop_duplicates("class").set_index("class")["positives"]
         shown.insert(2, "positive", shown["class"].map(counts).astype(str))
@@ -186,7 +173,7 @@ def _by_group(scored: Scored) -> Section:
                 scores_by_row(own, "group", groups, "Mean AUROC"),
             )
         )
-    shown = _wide(macro, "kind", "group", "network")
+    shown = wide_table(macro, "kind", "group", "network")
     counts = macro.drop_duplicates(["kind", "group"]).set_index(["kind", "group"])
     keys = pd.MultiIndex.from_frame(shown[["kind", "group"]])
     shown.insert(2, "records", counts["records"].loc[keys].astype(str).to_numpy())
@@ -301,34 +288,6 @@ def _header(evaluation: Evaluation, seed: int, draws: int) -> Header:
         facts,
         tuple(banners),
     )
-
-
-def _everyone(scores: pd.DataFrame) -> pd.DataFrame:
-    kind, group = EVERYONE
-    return scores[(scores["kind"] == kind) & (scores["group"] == group)]
-
-
-def _wide(scores: pd.DataFrame, *keys: str) -> pd.DataFrame:
-    """Return a row per value of the keys and a column of text per metric, in the given order."""
-    written = scores.assign(value=[_written(row) for row in scores.itertuples()])
-    order = list(dict.fromkeys(written[list(keys)].itertuples(index=False, name=None)))
-    wide = written.pivot(index=list(keys), columns="metric", values="value")
-    index = pd.MultiIndex.from_tuples(order) if len(keys) > 1 else [key for (key,) in order]
-    table = wide.loc[index, list(METRICS)].rename(columns=LABELS).reset_index()
-    table.columns.name = None
-    return table.rename(columns=dict(zip([f"level_{i}" for i in range(9)], keys, strict=False)))
-
-
-def _written(row: object) -> str:
-    estimate, low, high = (float(getattr(row, n)) for n in ("estimate", "low", "high"))
-    limits = f" ({score(low)}–{score(high)})" if np.isfinite(low) else ""
-    return score(estimate) + limits
-
-
-def _signed(row: object) -> str:
-    value, low, high = (float(getattr(row, n)) for n in ("difference", "low", "high"))
-    text = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
-    return text.replace("-", "−")
 
 
 def _file(name: str) -> str:

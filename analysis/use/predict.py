@@ -110,6 +110,22 @@ def findings_table(predictions: Iterable[FilePrediction]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["record", "windows", "findings"])
 
 
+class Drawings:
+    """Draw each ECG with its findings into a folder, as it is predicted; names stay apart."""
+
+    def __init__(self, folder: Path, predictor: Predictor, note: str) -> None:
+        self.folder, self.predictor, self.note = folder, predictor, note
+        self.names: dict[str, int] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, path: Path, ecg: Ecg, said: Prediction) -> None:
+        """Write one drawing."""
+        again = self.names[path.stem] = self.names.get(path.stem, 0) + 1
+        name = path.stem if again == 1 else f"{path.stem}-{again}"
+        picture = draw_prediction(self.predictor, path, ecg, said, self.note)
+        (self.folder / f"{name}.svg").write_text(picture, encoding="utf-8")
+
+
 def draw_prediction(
     predictor: Predictor, path: Path, ecg: Ecg, said: Prediction, note: str = ""
 ) -> str:

@@ -65,11 +65,9 @@ class Scored:
 def score_evaluated(evaluated: Evaluated, rng: np.random.Generator, *, draws: int = 1000) -> Scored:
     """Score every network on all records and in every group with records."""
     count = int(evaluated.patients.max()) + 1
-    drawn = np.stack(
-        [np.ones(count, np.int64)]  # the first draw has everybody once
-        + [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(draws)],
-        axis=1,
-    )
+    drawn = np.ones((count, 1 + draws), np.int16)  # the first draw has everybody once
+    for draw in range(1, 1 + draws):
+        drawn[:, draw] = np.bincount(rng.integers(0, count, count), minlength=count)
     rows: list[dict[str, object]] = []
     macros: dict[str, dict[str, Floats]] = {}
     for kind, group, own in _groups(evaluated.groups):
@@ -78,7 +76,7 @@ def score_evaluated(evaluated: Evaluated, rng: np.random.Generator, *, draws: in
         about = {"kind": kind, "group": group}
         size = {"records": int(own.sum()), "patients": len(np.unique(patients))}
         for name, runs in evaluated.networks.items():
-            scores = _mean_scores(runs, labels, own, drawn[patients])
+            scores = _mean_scores(runs, labels, own, drawn, patients)
             for metric in METRICS:
                 values = scores[metric]
                 macro = _mean(values[enough])
@@ -152,13 +150,17 @@ def weighted_ece(truth: Bools, values: Floats, weights: Floats) -> Floats:
 
 
 def _mean_scores(
-    runs: Sequence[Run], labels: Bools, own: Bools, weights: NDArray[np.int64]
+    runs: Sequence[Run],
+    labels: Bools,
+    own: Bools,
+    drawn: NDArray[np.int16],
+    patients: NDArray[np.int64],
 ) -> dict[str, Floats]:
     """Return the mean over a network's trainings of every score (classes, draws)."""
     at_once = max(1, int(LARGEST / max(len(labels), 1)))
     parts: list[dict[str, Floats]] = []
-    for start in range(0, weights.shape[1], at_once):
-        part = weights[:, start : start + at_once].astype(np.float64)
+    for start in range(0, drawn.shape[1], at_once):
+        part = drawn[patients, start : start + at_once].astype(np.float64)
         each = [
             weighted_scores(
                 labels, np.asarray(run.probabilities[own], np.float64), run.thresholds, part

@@ -12,7 +12,8 @@ from data_pipeline.preprocessing import METHOD, Rejected, prepare_windows
 from data_pipeline.signals import Leads
 from data_pipeline.store import LEADS
 from models import ModelError
-from models.preprocessing import Preprocessing, resampled, zero_phase
+from models.filtering import resampled, zero_phase
+from models.preprocessing import Preprocessing
 
 CHOICES: tuple[dict[str, Any], ...] = (
     {},

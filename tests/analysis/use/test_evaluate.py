@@ -11,7 +11,8 @@ import pytest
 import models
 from analysis.errors import AnalysisError
 from analysis.use.evaluate import evaluate
-from analysis.use.page import summary_table, write_evaluation
+from analysis.use.page import write_evaluation
+from analysis.use.tables import summary_table
 from data_pipeline import PrepareOptions, Store, open_store, prepare_store
 from data_pipeline.synthetic import synthesize
 from models.export import load_predictor, save_network

@@ -13,6 +13,7 @@ from data_pipeline import DataError, PrepareOptions, Store, prepare_store
 from data_pipeline.ecg_files import list_ecgs, read_ecg
 from data_pipeline.store import LEADS
 from models.export import load_predictor, save_onnx
+from models.filtering import resampled
 from tests.data_pipeline.files import ecg_like, write_record
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -130,7 +131,6 @@ def test_all_exports_agree_on_real_ecgs_of_all_sources(network, real: Path, tmp_
     assert sum(one.prediction is not None for one in said) >= 50
     onnx = predict_files(load_predictor(tmp_path / "net.onnx"), [s[0] for s in seen], windows=1)
     how = loaded.card.preprocessing
-    resampled = models.preprocessing.resampled
     for (_, ecg, one), other in zip(seen, onnx, strict=True):
         np.testing.assert_allclose(other.prediction.probabilities, one.probabilities, atol=1e-5)
         at_rate = resampled(ecg.signal_mv, ecg.rate_hz, how.sample_rate_hz)
