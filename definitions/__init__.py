@@ -1,0 +1,21 @@
+"""What users write down, checked: one way to say what a key may be, and to say what is wrong.
+
+The lowest package: it knows nothing of ECGs, networks or studies, and imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+from definitions.model import AS_GIVEN, build, definition, key
+from definitions.words import in_words, joined, known_keys, nearest, shown
+
+__all__ = [
+    "AS_GIVEN",
+    "build",
+    "definition",
+    "in_words",
+    "joined",
+    "key",
+    "known_keys",
+    "nearest",
+    "shown",
+]
