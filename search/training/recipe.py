@@ -87,7 +87,10 @@ class Recipe:
     ] = 0.5
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
-        key("auto: bf16 where the device multiplies it fast, else fp32."),
+        key(
+            "Of training; scores are computed in fp32. auto: what suits the device of the study's "
+            "first worker, for all of them."
+        ),
     ] = "auto"
 
     augment_crop_samples: Annotated[

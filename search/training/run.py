@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from models.build import build
 from models.fold import fold_batch_norms
 from search.training.averaging import AveragedWeights
 from search.training.checkpoint import load_checkpoint, save_checkpoint, trial_fingerprint
-from search.training.device import compute_dtype, synchronize
+from search.training.device import Precision, synchronize
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
 from search.training.recipe import Recipe
 from search.training.schedule import learning_rate
@@ -43,12 +42,12 @@ class Trial:
     validation: ResidentRecords
     recipe: Recipe
     seed: int
+    precision: Precision
 
     def fingerprint(self) -> str:
         """Return a hash of all of it."""
-        return trial_fingerprint(
-            self.architecture.hash, self.recipe.hash, self.seed, self.train, self.validation
-        )
+        identity = f"{self.architecture.hash} {self.recipe.hash} {self.seed} {self.precision}"
+        return trial_fingerprint(identity, self.train, self.validation)
 
 
 @dataclass(slots=True)
@@ -72,7 +71,6 @@ class Run:
     def __init__(self, trial: Trial, micro_batch: int, checkpoint: Path | None) -> None:
         recipe, train = trial.recipe, trial.train
         self.trial, self.checkpoint, self.device = trial, checkpoint, train.device
-        self.dtype = compute_dtype(train.device, recipe.precision)
         self.fingerprint = trial.fingerprint() if checkpoint else ""
 
         # A last batch of less than half the size is left out: its noise would count as much as a
@@ -100,13 +98,6 @@ class Run:
         self._clock = self._saved = time.perf_counter()
 
         state = load_checkpoint(checkpoint, self.fingerprint, self.device) if checkpoint else None
-        if state and state.get("dtype", str(self.dtype)) != str(self.dtype):
-            warnings.warn(
-                f"{checkpoint} was trained in {state['dtype']} and this device would go on in "
-                f"{self.dtype}; the trial starts anew.",
-                stacklevel=2,
-            )
-            state = None
         self.micro_batch = min(micro_batch, state["micro_batch"] if state else micro_batch)
         share_statistics(self.network, math.ceil(recipe.batch_size / self.micro_batch))
         if state:
@@ -166,14 +157,15 @@ class Run:
     def predict(
         self, records: ResidentRecords, between: Callable[[], None] | None = None
     ) -> npt.NDArray[np.float32]:
-        """Return the logits (records, classes) of the network that is scored.
+        """Return the logits (records, classes) of the network that is scored, computed in fp32.
 
-        `between` is called before every batch.
+        In fp32 a network is handed out, whatever it was trained in: its scores are those that it
+        has in use. `between` is called before every batch.
         """
         # Without gradients four times the records fit; on CPU smaller batches stay in the cache.
         size = self.micro_batch * (1 if self.device.type == "cpu" else 4)
         folded = fold_batch_norms(self.scored_network())  # a fifth to a third faster
-        logits = predict(folded, records, batch_size=size, dtype=self.dtype, between=between)
+        logits = predict(folded, records, batch_size=size, between=between)
         if not np.isfinite(logits).all():
             raise Diverged(f"The outputs are not finite after epoch {self.progress.epoch + 1}.")
         return logits
@@ -210,7 +202,6 @@ class Run:
         state = {
             "fingerprint": self.fingerprint,
             "micro_batch": self.micro_batch,
-            "dtype": str(self.dtype),
             "progress": {name: getattr(self.progress, name) for name in Progress.__slots__},
             "first_loss": self._first_loss,
             "network": self.network.state_dict(),
@@ -239,7 +230,7 @@ class Run:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16
+            self.device.type, torch.bfloat16, enabled=self.trial.precision == "bf16"
         )
 
 
@@ -248,20 +239,16 @@ def predict(
     records: ResidentRecords,
     *,
     batch_size: int,
-    dtype: torch.dtype,
     between: Callable[[], None] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Return the logits (records, classes) of a network that is in evaluation mode."""
+    """Return the fp32 logits (records, classes) of a network that is in evaluation mode."""
     parts = []
     feed = batches(records, batch_size=batch_size, seed=0, epoch=0, shuffle=False)
-    with (
-        torch.inference_mode(),
-        torch.autocast(records.device.type, torch.bfloat16, enabled=dtype is torch.bfloat16),
-    ):
+    with torch.inference_mode():
         for signals, _ in feed:
             if between is not None:
                 between()
-            parts.append(network(signals).float())
+            parts.append(network(signals))
     return torch.cat(parts).cpu().numpy()
 
 
