@@ -6,16 +6,6 @@ The lowest package: it knows nothing of ECGs, networks or studies, and imports n
 from __future__ import annotations
 
 from definitions.model import AS_GIVEN, build, definition, key
-from definitions.words import in_words, joined, known_keys, nearest, shown
+from definitions.words import hint, joined, number, shown
 
-__all__ = [
-    "AS_GIVEN",
-    "build",
-    "definition",
-    "in_words",
-    "joined",
-    "key",
-    "known_keys",
-    "nearest",
-    "shown",
-]
+__all__ = ["AS_GIVEN", "build", "definition", "hint", "joined", "key", "number", "shown"]

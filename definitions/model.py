@@ -28,8 +28,9 @@ def key(meaning: str, *, expected: str = "", option: str | None = None, **limits
     expected: what it may be, in words, where type and limits do not tell. option: what a command
     calls it, where that is not its name.
     """
-    words: Any = {"expected": expected} if expected else None
-    return Field(description=meaning, title=option, json_schema_extra=words, **limits)
+    said = {"expected": expected, "option": option}
+    extra: Any = {name: words for name, words in said.items() if words}
+    return Field(description=meaning, json_schema_extra=extra, **limits)
 
 
 @dataclass_transform(frozen_default=True)
@@ -69,7 +70,7 @@ def build(cls: type[T], values: object, where: str = "") -> T:
 
 
 def _told(cls: Any, found: ValidationError, values: object, where: str) -> ValueError:
-    from definitions.words import sentence  # imports what only an error needs
+    from definitions.sentence import sentence  # what only an error needs
 
     error: type[ValueError]
     error, what = cls.__definition__

@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Literal
 
-from definitions import in_words, joined, nearest, shown
+from definitions import hint, joined, number, shown
 from models.architecture import Value
 from models.errors import ModelError
 
@@ -80,9 +80,8 @@ def _kind(node: ast.expr, reading: _Reading, depth: int) -> Kind:
         raise reading.refuse("is nested too deeply: write several")
     if isinstance(node, ast.Name):
         if node.id not in reading.factors:
-            meant = nearest(node.id, reading.factors)
-            hint = f"did you mean {meant!r}?" if meant else f"use {joined(reading.factors)}"
-            raise reading.refuse(f"names {shown(node.id)}, which is no factor: {hint}")
+            remedy = hint(node.id, reading.factors, f"use {joined(reading.factors)}")
+            raise reading.refuse(f"names {shown(node.id)}, which is no factor: {remedy}")
         return reading.factors[node.id]
     if isinstance(node, ast.Constant):
         return _constant(node.value, reading)
@@ -118,7 +117,7 @@ def _constant(value: object, reading: _Reading) -> Kind:
         return "word"
     if not isinstance(value, int | float) or not abs(value) <= LARGEST_NUMBER:
         raise reading.refuse(
-            f"may hold numbers up to {in_words(LARGEST_NUMBER)}, got {shown(value)}: change it"
+            f"may hold numbers up to {number(LARGEST_NUMBER)}, got {shown(value)}: change it"
         )
     return "number"
 

@@ -128,20 +128,20 @@ def _problem(factor: Factor) -> str | None:
     """Return what is wrong with a factor's definition, in words, or None."""
     if factor.kind == "choice":
         if not factor.choices or len(set(factor.choices)) != len(factor.choices):
-            return f"expected distinct choices, got {shown(factor.choices)}; list each value once"
+            return f"expected distinct choices, got {shown(factor.choices)}: list each once"
         return None
     low, high, step = factor.low, factor.high, factor.step
     if low is None or high is None or not low <= high:
-        return f"expected low ≤ high, got low {low} and high {high}"
+        return f"expected low ≤ high, got low {low} and high {high}: change one"
     if factor.log and low <= 0:
-        return f"expected low above 0 for a log-uniform factor, got {low}"
+        return f"expected low above 0 for a log-uniform factor, got {low}: raise it"
     if factor.log and step not in (None, 1):
-        return f"expected no step for a log-uniform factor, got {step}; Optuna has no such one"
+        return f"expected no step for a log-uniform factor, got {step}: remove step or log"
     whole = [v for v in (low, high, step) if v is not None]
     if factor.kind == "int" and any(v != int(v) for v in whole):
-        return f"expected whole numbers, got {whole}"
+        return f"expected whole numbers, got {shown(whole)}: round them"
     if step is not None and (step <= 0 or abs((high - low) / step % 1 - 0.5) < 0.499999):
-        return f"expected a positive step that divides {high} − {low}, got {step}"
+        return f"expected a positive step that divides {high} − {low}, got {step}: change it"
     if step is not None and (high - low) / step > MOST_STEPS:
-        return f"expected at most {MOST_STEPS:,.0f} steps from {low} to {high}, got one of {step}"
+        return f"expected at most {MOST_STEPS:,.0f} steps, got a step of {step}: widen it"
     return None

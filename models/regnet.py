@@ -49,7 +49,7 @@ REGNET1D_FACTORS = (
 REGNET1D_LIMITS = {
     "stem_kernel": (1, 1023),
     "w_init": (1, 4096),
-    "w_0": (1, 4096),
+    "w_0": (8, 4096),
     "w_m": (1.01, 10),
     "w_a": (0, 4096),
     "depth": (1, 256),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import StrictStr
 
-from definitions import build, definition, in_words, key, nearest, shown
+from definitions import build, definition, hint, key, number, shown
 from models import ecg_cnn, regnet
 from models.architecture import Architecture, Value
 from models.constraints import Kind, check_constraint, holds
@@ -37,7 +37,7 @@ class Family:
             return "true or false" if True in words else f"one of {', '.join(map(shown, words))}"
         low, high = self.limits[factor.name]
         kind = "a whole number" if is_whole(factor) else "a number"
-        return f"{kind} from {in_words(low)} to {in_words(high)}"
+        return f"{kind} from {number(low)} to {number(high)}"
 
 
 FAMILIES: dict[str, Family] = {
@@ -118,11 +118,9 @@ class Space:
 def family_of(name: str) -> Family:
     """Return a family by name."""
     if name not in FAMILIES:
-        meant = nearest(name, FAMILIES)
-        hint = f"did you mean {meant!r}?" if meant else "choose one of these"
         raise ModelError(
             f"expected a design space ({', '.join(FAMILIES)}) or the path of a TOML file, "
-            f"got {shown(name)}: {hint}"
+            f"got {shown(name)}: {hint(name, FAMILIES, 'choose one of these')}"
         )
     return FAMILIES[name]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import StrictBool, StrictStr
 
-from definitions import build, definition, joined, key, nearest, shown
+from definitions import build, definition, hint, joined, key, shown
 from definitions.toml import read_toml
 from models.architecture import Value
 from models.errors import ModelError
@@ -109,10 +109,9 @@ def _check_names(changes: Mapping[str, Any], family: Family, name: str) -> None:
     known = [factor.name for factor in family.factors]
     for word, value in changes.items():
         if word not in known:
-            meant = nearest(word, known)
-            hint = f"did you mean {meant!r}?" if meant else "rename or remove it"
             raise ModelError(
-                f"expected factors of {name} ({joined(known)}), got {shown(word)}: {hint}"
+                f"expected factors of {name} ({joined(known)}), got {shown(word)}: "
+                f"{hint(word, known, 'rename or remove it')}"
             )
         if not isinstance(value, Mapping | bool | int | float | str):
             raise ModelError(
@@ -130,7 +129,7 @@ def _changed(known: Factor, change: Mapping[str, Any]) -> Factor:
         if len(change) > 1:
             raise ModelError(
                 f"factor {known.name!r}: expected either choices, or low and high with step and "
-                f"log, got {', '.join(change)}"
+                f"log, got {', '.join(change)}: keep one of the two"
             )
         return Factor.choice(known.name, *asked.choices)
 

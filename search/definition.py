@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, StrictFloat, StrictInt, StrictStr
 
 from data_pipeline.splits import LOW_DATA
-from definitions import build, definition, in_words, key, shown
+from definitions import build, definition, key, number, shown
 from definitions.toml import read_toml
 from models import ModelError, load_space
 from search.errors import StudyError
@@ -33,13 +33,13 @@ def parse_count(value: Any, name: str = "number") -> float:
         match = re.fullmatch(r"\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([kMGT]?)\s*", text)
         if match is None or isinstance(value, bool):
             raise ValueError
-        number = float(match[1]) * UNITS.get(match[2], 1.0)
-        if number > MOST_FLOPS:
+        count = float(match[1]) * UNITS.get(match[2], 1.0)
+        if count > MOST_FLOPS:
             raise ValueError
-        return number
+        return count
     except ValueError:
         raise StudyError(
-            f"expected {name} as a number up to {in_words(MOST_FLOPS)}, such as 3e6 or '3M' "
+            f"expected {name} as a number up to {number(MOST_FLOPS)}, such as 3e6 or '3M' "
             f"(k, M, G or T), got {shown(value)}: change it"
         ) from None
 

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data_pipeline.options import PrepareOptions
-from definitions import known_keys
+from definitions.schema import KnownKey, known_keys
 from definitions.toml import LONGEST_LINE, MOST_BYTES
-from definitions.words import KnownKey
 from models.constraints import LONGEST
 from models.factors import Factor
 from models.space import FAMILIES, MOST_CONSTRAINTS
@@ -142,7 +141,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, float):
-        return f"{value:g}".replace("e+0", "e").replace("e+", "e")  # 2e6, as people write it
+        return f"{value:g}".replace("e+0", "e")  # 2e6, as people write it
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

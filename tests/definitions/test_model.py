@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
 
-from definitions import AS_GIVEN, build, definition, key, known_keys, nearest, shown
+from definitions import AS_GIVEN, build, definition, hint, key, number, shown
+from definitions.schema import known_keys
 
 
 class OwnError(ValueError):
@@ -116,6 +117,12 @@ def test_a_value_is_shown_on_one_short_line(value: object, text: str) -> None:
 
 
 def test_only_what_is_near_is_suggested() -> None:
-    assert nearest("dept", ["depth", "width"]) == "depth"
-    assert nearest("colour", ["depth", "width"]) is None
-    assert nearest("depth" * 1000, ["depth" * 1000]) is None
+    assert hint("dept", ["depth", "width"], "rename it") == "did you mean 'depth'?"
+    assert hint("colour", ["depth", "width"], "rename it") == "rename it"
+    assert hint(3, ["depth"], "rename it") == "rename it"
+    assert hint("depth" * 1000, ["depth" * 1000], "rename it") == "rename it"  # takes too long
+
+
+def test_numbers_are_written_as_people_do() -> None:
+    written = [number(value) for value in (0, 10_000, 0.05, 1e9, 1e15, 1 / 64, 2.5e12)]
+    assert written == ["0", "10,000", "0.05", "1e9", "1e15", "0.015625", "2.5e12"]
