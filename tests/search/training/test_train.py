@@ -74,6 +74,23 @@ def test_the_finished_network_is_the_one_that_was_scored(network, quick):
     assert macro_f1(labels, trained.probabilities > trained.thresholds) == result.macro_f1
 
 
+def test_the_curve_takes_the_last_outputs_and_the_score_all_records(network, quick, monkeypatch):
+    train, validation = records(90, 1), records(60, 2)
+    seen = []
+    best = search.training.train.best_thresholds
+    monkeypatch.setattr(
+        search.training.train,
+        "best_thresholds",
+        lambda labels, chances, **more: seen.append(labels) or best(labels, chances, **more),
+    )
+    whole = train_one(network, train, validation, quick, 0)
+    monkeypatch.setattr(search.training.train, "CURVE_OUTPUTS", 50)
+    short = train_one(network, train, validation, quick, 0)
+    assert [len(labels) for labels in seen] == [90, 90, 90, 50, 50, 90]
+    assert all((seen[k + 3] == seen[k][-50:]).all() for k in (0, 1))
+    assert scored(dataclasses.replace(short, curve=whole.curve)) == scored(whole)
+
+
 def test_the_validation_records_teach_nothing(network, quick):
     train = records(80, 1)
     one, other = records(60, 2), records(60, 3)
