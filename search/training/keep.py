@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from search.trials.queue import Claim
 
 SCORES = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
-# Of patients, for the intervals on a card; a thousand would take a second of a small trial.
-DRAWS = 200
+# Of patients, for a standard error (Efron & Tibshirani 1993, chapter 6); each costs 0.1 s where
+# 17,000 records are validated.
+DRAWS = 50
+NORMAL_QUANTILE = 1.96
 PACKAGES = ("ecgscale", "torch", "numpy", "scipy")
 
 
@@ -118,19 +120,32 @@ def score_intervals(
     thresholds: npt.NDArray[np.float64],
     patients: npt.NDArray[np.int64],
 ) -> dict[str, tuple[float, float]]:
-    """Return the 95 % limits of the validation scores, of patients drawn with replacement."""
+    """Return 95 % limits of the validation scores, by the standard error between draws of patients.
+
+    labels and probabilities are (records, classes); patients (records,) are numbers from 0.
+    """
     rng = np.random.default_rng(0)
     count = int(patients.max()) + 1
-    drawn: dict[str, list[float]] = {"macro_f1": [], "macro_auroc": [], "macro_auprc": []}
+
+    def scores(chosen: npt.NDArray[np.int64]) -> list[float]:
+        truth, values = labels[chosen], probabilities[chosen]
+        return [
+            metrics.macro_f1(truth, values > thresholds),
+            metrics.macro_auroc(truth, values),
+            metrics.macro_auprc(truth, values),
+        ]
+
+    rows = np.arange(len(patients))
+    drawn = []
     for _ in range(DRAWS):
         often = np.bincount(rng.integers(0, count, count), minlength=count)
-        chosen = np.repeat(np.arange(len(patients)), often[patients])
-        truth, values = labels[chosen], probabilities[chosen]
-        drawn["macro_f1"].append(metrics.macro_f1(truth, values > thresholds))
-        drawn["macro_auroc"].append(metrics.macro_auroc(truth, values))
-        drawn["macro_auprc"].append(metrics.macro_auprc(truth, values))
-    limits = {name: np.percentile(values, [2.5, 97.5]) for name, values in drawn.items()}
-    return {f"validation {name}": (float(a), float(b)) for name, (a, b) in limits.items()}
+        drawn.append(scores(np.repeat(rows, often[patients])))
+    half = NORMAL_QUANTILE * np.std(drawn, axis=0, ddof=1)
+    names = ("macro_f1", "macro_auroc", "macro_auprc")
+    return {
+        f"validation {name}": (float(max(value - reach, 0.0)), float(min(value + reach, 1.0)))
+        for name, value, reach in zip(names, scores(rows), half, strict=True)
+    }
 
 
 def versions() -> dict[str, str]:
