@@ -65,10 +65,12 @@ def _front_matter(card: ModelCard) -> str:
 
 def _reads(card: ModelCard) -> str:
     read = (
-        f"float32 (batch, {len(card.leads)}, {card.samples}): leads {', '.join(card.leads)}; "
-        f"{card.sample_rate_hz:g} Hz. {_text(card.preparation)}"
+        f"The network itself reads float32 (batch, {len(card.leads)}, {card.samples}): leads "
+        f"{', '.join(card.leads)} at {card.sample_rate_hz:g} Hz."
     )
-    return read.rstrip()
+    if not card.preparation:
+        return read
+    return f"{read} What is done to a signal before:\n\n{_text(card.preparation)}"
 
 
 def _classes(card: ModelCard) -> str:
