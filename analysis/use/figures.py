@@ -19,6 +19,7 @@ from analysis.figures.style import (
 )
 
 ROW_PIXELS = 15
+WITH_BARS = 3
 
 
 def scores_by_row(scores: pd.DataFrame, column: str, rows: Sequence[str], title: str) -> Drawn:
@@ -46,7 +47,11 @@ def scores_by_row(scores: pd.DataFrame, column: str, rows: Sequence[str], title:
 
 
 def reliability_curves(curves: pd.DataFrame, *, small: bool = False) -> Drawn:
-    """Draw the observed share over the mean probability of each bin, by network."""
+    """Draw the observed share over the mean probability of each bin, by network.
+
+    Intervals of many networks would hide the curves; then only the table has them.
+    """
+    bars = curves["network"].nunique() <= WITH_BARS
     figure = Sketch(300 if small else 460, legend=not small)
     figure.scatter(
         x=[0, 1],
@@ -65,7 +70,7 @@ def reliability_curves(curves: pd.DataFrame, *, small: bool = False) -> Drawn:
             name=str(name),
             line={"color": color, "width": 1.6},
             marker={"size": 6, "symbol": SYMBOLS[number % len(SYMBOLS)]},
-            error_y=interval(own["observed"], own["low"], own["high"], color),
+            error_y=interval(own["observed"], own["low"], own["high"], color) if bars else None,
             customdata=np.asarray(own["cases"]),
             hovertemplate="%{x:.3f} predicted, %{y:.3f} observed, %{customdata} cases"
             f"<extra>{name}</extra>",

@@ -209,7 +209,7 @@ def _calibration(evaluation: Evaluation, curves: pd.DataFrame, counts: pd.DataFr
             FigureBlock(
                 "reliability",
                 "Observed share over predicted probability.",
-                "All classes with enough patients together; bars are 95 % intervals.",
+                "All classes with enough patients together; bars and table have 95 % intervals.",
                 reliability_curves(curves[curves["class"] == ALL]),
             ),
             GridBlock("reliability_classes", f"The classes of {first}.", "", panels),
