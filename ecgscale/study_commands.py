@@ -1,4 +1,4 @@
-"""Commands on studies: init-db, create, worker, trials, dump, load."""
+"""Commands on studies: init-db, create, extend, worker, retry, trials, dump, load."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PANEL = "Studies"
+# As in search.trials.queue.Limits, which takes a second to import.
+LEASE_SECONDS, PATIENCE_SECONDS = 180.0, 600.0
 
 StorageOption = Annotated[
     str | None,
@@ -46,6 +48,21 @@ class LogFormat(StrEnum):
 LogOption = Annotated[
     LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
 ]
+LeaseOption = Annotated[
+    float,
+    typer.Option(
+        min=10,
+        help="Seconds without a heartbeat after which other workers take the trial over.",
+    ),
+]
+PatienceOption = Annotated[
+    float,
+    typer.Option(
+        min=10,
+        help="Seconds that one step may take (the first one three times as long); then the worker "
+        "counts as hung, its trial goes to another, and its process ends with 75.",
+    ),
+]
 WaitOption = Annotated[
     bool,
     typer.Option(
@@ -64,6 +81,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(create)
     app.command(rich_help_panel=PANEL)(extend)
     app.command(rich_help_panel=PANEL)(worker)
+    app.command(rich_help_panel=PANEL)(retry)
     app.command(rich_help_panel=PANEL)(trials)
     app.command(rich_help_panel=PANEL)(dump)
     app.command(rich_help_panel=PANEL)(load)
@@ -222,12 +240,20 @@ def worker(
         Path | None, typer.Option(help="Keep every trained network in this folder, for `export`.")
     ] = None,
     trial_seconds: Annotated[
-        float | None, typer.Option(min=1, help="A trial that takes longer counts as failed.")
+        float | None,
+        typer.Option(min=1, help="A trial that takes longer fails, also one that hangs."),
     ] = None,
+    lease_seconds: LeaseOption = LEASE_SECONDS,
+    patience_seconds: PatienceOption = PATIENCE_SECONDS,
     wait: WaitOption = True,
     log: LogOption = LogFormat.text,
 ) -> None:
-    """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal."""
+    """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal.
+
+    Full, vanished or frozen folders of checkpoints cost no trial: the training goes on without. An
+    error of the trial is tried three times; faults of the machine (disk, GPU, memory that others
+    hold) are not counted as such. `ecgscale retry` gives failed trials another go.
+    """
     import os
     import platform
     import sys
@@ -236,6 +262,7 @@ def worker(
     from data_pipeline import open_store
     from search.database.storage import open_storage
     from search.events import Event, json_log
+    from search.trials.queue import Limits
     from search.worker import WorkerOptions, run_worker
 
     tell = partial(print, file=sys.stderr, flush=True)
@@ -243,6 +270,7 @@ def worker(
     options = WorkerOptions(
         checkpoints=checkpoints,
         weights=weights,
+        limits=Limits(grace_seconds=lease_seconds, patience_seconds=patience_seconds),
         trial_seconds=trial_seconds,
         wait=wait,
         name=f"{platform.node()}:{os.getpid()}",
@@ -258,6 +286,36 @@ def worker(
             events(Event("worker_refused", str(error), {"exit_code": 2}))
         raise
     raise typer.Exit(code)
+
+
+def retry(
+    study: StudyArgument,
+    trial: Annotated[
+        int | None, typer.Option(min=0, help="The failed trial of this number.")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All failed trials.")] = False,
+    storage: StorageOption = None,
+) -> None:
+    """Give failed trials another go, with all their attempts; why they failed stays on record.
+
+    A trial that diverged diverges again on the same type of device: the seed decides.
+    """
+    from search.database.storage import open_storage
+    from search.errors import StudyError
+    from search.study import open_study
+    from search.trials.queue import Queue
+
+    if (trial is None) != failed:
+        raise StudyError("expected --trial N or --failed, got none or both: give one of them")
+    opened = open_storage(storage)
+    numbers = Queue(opened, open_study(study, opened).study_id).retry(trial)
+    if trial is not None and not numbers:
+        raise StudyError(
+            f"expected trial {trial} of {study} to have failed, got one that has not: "
+            f"'ecgscale trials {study}' shows the states"
+        )
+    which = ", ".join(map(str, numbers[:20])) + (", …" if len(numbers) > 20 else "")
+    print(f"{len(numbers)} trials of {study} wait again" + (f": {which}." if numbers else "."))
 
 
 def trials(

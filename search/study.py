@@ -93,11 +93,17 @@ class Study:
     factors: tuple[Factor, ...]
     planned: int
     uid: str
+    first_name: str | None = None
 
     @property
     def shape(self) -> dict[str, int]:
         """Samples and leads of a record, and outputs."""
         return {name: self.data[name] for name in ("samples", "leads", "outputs")}
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder of its files: it stays when the study is renamed."""
+        return f"{self.first_name or self.name}-{self.uid[:8]}"
 
     @property
     def data_hash(self) -> str:

@@ -130,15 +130,19 @@ class Storage:
                 return
 
     def optuna(self, *, create_tables: bool = False) -> RDBStorage:
-        """Open Optuna's view of the same database."""
+        """Open Optuna's view of the same database; its tables are made or upgraded on request."""
         from optuna.storages import RDBStorage
 
         try:
-            return RDBStorage(
+            opened = RDBStorage(
                 self.url,
                 engine_kwargs={**POOL, "connect_args": _connect_args(self.engine.url)},
                 skip_table_creation=not create_tables,
+                skip_compatibility_check=create_tables,
             )
+            if create_tables:
+                opened.upgrade()
+            return opened
         except RuntimeError as error:
             raise StudyError(f"Optuna does not read the tables in {self.label}: {error}") from None
         except OperationalError as error:

@@ -13,7 +13,6 @@ from sqlalchemy import Row, text
 from search.database.storage import Storage
 from search.reading.time_left import Busy, TimeLeft, Work, forecast
 from search.study import Study, open_study
-from search.trials.queue import Limits
 
 COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
@@ -39,6 +38,7 @@ WORKERS = """
 SELECT e.worker, e.host, e.device, t.number AS trial, e.claims,
     extract(epoch FROM clock_timestamp() - e.claimed_at)::float8 AS seconds,
     extract(epoch FROM clock_timestamp() - e.heartbeat_at)::float8 AS silent_seconds,
+    e.lease_seconds,
     coalesce((SELECT max(step) FROM trial_intermediate_values i WHERE i.trial_id = t.trial_id), 0)
         AS epochs
 FROM trials t JOIN ecgscale_leases e USING (trial_id)
@@ -88,11 +88,12 @@ class RunningWorker:
     seconds: float
     silent_seconds: float
     records_per_second: float | None
+    lease_seconds: float = 180.0
 
     @property
     def silent(self) -> bool:
         """Whether its lease is so old that another worker may take the trial."""
-        return self.silent_seconds > Limits().grace_seconds
+        return self.silent_seconds > self.lease_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
             seconds=row.seconds,
             silent_seconds=row.silent_seconds,
             records_per_second=speeds.get(row.worker),
+            lease_seconds=row.lease_seconds,
         )
         for row in rows
     )
@@ -183,7 +185,7 @@ def _time_left(
     waits = [row for row in open_rows if row.state == "WAITING"]
     runs = [row for row in open_rows if row.state == "RUNNING"]
     place = {row.trial: i for i, row in enumerate(runs)}
-    live = [row for row in running if row.silent_seconds <= Limits().grace_seconds]
+    live = [row for row in running if row.silent_seconds <= row.lease_seconds]
     timed = [row for row in last if row.seconds and row.seconds > 0]
     finished = _work(timed, passes, [row.seconds for row in timed])
     if not timed:

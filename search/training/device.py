@@ -16,6 +16,15 @@ NO_MEMORY = (
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
 )
+BROKEN = (
+    "CUDA error",
+    "CUBLAS_STATUS_EXECUTION_FAILED",
+    "CUBLAS_STATUS_INTERNAL_ERROR",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_EXECUTION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR",
+    "CUDNN_STATUS_NOT_INITIALIZED",
+)
 
 
 def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
@@ -70,9 +79,16 @@ def is_broken(error: BaseException) -> bool:
     """Tell whether an error means that this process can use its GPU no more."""
     return (
         isinstance(error, RuntimeError)
-        and "CUDA error" in str(error)
+        and any(words in str(error) for words in BROKEN)
         and not is_out_of_memory(error)
     )
+
+
+def total_memory_bytes(device: torch.device) -> int:
+    """Return all memory of the device, whoever holds it now."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return int(psutil.virtual_memory().total)
 
 
 def free_memory_bytes(device: torch.device) -> int:
