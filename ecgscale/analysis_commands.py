@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -157,7 +158,8 @@ def dashboard(
 
     opened = open_storage(storage)
     require_schema(opened)
-    complete_notes(opened)
+    for why in complete_notes(opened).values():
+        print(f"Skipped: {why}", file=sys.stderr)
     server = make_dashboard(opened.optuna(), host, port)
     if not is_loopback(host):
         print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -15,6 +16,7 @@ from ecgscale import (
     demo,
     latency_command,
     launch_commands,
+    manage_commands,
     model_commands,
     run_command,
     status_commands,
@@ -41,6 +43,26 @@ architectures, run one or more **worker**s until all are trained, then read the 
 `ecgscale run` does all of it for a definition, and `ecgscale demo` shows it in a quarter of an
 hour.""",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"ecgscale {version('ecgscale')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
 for group in (
     demo,
     run_command,
@@ -48,6 +70,7 @@ for group in (
     model_commands,
     study_commands,
     status_commands,
+    manage_commands,
     latency_command,
     launch_commands,
     analysis_commands,

@@ -55,17 +55,18 @@ def make_dashboard(storage: BaseStorage, host: str, port: int) -> WSGIServer:
         ) from None
 
 
-def complete_notes(storage: Storage) -> list[str]:
-    """Write the notes that studies of an older ecgscale lack; return the studies' names.
+def complete_notes(storage: Storage) -> dict[str, str]:
+    """Write the notes that studies of an older ecgscale lack.
 
-    A login that may only read leaves them without.
+    A login that may only read leaves them without. Returns the studies that cannot be read, each
+    with the reason; they are skipped.
     """
     from search.reading.notes import add_study_note, add_trial_notes, has_trial_notes, study_note
-    from search.study import open_study, planned_trials, study_names
+    from search.study import readable_studies
+    from search.trials.stored import planned_trials
 
-    noted: list[str] = []
-    for name in study_names(storage):
-        study = open_study(name, storage)
+    studies, unreadable = readable_studies(storage)
+    for study in studies:
         try:
             with storage.begin() as connection:
                 if has_trial_notes(connection, study.study_id):
@@ -74,6 +75,5 @@ def complete_notes(storage: Storage) -> list[str]:
                 trials = planned_trials(connection, study.study_id)
                 add_trial_notes(connection, study.study_id, trials, study.shape)
         except StudyError:
-            return noted
-        noted.append(name)
-    return noted
+            break
+    return unreadable

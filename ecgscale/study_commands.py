@@ -1,4 +1,4 @@
-"""Commands on studies: init-db, create, extend, worker, retry, trials, dump, load."""
+"""Commands on studies: init-db, create, extend, worker, trials."""
 
 from __future__ import annotations
 
@@ -81,10 +81,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(create)
     app.command(rich_help_panel=PANEL)(extend)
     app.command(rich_help_panel=PANEL)(worker)
-    app.command(rich_help_panel=PANEL)(retry)
     app.command(rich_help_panel=PANEL)(trials)
-    app.command(rich_help_panel=PANEL)(dump)
-    app.command(rich_help_panel=PANEL)(load)
 
 
 def init_db(
@@ -288,36 +285,6 @@ def worker(
     raise typer.Exit(code)
 
 
-def retry(
-    study: StudyArgument,
-    trial: Annotated[
-        int | None, typer.Option(min=0, help="The failed trial of this number.")
-    ] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="All failed trials.")] = False,
-    storage: StorageOption = None,
-) -> None:
-    """Give failed trials another go, with all their attempts; why they failed stays on record.
-
-    A trial that diverged diverges again on the same type of device: the seed decides.
-    """
-    from search.database.storage import open_storage
-    from search.errors import StudyError
-    from search.study import open_study
-    from search.trials.queue import Queue
-
-    if (trial is None) != failed:
-        raise StudyError("expected --trial N or --failed, got none or both: give one of them")
-    opened = open_storage(storage)
-    numbers = Queue(opened, open_study(study, opened).study_id).retry(trial)
-    if trial is not None and not numbers:
-        raise StudyError(
-            f"expected trial {trial} of {study} to have failed, got one that has not: "
-            f"'ecgscale trials {study}' shows the states"
-        )
-    which = ", ".join(map(str, numbers[:20])) + (", …" if len(numbers) > 20 else "")
-    print(f"{len(numbers)} trials of {study} wait again" + (f": {which}." if numbers else "."))
-
-
 def trials(
     study: StudyArgument,
     storage: StorageOption = None,
@@ -341,32 +308,6 @@ def trials(
     if format is Format.table:
         frame = brief(frame)
     print_table(frame, format)
-
-
-def dump(
-    study: StudyArgument,
-    file: Annotated[Path, typer.Argument(help="File to write.")],
-    storage: StorageOption = None,
-) -> None:
-    """Write a study with all its trials into one file."""
-    from search.database.storage import open_storage
-    from search.reading.transfer import dump_study
-
-    count = dump_study(study, open_storage(storage), file)
-    print(f"{count} trials of {study} in {file}.")
-
-
-def load(
-    file: Annotated[Path, typer.Argument(help="File that `dump` wrote.")],
-    storage: StorageOption = None,
-    name: Annotated[str | None, typer.Option(help="Another name for the study.")] = None,
-) -> None:
-    """Add a dumped study to a database."""
-    from search.database.storage import open_storage
-    from search.reading.transfer import load_study
-
-    study = load_study(file, open_storage(storage), name=name)
-    print(f"Study {study.name} with {study.planned} trials is in {study.storage.label}.")
 
 
 def brief(frame: pd.DataFrame) -> pd.DataFrame:

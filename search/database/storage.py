@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import threading
@@ -140,8 +141,10 @@ class Storage:
                 skip_table_creation=not create_tables,
                 skip_compatibility_check=create_tables,
             )
-            if create_tables:
+            if create_tables and opened.get_current_version() != opened.get_head_version():
+                logging.disable(logging.INFO)  # its migrations turn their own log on
                 opened.upgrade()
+                logging.disable(logging.NOTSET)
             return opened
         except RuntimeError as error:
             raise StudyError(f"Optuna does not read the tables in {self.label}: {error}") from None

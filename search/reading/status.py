@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Row, text
 
+from search.database.schema import require_schema
 from search.database.storage import Storage
 from search.reading.time_left import Busy, TimeLeft, Work, forecast
-from search.study import Study, open_study
+from search.study import Study, open_study, readable_studies
 
 COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
@@ -21,6 +22,9 @@ SELECT count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
     count(*) FILTER (WHERE state = 'FAIL') AS failed
 FROM trials WHERE study_id = :study
 """
+ALL_COUNTS = COUNTS.replace("SELECT", "SELECT study_id,").replace(
+    "WHERE study_id = :study", "GROUP BY study_id"
+)
 # The rate is that of the last hour, or since the first start where that is shorter.
 RATE = """
 SELECT count(*) AS ended, extract(epoch FROM timezone('utc', clock_timestamp()) - greatest(
@@ -172,6 +176,19 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
         time_left=_time_left(study, rows, last, open_rows),
         workers=workers,
     )
+
+
+def count_trials(storage: Storage) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Count the trials of every study by state; and say which studies cannot be read, and why."""
+    require_schema(storage)
+    studies, unreadable = readable_studies(storage)
+    with storage.connect() as connection:
+        rows = connection.execute(text(ALL_COUNTS)).mappings().all()
+    counts = {row["study_id"]: {k: v for k, v in row.items() if k != "study_id"} for row in rows}
+    return [
+        {"study": study.name, "planned": study.planned, **counts.get(study.study_id, {})}
+        for study in studies
+    ], unreadable
 
 
 def _time_left(
