@@ -63,6 +63,14 @@ PatienceOption = Annotated[
         "counts as hung, its trial goes to another, and its process ends with 75.",
     ),
 ]
+EmulateOption = Annotated[
+    bool,
+    typer.Option(
+        "--emulate",
+        help="Train in the study's precision also where the device only emulates it, many times "
+        "slower.",
+    ),
+]
 WaitOption = Annotated[
     bool,
     typer.Option(
@@ -243,6 +251,7 @@ def worker(
     lease_seconds: LeaseOption = LEASE_SECONDS,
     patience_seconds: PatienceOption = PATIENCE_SECONDS,
     wait: WaitOption = True,
+    emulate: EmulateOption = False,
     log: LogOption = LogFormat.text,
 ) -> None:
     """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal.
@@ -270,6 +279,7 @@ def worker(
         limits=Limits(grace_seconds=lease_seconds, patience_seconds=patience_seconds),
         trial_seconds=trial_seconds,
         wait=wait,
+        emulate=emulate,
         name=f"{platform.node()}:{os.getpid()}",
     )
     events = None

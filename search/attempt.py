@@ -112,6 +112,7 @@ class Attempt:
     store: Store
     folds: Folds
     device: str
+    precision: str
     claim: Claim
     train: Trainer
     lease: LeaseKeeper
@@ -157,9 +158,7 @@ class Attempt:
 
             test = self.folds.records("test")
             self.lease.beat()
-            held_out = score_held_out(
-                kept[-1], test, scores.precision, scores.micro_batch, between=self.lease.beat
-            )
+            held_out = score_held_out(kept[-1], test, scores.micro_batch, between=self.lease.beat)
             attributes |= held_out.attributes()
             outputs = held_out.outputs(test, self.folds.sources("test"))
         return Result(scores, attributes, outputs)
@@ -170,7 +169,7 @@ class Attempt:
         return self.train(
             Architecture.from_json(self.claim.architecture),
             *self._records(),
-            trial_recipe(self.study, self.claim),
+            self._recipe(),
             self.claim.seed,
             device=self.device,
             on_epoch=self._after_epoch,
@@ -223,15 +222,21 @@ class Attempt:
     def _short_of_memory(self, error: Exception) -> bool:
         """Tell whether memory was short that the trial would have had alone on the device."""
         from models import Architecture
-        from search.training.device import is_out_of_memory
+        from search.training.device import is_out_of_memory, resolve_precision
         from search.training.run import Trial
         from search.training.train import fits_alone
 
         if not is_out_of_memory(error):
             return False
-        architecture = Architecture.from_json(self.claim.architecture)
-        recipe = trial_recipe(self.study, self.claim)
-        return fits_alone(Trial(architecture, *self._records(), recipe, self.claim.seed))
+        architecture, recipe = Architecture.from_json(self.claim.architecture), self._recipe()
+        train, validation = self._records()
+        precision = resolve_precision(train.device, recipe.precision)
+        return fits_alone(
+            Trial(architecture, train, validation, recipe, self.claim.seed, precision)
+        )
+
+    def _recipe(self) -> Recipe:
+        return replace(trial_recipe(self.study, self.claim), precision=self.precision)
 
 
 def trial_recipe(study: Study, claim: Claim) -> Recipe:

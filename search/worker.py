@@ -17,6 +17,7 @@ from search.database.storage import Storage, Unreachable
 from search.errors import StudyError
 from search.events import Event, Log, text_log
 from search.machine import choose_device, device_name, git_commit, stopping_signals
+from search.precision import settle_precision
 from search.study import Study, open_study
 from search.training.folds import Folds
 from search.trials.lease import LeaseKeeper
@@ -48,6 +49,7 @@ class WorkerOptions:
     limits: how long a lease lasts, how long a step may take, how often a trial is tried.
     trial_seconds: a trial that takes longer fails with that reason.
     wait: stay while others still run trials, to take over those of a worker that dies.
+    emulate: train in the study's precision also where the device only emulates it.
     """
 
     checkpoints: Path | None = None
@@ -56,6 +58,7 @@ class WorkerOptions:
     trial_seconds: float | None = None
     wait: bool = True
     name: str | None = None
+    emulate: bool = False
 
 
 def run_worker(
@@ -74,6 +77,10 @@ def run_worker(
     What happens goes to `log`, as sentences to `say` without one. Raises StudyError if the store
     is not the study's.
     """
+    import torch
+
+    from search.training.device import fast_precision
+
     options, log = options or WorkerOptions(), log or text_log(say)
     with stopping_signals() as stop:
 
@@ -87,7 +94,10 @@ def run_worker(
         check_store(study, store)
         host, chosen = platform.node(), choose_device(device)
         who = WorkerName(options.name or f"{host}:{os.getpid()}", host, device_name(chosen))
-        return Worker(study, store, who, chosen, options, train or _train_one(), log, stop).run()
+        fast = fast_precision(torch.device(chosen))
+        precision = settle_precision(study, fast, who.device, emulate=options.emulate)
+        train = train or _train_one()
+        return Worker(study, store, who, chosen, precision, options, log, stop, train).run()
 
 
 def _train_one() -> Trainer:
@@ -104,10 +114,11 @@ class Worker:
     store: Store
     who: WorkerName
     device: str
+    precision: str
     options: WorkerOptions
-    train: Trainer
     log: Log
     stop: threading.Event
+    train: Trainer
     folds: Folds = field(init=False)
     errors_in_a_row: int = 0
     warned: set[str] = field(default_factory=set)
@@ -118,7 +129,12 @@ class Worker:
     def run(self) -> int:
         """Loop over trials."""
         queue = Queue(self.study.storage, self.study.study_id, self.options.limits)
-        self.tell("worker_started", device=self.who.device, git_commit=git_commit())
+        self.tell(
+            "worker_started",
+            device=self.who.device,
+            precision=self.precision,
+            git_commit=git_commit(),
+        )
         waiting = False
         # What is wrong with this machine shows here, before it costs a trial an attempt.
         left = self._patiently(queue.remaining)
@@ -185,6 +201,7 @@ class Worker:
                 store=self.store,
                 folds=self.folds,
                 device=self.device,
+                precision=self.precision,
                 claim=claim,
                 train=self.train,
                 lease=lease,

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from analysis.quantities import quantity, short
+from analysis.precision import PrecisionDifference, precision_difference
+from analysis.quantities import difference, quantity, short
 from analysis.report.results import Results
-from analysis.report.text import networks
+from analysis.report.text import listed, networks
+from analysis.trials import TrialTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def header(results: Results) -> Header:
         ("data_hash", "Data hash"),
         ("recipe_hash", "Recipe hash"),
         ("git_commit", "Commit"),
+        ("precision", "Trained in"),
         ("device", "Trained on"),
         ("host", "Hosts"),
     ):
@@ -112,6 +116,11 @@ def _banners(results: Results) -> tuple[Banner, ...]:
                 "networks is said of them.",
             )
         )
+    precisions = precision_difference(table)
+    if precisions is not None:
+        banners.append(
+            Banner("caution", "Trained in more than one precision.", _precisions(table, precisions))
+        )
     ended = int(table.frame["state"].isin(["complete", "failed"]).sum())
     if ended < table.study.planned:
         banners.append(
@@ -123,6 +132,23 @@ def _banners(results: Results) -> tuple[Banner, ...]:
             )
         )
     return tuple(banners)
+
+
+def _precisions(table: TrialTable, found: PrecisionDifference) -> str:
+    """Say how many trials each precision has, and what it does to the score."""
+    counts = listed([f"{count} in {name}" for name, count in found.trials.items()])
+    if np.isnan(found.estimate):
+        return (
+            f"Of the complete trials, {counts}: too few in one of them to test whether that moves "
+            "the score."
+        )
+    verdict = "a" if found.p < 0.05 else "no"
+    size = difference(table.objective).written(found.estimate, found.low, found.high)
+    return (
+        f"Of the complete trials, {counts}. Among networks of equal design, {found.other} minus "
+        f"{found.precision} is {size} of {quantity(table.objective).name} (95 % interval, "
+        f"p = {found.p:.2g}): {verdict} statistically significant difference."
+    )
 
 
 def _data_facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from search.database.schema import require_schema
 from search.database.storage import Storage
 from search.definition import StudyDefinition
 from search.errors import StudyError
+from search.precision import OLD_NAMES
 from search.study import open_study, study_names
 from search.training.outputs import Outputs
 from search.trials.plan import nuisance_factors
@@ -95,6 +96,7 @@ def read_trials(study_name: str, storage: Storage) -> pd.DataFrame:
     columns["macro_f1"] = trials["macro_f1"]
     for name in AFTER:
         columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
+    columns["precision"] = columns["precision"].replace(OLD_NAMES)
     columns["started"], columns["finished"] = trials["started"], trials["finished"]
     frame = pd.DataFrame({k: pd.Series(v, index=trials.index) for k, v in columns.items()})
     return frame.reset_index(drop=True)

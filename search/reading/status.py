@@ -12,6 +12,7 @@ from sqlalchemy import Row, text
 
 from search.database.schema import require_schema
 from search.database.storage import Storage
+from search.precision import read_precision
 from search.reading.time_left import Busy, TimeLeft, Work, forecast
 from search.study import Study, open_study, readable_studies
 
@@ -104,7 +105,8 @@ class RunningWorker:
 class StudyStatus:
     """Progress of one study.
 
-    The rate is None before anything ended, `time_left` while there is nothing to forecast from.
+    The rate is None before anything ended, `time_left` while there is nothing to forecast from,
+    the precision of training before the first worker settled it.
     """
 
     name: str
@@ -115,6 +117,7 @@ class StudyStatus:
     failed: int
     failures: dict[str, int]
     epochs: int
+    precision: str | None
     trials_per_hour: float | None
     time_left: TimeLeft | None
     workers: tuple[RunningWorker, ...]
@@ -146,6 +149,7 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
         rows = connection.execute(text(WORKERS), values).all()
         last = connection.execute(text(LAST), values).all()
         open_rows = connection.execute(text(OPEN), values).all()
+        precision = read_precision(connection, study)
     speeds: dict[str, float | None] = {}
     for row in last:
         speeds.setdefault(row.worker, row.records_per_second)
@@ -172,6 +176,7 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
         failed=counts.failed,
         failures={row.reason: row.number for row in failures},
         epochs=study.definition.recipe.epochs,
+        precision=precision,
         trials_per_hour=3600.0 * ended / float(seconds) if ended and seconds else None,
         time_left=_time_left(study, rows, last, open_rows),
         workers=workers,

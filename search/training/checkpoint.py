@@ -15,12 +15,12 @@ from data_pipeline.batches import ResidentRecords
 from search.errors import StudyError
 from search.training.disk import in_time, read_if_there, write_whole
 
+FORMAT = 2  # of the state; another version's checkpoint is not gone on with
 
-def trial_fingerprint(
-    architecture_hash: str, recipe_hash: str, seed: int, *folds: ResidentRecords
-) -> str:
+
+def trial_fingerprint(identity: str, *folds: ResidentRecords) -> str:
     """Return a hash of what decides a trial's result, so that no trial resumes from another's."""
-    digest = hashlib.sha256(f"{architecture_hash} {recipe_hash} {seed}".encode())
+    digest = hashlib.sha256(identity.encode())
     for records in folds:
         digest.update(f" {tuple(records.signals.shape)} {records.step!r} ".encode())
         digest.update(records.labels.cpu().numpy().tobytes())
@@ -31,7 +31,7 @@ def trial_fingerprint(
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a state of tensors and plain values, whole or not at all; OSError says why not."""
     content = io.BytesIO()
-    torch.save(state, content)
+    torch.save(state | {"format": FORMAT}, content)
     in_time(lambda: write_whole(path, content.getvalue()))
 
 
@@ -49,6 +49,8 @@ def load_checkpoint(
         state: dict[str, Any] = torch.load(
             io.BytesIO(content), map_location=device, weights_only=True
         )
+        if state.get("format") != FORMAT:
+            raise ValueError("another version of ecgscale wrote it")
         found = state["fingerprint"]
     except Exception as error:  # whatever a damaged file makes torch and pickle raise
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
@@ -57,7 +59,7 @@ def load_checkpoint(
     if found != fingerprint:
         raise StudyError(
             f"Expected {path} to be a checkpoint of this trial, but it was written for another"
-            " network, recipe, seed or data; remove it or choose another folder."
+            " network, recipe, precision, seed or data; remove it or choose another folder."
         )
     return state
 

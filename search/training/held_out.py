@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from data_pipeline.batches import ResidentRecords
 from models.fold import fold_batch_norms
@@ -39,7 +38,6 @@ class HeldOut:
 def score_held_out(
     trained: Trained,
     test: ResidentRecords,
-    precision: str,
     micro_batch: int,
     *,
     between: Callable[[], None] | None = None,
@@ -51,9 +49,8 @@ def score_held_out(
     """
     folded = fold_batch_norms(trained.network)
     size = 32 if test.device.type == "cpu" else 4 * micro_batch  # no gradients to keep
-    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     with reproducible(0, test.device):
-        logits = predict(folded, test, batch_size=size, dtype=dtype, between=between)
+        logits = predict(folded, test, batch_size=size, between=between)
     # As the outputs are kept, so that the scores follow from what is kept.
     values = probabilities(logits).astype(np.float32).astype(np.float64)
     labels = test.labels.cpu().numpy()
