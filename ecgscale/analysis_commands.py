@@ -150,21 +150,42 @@ def dashboard(
     storage: StorageOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="ECGSCALE_DASHBOARD_PASSWORD_FILE",
+            help="File with a password to ask for (any user name). Give one, and TLS before it, "
+            "where other machines reach it.",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A further name that it is reached by, as a proxy's; repeatable."
+        ),
+    ] = None,
 ) -> None:
-    """Open optuna-dashboard on the studies of the database; Ctrl-C ends it."""
+    """Open optuna-dashboard on the studies of the database; Ctrl-C ends it.
+
+    It answers for this machine's names and addresses and those of --allow-host only, and takes
+    writes from its own pages only. A study renamed or deleted there is so as by `ecgscale rename`
+    and `delete`. /healthz says, without a password, whether it reaches the database.
+    """
     from ecgscale.dashboard import complete_notes, is_loopback, make_dashboard
+    from ecgscale.dashboard_guard import read_password
     from search.database.schema import require_schema
     from search.database.storage import open_storage
 
     opened = open_storage(storage)
     require_schema(opened)
-    for why in complete_notes(opened).values():
+    for why in complete_notes(opened)[1].values():
         print(f"Skipped: {why}", file=sys.stderr)
-    server = make_dashboard(opened.optuna(), host, port)
-    if not is_loopback(host):
+    password = None if password_file is None else read_password(password_file)
+    server = make_dashboard(opened, host, port, hosts=allow_host or (), password=password)
+    if not is_loopback(host) and password is None:
         print(
-            f"Warning: {host} is reachable from other machines, and optuna-dashboard asks nobody "
-            "for a password: whoever reaches it can change and delete studies."
+            f"Warning: {host} is reachable from other machines, and without --password-file the "
+            "dashboard asks for no password: whoever reaches it can change and delete studies."
         )
     address = f"http://{host}:{server.server_port}/dashboard/"
     print(f"optuna-dashboard on {address} (Ctrl-C ends it)", flush=True)

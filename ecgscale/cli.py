@@ -21,6 +21,7 @@ from ecgscale import (
     run_command,
     status_commands,
     study_commands,
+    url_command,
 )
 from models.errors import ModelError
 from search.errors import StudyError
@@ -71,6 +72,7 @@ for group in (
     study_commands,
     status_commands,
     manage_commands,
+    url_command,
     latency_command,
     launch_commands,
     analysis_commands,

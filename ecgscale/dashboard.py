@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import socketserver
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from ecgscale.dashboard_guard import Guard
 from search.errors import StudyError
 
 if TYPE_CHECKING:
-    from optuna.storages import BaseStorage
-
     from search.database.storage import Storage
 
 
@@ -36,17 +36,26 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def make_dashboard(storage: BaseStorage, host: str, port: int) -> WSGIServer:
-    """Bind optuna-dashboard to an address without serving yet; port 0 picks a free one.
+def make_dashboard(
+    storage: Storage,
+    host: str,
+    port: int,
+    *,
+    hosts: Sequence[str] = (),
+    password: str | None = None,
+) -> WSGIServer:
+    """Bind optuna-dashboard, guarded, to an address without serving yet; port 0 picks a free one.
 
     Raises:
         StudyError: the address cannot be bound.
     """
     from optuna_dashboard import wsgi
 
+    inner = wsgi(storage.optuna())
+    guard = Guard(inner, storage, hosts=hosts, password=password)
     try:
         return make_server(
-            host, port, wsgi(storage), server_class=_ThreadingServer, handler_class=_QuietHandler
+            host, port, guard, server_class=_ThreadingServer, handler_class=_QuietHandler
         )
     except OSError as error:
         raise StudyError(
@@ -55,16 +64,17 @@ def make_dashboard(storage: BaseStorage, host: str, port: int) -> WSGIServer:
         ) from None
 
 
-def complete_notes(storage: Storage) -> dict[str, str]:
+def complete_notes(storage: Storage) -> tuple[list[str], dict[str, str]]:
     """Write the notes that studies of an older ecgscale lack.
 
-    A login that may only read leaves them without. Returns the studies that cannot be read, each
-    with the reason; they are skipped.
+    A login that may only read leaves them without. Returns the names of the studies that got
+    theirs, and those that cannot be read, each with the reason; they are skipped.
     """
     from search.reading.notes import add_study_note, add_trial_notes, has_trial_notes, study_note
     from search.study import readable_studies
     from search.trials.stored import planned_trials
 
+    noted: list[str] = []
     studies, unreadable = readable_studies(storage)
     for study in studies:
         try:
@@ -76,4 +86,5 @@ def complete_notes(storage: Storage) -> dict[str, str]:
                 add_trial_notes(connection, study.study_id, trials, study.shape)
         except StudyError:
             break
-    return unreadable
+        noted.append(study.name)
+    return noted, unreadable

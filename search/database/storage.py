@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import platformdirs
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import make_dsn
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
@@ -239,6 +241,7 @@ def _parse(where: str) -> URL:
             "expected one '@' in the URL of --storage, got more: "
             "write an '@' in the password as %40"
         )
+    _require_known_options(url)
     url = url.set(drivername="postgresql+psycopg2")
     secret = os.environ.get(PASSWORD_FILE)
     if url.password is None and secret:
@@ -250,6 +253,17 @@ def _parse(where: str) -> URL:
                 f"got {secret}: {error.strerror}"
             ) from None
     return url
+
+
+def _require_known_options(url: URL) -> None:
+    for key in url.query:
+        try:
+            make_dsn(**{key: "0"})
+        except (ProgrammingError, TypeError):  # libpq knows none of the name
+            raise StudyError(
+                f"expected options that PostgreSQL's libpq has in the URL of --storage, such as "
+                f"sslmode, got {key!r}: remove it"
+            ) from None
 
 
 def _engine(url: URL) -> Engine:

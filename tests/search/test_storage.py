@@ -280,3 +280,14 @@ def test_a_silent_clients_locks_do_not_stay_for_ever(storage: Storage):
     with storage.connect() as connection:
         limit = connection.scalar(text("SHOW idle_in_transaction_session_timeout"))
     assert limit == IDLE_IN_TRANSACTION
+
+
+@pytest.mark.parametrize("option", ["pgbouncer=true", "a=1&a=2", "sslmodus=require"])
+def test_options_that_the_driver_does_not_know_are_named(option: str):
+    with pytest.raises(StudyError, match="libpq"):
+        open_storage(f"postgresql://u:secret-word@127.0.0.1:1/d?{option}")
+
+
+def test_known_options_go_to_the_driver():
+    with pytest.raises(StudyError, match="invalid sslmode value"):
+        open_storage("postgresql://u@127.0.0.1:1/d?sslmode=maybe&application_name=x")
