@@ -6,13 +6,14 @@ import json
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ecgscale.output import engineering, print_facts
-from ecgscale.study_commands import StorageOption, StudyArgument
+from ecgscale.study_commands import StartOption, StorageOption, StudyArgument
 
 if TYPE_CHECKING:
     from analysis.recommend import Recommendation
@@ -164,6 +165,7 @@ def dashboard(
             metavar="NAME", help="A further name that it is reached by, as a proxy's; repeatable."
         ),
     ] = None,
+    start_within: StartOption = 0.0,
 ) -> None:
     """Open optuna-dashboard on the studies of the database; Ctrl-C ends it.
 
@@ -174,10 +176,11 @@ def dashboard(
     from ecgscale.dashboard import complete_notes, is_loopback, make_dashboard
     from ecgscale.dashboard_guard import read_password
     from search.database.schema import require_schema
-    from search.database.storage import open_storage
+    from search.database.storage import open_storage, when_there
 
-    opened = open_storage(storage)
-    require_schema(opened)
+    tell = partial(print, file=sys.stderr, flush=True)
+    opened = open_storage(storage, patience_seconds=start_within, say=tell)
+    when_there(lambda: require_schema(opened), start_within, tell)
     for why in complete_notes(opened)[1].values():
         print(f"Skipped: {why}", file=sys.stderr)
     password = None if password_file is None else read_password(password_file)

@@ -88,7 +88,9 @@ def launch_slurm(
 ) -> None:
     """Submit an array job of workers that survives preemption and time limits.
 
-    `--status` and `--cancel` find a study's jobs by their name; they need nothing else.
+    `--status` and `--cancel` find a study's jobs by their name; they need nothing else, and
+    `--script` needs no database. The database's password is never part of a job: put it into a file
+    on the shared disk, and the file's path into $ECGSCALE_PASSWORD_FILE.
     """
     from search.errors import StudyError
 
@@ -104,9 +106,12 @@ def launch_slurm(
     from dataclasses import replace
 
     from search.launchers.local import worker_command
+    from search.launchers.secret import require_password_file
     from search.launchers.slurm import SlurmJob, require_shared, submit
 
-    require_shared(_check(study, data, storage))
+    if script is None:  # which is submitted by others, perhaps elsewhere
+        require_password_file(storage)
+        require_shared(_check(study, data, storage))
     kept = checkpoints and checkpoints.resolve()
     command = tuple(worker_command(study, data.resolve(), kept, more=_more(log, emulate, wait)))
     job = SlurmJob(study, workers, command, logs.resolve())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,6 +48,18 @@ class LogFormat(StrEnum):
 
 LogOption = Annotated[
     LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
+]
+StartOption = Annotated[
+    float,
+    typer.Option(
+        "--start-within",
+        metavar="SECONDS",
+        min=0,
+        envvar="ECGSCALE_START_WITHIN",
+        show_envvar=True,
+        help="Wait so long at the start for what others still make: the database, its tables, the "
+        "study.",
+    ),
 ]
 LeaseOption = Annotated[
     float,
@@ -102,6 +115,7 @@ def init_db(
             "workers with a password; off closes it again.",
         ),
     ] = None,
+    start_within: StartOption = 0.0,
 ) -> None:
     """Create or upgrade the tables in the database; safe to repeat, and by many at once.
 
@@ -120,7 +134,7 @@ def init_db(
         print(f"The database in {server.folder} {how}.")
         return
     address = None if listen is None else Address.parse(listen)
-    opened = open_storage(storage)
+    opened = open_storage(storage, patience_seconds=start_within, say=_tell)
     schema.init_db(opened)
     print(f"The database {opened.label} is ready.")
     if address is not None:
@@ -130,6 +144,10 @@ def init_db(
             f"The password is in {listening.pgpass}: copy that file there (chmod 600), "
             "and set PGPASSFILE to its path."
         )
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def stop_db(storage: StorageOption = None) -> None:
@@ -179,16 +197,20 @@ def create(
             "study that is cut short is a random sample of the plan.",
         ),
     ] = False,
+    start_within: StartOption = 0.0,
 ) -> None:
     """Create a study with all its planned trials; the seed alone decides which."""
     from data_pipeline import open_store
-    from search.database.storage import open_storage
+    from search.database.schema import require_schema
+    from search.database.storage import open_storage, when_there
     from search.definition import StudyDefinition
     from search.study import create_study
 
     defined = StudyDefinition.from_toml(definition)
     store = open_store(data)
-    study = create_study(defined, store, open_storage(storage), long_first=long_first)
+    opened = open_storage(storage, patience_seconds=start_within, say=_tell)
+    when_there(lambda: require_schema(opened), start_within, _tell)
+    study = create_study(defined, store, opened, long_first=long_first)
     low, high = defined.sample.flops
     print(
         f"Study {study.name}: {study.planned} trials planned, {defined.sample.architectures} "
@@ -251,6 +273,7 @@ def worker(
     lease_seconds: LeaseOption = LEASE_SECONDS,
     patience_seconds: PatienceOption = PATIENCE_SECONDS,
     wait: WaitOption = True,
+    start_within: StartOption = 60.0,
     emulate: EmulateOption = False,
     log: LogOption = LogFormat.text,
 ) -> None:
@@ -262,17 +285,17 @@ def worker(
     """
     import os
     import platform
-    import sys
     from functools import partial
 
     from data_pipeline import open_store
-    from search.database.storage import open_storage
+    from search.database.storage import open_storage, when_there
     from search.events import Event, json_log
+    from search.study import open_study
     from search.trials.queue import Limits
     from search.worker import WorkerOptions, run_worker
 
-    tell = partial(print, file=sys.stderr, flush=True)
-    opened = open_storage(storage, patience_seconds=60, say=tell)  # it may be about to restart
+    opened = open_storage(storage, patience_seconds=start_within, say=_tell)
+    when_there(lambda: open_study(study, opened), start_within, _tell)
     options = WorkerOptions(
         checkpoints=checkpoints,
         weights=weights,

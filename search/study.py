@@ -15,7 +15,7 @@ from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage
 from search.database.view import refresh_view
 from search.definition import StudyDefinition
-from search.errors import StudyError
+from search.errors import NotYet, StudyError
 from search.reading.notes import add_study_note, study_note
 from search.training.folds import data_facts
 from search.trials.plan import (
@@ -303,7 +303,7 @@ def _missing(connection: Connection, storage: Storage, name: str) -> StudyError:
         )
     names = study_names(storage)
     there = f"only {', '.join(names)}" if names else "none at all"
-    return StudyError(
+    return NotYet(
         f"expected a study called {name} in {storage.label}, got {there}: check the name, give "
         "the --storage it was made in, or make it with 'ecgscale create'"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from search.database.listen import EVERYWHERE, LOGIN, PGPASS
-from search.database.storage import Storage
+from search.database.storage import Storage, without_password
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Address:
 
 def address_of(storage: Storage) -> Address:
     """Describe how a storage is reached from outside of ecgscale."""
-    url = storage.engine.url.set(password=None)
+    url = without_password(storage.engine.url)
     server = storage.server
     if server is None:
         host, port, user = url.host, url.port or 5432, url.username or ""

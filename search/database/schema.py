@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, text
 
-from search.errors import StudyError
+from search.errors import NotYet, StudyError
 
 
 class Database(Protocol):
@@ -64,7 +64,7 @@ def require_schema(storage: Database) -> None:
     with storage.connect() as connection:
         found, optuna = schema_version(connection), optuna_version(connection)
     if found is None:
-        raise StudyError(
+        raise NotYet(
             f"expected a database with ecgscale's tables, got none in {storage.label}: "
             "run 'ecgscale init-db' with the same --storage first"
         )

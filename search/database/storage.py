@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 
 from search.database.embedded import EmbeddedServer
 from search.database.schema import init_db
-from search.errors import StudyError
+from search.errors import NotYet, StudyError
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -46,7 +46,7 @@ IDLE_IN_TRANSACTION = "10min"
 Result = TypeVar("Result")
 
 
-class Unreachable(StudyError):
+class Unreachable(NotYet):
     """The database does not answer now; it may later."""
 
 
@@ -184,6 +184,34 @@ def open_storage(
     storage = Storage(_engine(_parse(where)))
     storage.patiently(storage.engine.connect, seconds=patience_seconds, say=say).close()
     return storage
+
+
+def when_there(
+    action: Callable[[], Result], seconds: float, say: Callable[[str], None] | None = None
+) -> Result:
+    """Repeat an action until others have made what it needs: database, tables, study.
+
+    Raises what it raises after `seconds`.
+    """
+    deadline, told = time.monotonic() + seconds, False
+    while True:
+        try:
+            return action()
+        except NotYet as error:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            if say and not told:
+                say(f"{error}; waiting for it, at most {seconds:g} s")
+                told = True
+            time.sleep(min(left, random.uniform(1.0, 3.0)))
+
+
+def without_password(url: URL) -> URL:
+    """Return a URL as it may be shown; `URL.set` cannot take a password away."""
+    return URL.create(
+        url.drivername, url.username, None, url.host, url.port, url.database, url.query
+    )
 
 
 def is_embedded(where: str) -> bool:

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from search.database.address import address_of
 from search.database.listen import Address, listen
-from search.database.storage import open_storage
+from search.database.storage import Storage, open_storage
 from tests.ecgscale.conftest import Run
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -72,3 +73,11 @@ def test_an_open_database_has_a_port_and_no_password_shows(
     finally:
         opened.engine.dispose()
         opened.server.stop()
+
+
+def test_a_server_by_url_is_shown_without_its_password() -> None:
+    url = "postgresql+psycopg2://me:secret-word@db.example:6543/ecg?sslmode=require"
+    there = address_of(Storage(create_engine(url)))
+    assert there.psql == "postgresql://me@db.example:6543/ecg?sslmode=require"
+    assert there.sqlalchemy == "postgresql+psycopg2://me@db.example:6543/ecg?sslmode=require"
+    assert there.jdbc == "jdbc:postgresql://db.example:6543/ecg?user=me&sslmode=require"
