@@ -171,7 +171,8 @@ def dashboard(
 
     It answers for this machine's names and addresses and those of --allow-host only, and takes
     writes from its own pages only. A study renamed or deleted there is so as by `ecgscale rename`
-    and `delete`. /healthz says, without a password, whether it reaches the database.
+    and `delete`. /metrics has the trials by state for Prometheus (docs/grafana-board.json draws
+    them); /healthz says, without a password, whether the database is reached.
     """
     from ecgscale.dashboard import complete_notes, is_loopback, make_dashboard
     from ecgscale.dashboard_guard import read_password

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 
 from search.errors import StudyError
+from search.prometheus import study_metrics
 
 if TYPE_CHECKING:
     from search.database.storage import Storage
@@ -46,6 +47,7 @@ class Guard:
         password: str | None = None,
     ) -> None:
         self._inner, self._storage, self._password = inner, storage, password
+        self._metrics = study_metrics(storage)
         self._trusted = {host.lower() for host in hosts}
         self._hosts = {"localhost", platform.node().lower()} | self._trusted
 
@@ -66,6 +68,8 @@ class Guard:
         if self._password is not None and not self._knows_password(environ):
             asks = ("WWW-Authenticate", 'Basic realm="ecgscale", charset="UTF-8"')
             return _answer(start_response, "401 Unauthorized", "A password is needed.", asks)
+        if path == "/metrics":
+            return self._metrics(environ, start_response)
         for pattern, wanted, act in (
             (RENAME, "POST", self._rename),
             (STUDY, "DELETE", self._delete),

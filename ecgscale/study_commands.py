@@ -276,6 +276,14 @@ def worker(
     start_within: StartOption = 60.0,
     emulate: EmulateOption = False,
     log: LogOption = LogFormat.text,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Serve Prometheus metrics (/metrics) and /healthz; for this machine only unless a "
+            "HOST is given, such as 0.0.0.0.",
+        ),
+    ] = None,
 ) -> None:
     """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal.
 
@@ -289,7 +297,8 @@ def worker(
 
     from data_pipeline import open_store
     from search.database.storage import open_storage, when_there
-    from search.events import Event, json_log
+    from search.events import Event, json_log, text_log
+    from search.machine import choose_device
     from search.study import open_study
     from search.trials.queue import Limits
     from search.worker import WorkerOptions, run_worker
@@ -305,10 +314,18 @@ def worker(
         emulate=emulate,
         name=f"{platform.node()}:{os.getpid()}",
     )
-    events = None
+    events = None if metrics is None else text_log(print)
     if log is LogFormat.json:
         common = {"study": study, "worker": options.name, "host": platform.node()}
         events = json_log(partial(print, flush=True), secret=opened.engine.url.password, **common)
+    if metrics is not None and events is not None:
+        from prometheus_client import CollectorRegistry
+
+        from search.prometheus import counting, serve_worker
+
+        registry = CollectorRegistry()
+        serve_worker(registry, metrics)
+        events = counting(events, registry, choose_device(device))
     try:
         code = run_worker(study, opened, open_store(data), device, options=options, log=events)
     except ValueError as error:  # what `main` tells in a sentence

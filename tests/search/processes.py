@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
         on_finish: Any,
         checkpoint: Path | None,
     ) -> Any:
+        from search.training.disk import write_whole
         from search.training.train import Interrupted, TrialScores
 
         score = expected(architecture.hash, seed)
@@ -62,8 +64,8 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
                 time.sleep(0.01)
                 if should_stop():
                     if checkpoint is not None:
-                        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-                        checkpoint.write_text(json.dumps(epoch))
+                        with suppress(OSError):  # as a real training does
+                            write_whole(checkpoint, json.dumps(epoch).encode())
                     raise Interrupted
             on_epoch(epoch, score * (epoch + 1) / EPOCHS)
         classes = [

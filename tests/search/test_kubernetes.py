@@ -128,7 +128,7 @@ def test_options_go_to_the_worker(tmp_path: Path):
     found = objects(write_manifests(job, tmp_path))
     (worker,) = found["Job", "ecgscale-workers-s"]["spec"]["template"]["spec"]["containers"]
     assert worker["args"] == [
-        *("worker", "s", "--data=/data", "--checkpoints=/checkpoints"),
+        *("worker", "s", "--data=/data", "--checkpoints=/checkpoints", "--metrics=0.0.0.0:9090"),
         *("--log=json", "--trial-seconds=60"),
     ]
 
