@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.definition_help import DefinitionCommand
 from ecgscale.output import Format, command_name, engineering, print_table
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def register(app: typer.Typer) -> None:
     app.command("init-db", rich_help_panel=PANEL)(init_db)
     app.command("stop-db", rich_help_panel=PANEL)(stop_db)
     app.command(rich_help_panel=PANEL)(grant)
-    app.command(rich_help_panel=PANEL)(create)
+    app.command(rich_help_panel=PANEL, cls=DefinitionCommand)(create)
     app.command(rich_help_panel=PANEL)(extend)
     app.command(rich_help_panel=PANEL)(worker)
     app.command(rich_help_panel=PANEL)(trials)
@@ -199,7 +200,10 @@ def create(
     ] = False,
     start_within: StartOption = 0.0,
 ) -> None:
-    """Create a study with all its planned trials; the seed alone decides which."""
+    """Create a study with all its planned trials; the seed alone decides which.
+
+    The keys of the definition stand below, as a file that holds each at its default.
+    """
     from data_pipeline import open_store
     from search.database.schema import require_schema
     from search.database.storage import open_storage, when_there

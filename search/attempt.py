@@ -236,7 +236,10 @@ class Attempt:
         )
 
     def _recipe(self) -> Recipe:
-        return replace(trial_recipe(self.study, self.claim), precision=self.precision)
+        from search.training.recipe import Recipe
+
+        values = trial_recipe(self.study, self.claim).to_dict() | {"precision": self.precision}
+        return Recipe.from_dict(values)
 
 
 def trial_recipe(study: Study, claim: Claim) -> Recipe:

@@ -223,10 +223,7 @@ def study_in(connection: Connection, storage: Storage, name: str) -> Study:
             storage=storage,
             definition=definition,
             data={**read["data"]},
-            factors=tuple(
-                Factor(**{**factor, "choices": tuple(factor["choices"])})
-                for factor in read["factors"]
-            ),
+            factors=tuple(Factor.from_dict(factor) for factor in read["factors"]),
             planned=int(read["planned"]),
             uid=str(read["uid"]),
             first_name=read.get("first_name"),
