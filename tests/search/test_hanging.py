@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from conftest import define
@@ -18,6 +19,21 @@ ONE = {"architectures": 1, "flops": [1e6, 1e7], "bins": 1}
 WHO = WorkerName("here:1", "here", "cpu")
 
 
+def start_hanging(study, store, log: Path, **limits: float) -> BaseProcess:
+    """Start a worker in which the second step never ends."""
+    where = study.storage.label, study.name, store.path
+    return start_worker(*where, seconds=None, patience_seconds=1.0, log=log, **limits)
+
+
+def work(study, store, train, **limits: float) -> list[str]:
+    """Do all the work there is; return what the worker said."""
+    said: list[str] = []
+    options = WorkerOptions(limits=Limits(**limits))
+    where = study.name, study.storage, store, "cpu"
+    assert run_worker(*where, options=options, train=train, say=said.append) == 0
+    return said
+
+
 def wait_for_running(study) -> None:
     deadline = time.monotonic() + 60
     while "running" not in set(read_trials(study.name, study.storage)["state"]):
@@ -27,25 +43,9 @@ def wait_for_running(study) -> None:
 
 def test_another_worker_takes_the_trial_of_one_that_hangs(make_study, store, tmp_path: Path):
     study, log = make_study(sample=ONE), tmp_path / "log"
-    hung = start_worker(
-        *(study.storage.label, study.name, store.path),
-        seconds=None,
-        grace_seconds=2.0,
-        patience_seconds=1.0,
-        log=log,
-    )
+    hung = start_hanging(study, store, log, grace_seconds=2.0)
     wait_for_running(study)
-    options = WorkerOptions(limits=Limits(grace_seconds=2.0))
-    quiet = [].append
-    assert (
-        run_worker(
-            *(study.name, study.storage, store, "cpu"),
-            options=options,
-            train=slow_trainer(0.1),
-            say=quiet,
-        )
-        == 0
-    )
+    work(study, store, slow_trainer(0.1), grace_seconds=2.0)
     frame = read_trials(study.name, study.storage)
     assert list(frame["state"]) == ["complete"]
     hung.join(30)
@@ -56,13 +56,7 @@ def test_another_worker_takes_the_trial_of_one_that_hangs(make_study, store, tmp
 
 def test_alone_it_hands_the_trial_back(make_study, store, tmp_path: Path):
     study, log = make_study(sample=ONE), tmp_path / "log"
-    hung = start_worker(
-        *(study.storage.label, study.name, store.path),
-        seconds=None,
-        grace_seconds=1.0,
-        patience_seconds=1.0,
-        log=log,
-    )
+    hung = start_hanging(study, store, log, grace_seconds=1.0)
     hung.join(60)
     assert hung.exitcode == 75
     assert "handed back; this process ends" in log.read_text()
@@ -71,13 +65,7 @@ def test_alone_it_hands_the_trial_back(make_study, store, tmp_path: Path):
 
 def test_the_time_limit_fires_inside_a_hung_call(make_study, store, tmp_path: Path):
     study, log = make_study(sample=ONE), tmp_path / "log"
-    hung = start_worker(
-        *(study.storage.label, study.name, store.path),
-        seconds=None,
-        patience_seconds=1.0,
-        trial_seconds=2.0,
-        log=log,
-    )
+    hung = start_hanging(study, store, log, trial_seconds=2.0)
     hung.join(60)
     assert hung.exitcode == 75, log.read_text()
     (failure,) = read_trials(study.name, study.storage)["failure"]
@@ -93,17 +81,7 @@ def test_a_long_first_step_is_waited_for(make_study, store):
         time.sleep(1.6)  # more than the patience, less than three times as much
         return inner(*rest, **named)
 
-    options = WorkerOptions(limits=Limits(grace_seconds=0.6, patience_seconds=0.8))
-    said: list[str] = []
-    assert (
-        run_worker(
-            *(study.name, study.storage, store, "cpu"),
-            options=options,
-            train=train,
-            say=said.append,
-        )
-        == 0
-    )
+    said = work(study, store, train, grace_seconds=0.6, patience_seconds=0.8)
     assert read_trials(study.name, study.storage)["state"][0] == "complete", said
 
 

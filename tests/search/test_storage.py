@@ -180,10 +180,11 @@ def tables(storage: Storage) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_every_published_version_is_upgraded(database: str, version: int):
-    """The files hold the tables as those versions wrote them, before there were migrations."""
+    """The files hold what each version added, as it wrote it before there were migrations."""
     opened = open_storage(database)
     opened.optuna(create_tables=True)
-    published = (Path(__file__).parent / "schemas" / f"v{version}.sql").read_text()
+    folder = Path(__file__).parent / "schemas"
+    published = "".join((folder / f"v{n}.sql").read_text() for n in range(1, version + 1))
     with opened.begin() as connection:
         for statement in published.split(";\n"):
             if statement.strip():
