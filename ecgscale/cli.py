@@ -22,6 +22,7 @@ from ecgscale import (
     status_commands,
     study_commands,
     url_command,
+    worker_command,
 )
 from models.errors import ModelError
 from search.errors import StudyError
@@ -70,6 +71,7 @@ for group in (
     data_commands,
     model_commands,
     study_commands,
+    worker_command,
     status_commands,
     manage_commands,
     url_command,

@@ -23,6 +23,7 @@ from ecgscale.study_commands import (
 
 if TYPE_CHECKING:
     from search.database.storage import Storage
+    from search.launchers.slurm import SlurmJob
 
 launch = typer.Typer(name="launch", help="Place workers on machines.", no_args_is_help=True)
 
@@ -115,7 +116,7 @@ def launch_slurm(
 
     from search.launchers.local import worker_command
     from search.launchers.secret import require_password_file
-    from search.launchers.slurm import Resources, SlurmJob, require_shared, submit
+    from search.launchers.slurm import Resources, SlurmJob, require_shared
 
     if script is None:  # which is submitted by others, perhaps elsewhere
         require_password_file(storage)
@@ -126,15 +127,22 @@ def launch_slurm(
     command = tuple(worker_command(study, data.resolve(), kept, more=more))
     options = (*Resources(gpus, cpus, memory, time).options(), *(option or ()))
     job = SlurmJob(study, workers, command, logs.resolve(), options)
+    _write_or_submit(job, storage, logs, script)
+
+
+def _write_or_submit(job: SlurmJob, storage: str | None, logs: Path, script: Path | None) -> None:
+    """Write a job's script, and submit it unless the script alone was asked for."""
+    from search.launchers.slurm import submit
+
     text = job.script()
     logs.mkdir(parents=True, exist_ok=True)
-    path = script or logs / f"{study}.sh"
+    path = script or logs / f"{job.study}.sh"
     path.write_text(text, encoding="utf-8")
     if script is not None:
         print(f"Script: {path}   (set ECGSCALE_STORAGE, then: sbatch {path})")
         return
-    print(f"Array job {submit(path, storage)}: {workers} workers; logs in {logs}.")
-    print(f"Next: {command_name()} launch slurm {study} --status   (or --cancel)")
+    print(f"Array job {submit(path, storage)}: {job.workers} workers; logs in {logs}.")
+    print(f"Next: {command_name()} launch slurm {job.study} --status   (or --cancel)")
 
 
 @launch.command("kubernetes")

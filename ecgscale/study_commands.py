@@ -1,4 +1,4 @@
-"""Commands on studies: init-db, create, extend, worker, trials."""
+"""Commands on studies: init-db, create, extend, trials."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PANEL = "Studies"
-# As in search.trials.queue.Limits, which takes a second to import.
-LEASE_SECONDS, PATIENCE_SECONDS = 180.0, 600.0
 
 StorageOption = Annotated[
     str | None,
@@ -62,21 +60,6 @@ StartOption = Annotated[
         "study.",
     ),
 ]
-LeaseOption = Annotated[
-    float,
-    typer.Option(
-        min=10,
-        help="Seconds without a heartbeat after which other workers take the trial over.",
-    ),
-]
-PatienceOption = Annotated[
-    float,
-    typer.Option(
-        min=10,
-        help="Seconds that one step may take (the first one three times as long); then the worker "
-        "counts as hung, its trial goes to another, and its process ends with 75.",
-    ),
-]
 EmulateOption = Annotated[
     bool,
     typer.Option(
@@ -102,7 +85,6 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(grant)
     app.command(rich_help_panel=PANEL, cls=DefinitionCommand)(create)
     app.command(rich_help_panel=PANEL)(extend)
-    app.command(rich_help_panel=PANEL)(worker)
     app.command(rich_help_panel=PANEL)(trials)
 
 
@@ -257,86 +239,6 @@ def extend(
     )
     extended = extend_study(found, extension)
     print(f"Study {study}: {extended.planned - found.planned} more trials, {extended.planned} now.")
-
-
-def worker(
-    study: StudyArgument,
-    data: DataOption,
-    storage: StorageOption = None,
-    device: Annotated[
-        str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
-    ] = "auto",
-    checkpoints: CheckpointsOption = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Keep every trained network in this folder, for `export`.")
-    ] = None,
-    trial_seconds: Annotated[
-        float | None,
-        typer.Option(min=1, help="A trial that takes longer fails, also one that hangs."),
-    ] = None,
-    lease_seconds: LeaseOption = LEASE_SECONDS,
-    patience_seconds: PatienceOption = PATIENCE_SECONDS,
-    wait: WaitOption = True,
-    start_within: StartOption = 60.0,
-    emulate: EmulateOption = False,
-    log: LogOption = LogFormat.text,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            metavar="[HOST:]PORT",
-            help="Serve Prometheus metrics (/metrics) and /healthz; for this machine only unless a "
-            "HOST is given, such as 0.0.0.0.",
-        ),
-    ] = None,
-) -> None:
-    """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal.
-
-    Full, vanished or frozen folders of checkpoints cost no trial: the training goes on without. An
-    error of the trial is tried three times; faults of the machine (disk, GPU, memory that others
-    hold) are not counted as such. `ecgscale retry` gives failed trials another go.
-    """
-    import os
-    import platform
-    from functools import partial
-
-    from data_pipeline import open_store
-    from search.database.storage import open_storage, when_there
-    from search.events import Event, json_log, text_log
-    from search.machine import choose_device
-    from search.study import open_study
-    from search.trials.queue import Limits
-    from search.worker import WorkerOptions, run_worker
-
-    opened = open_storage(storage, patience_seconds=start_within, say=_tell)
-    when_there(lambda: open_study(study, opened), start_within, _tell)
-    options = WorkerOptions(
-        checkpoints=checkpoints,
-        weights=weights,
-        limits=Limits(grace_seconds=lease_seconds, patience_seconds=patience_seconds),
-        trial_seconds=trial_seconds,
-        wait=wait,
-        emulate=emulate,
-        name=f"{platform.node()}:{os.getpid()}",
-    )
-    events = None if metrics is None else text_log(print)
-    if log is LogFormat.json:
-        common = {"study": study, "worker": options.name, "host": platform.node()}
-        events = json_log(partial(print, flush=True), secret=opened.engine.url.password, **common)
-    if metrics is not None and events is not None:
-        from prometheus_client import CollectorRegistry
-
-        from search.prometheus import counting, serve_worker
-
-        registry = CollectorRegistry()
-        serve_worker(registry, metrics)
-        events = counting(events, registry, choose_device(device))
-    try:
-        code = run_worker(study, opened, open_store(data), device, options=options, log=events)
-    except ValueError as error:  # what `main` tells in a sentence
-        if events is not None:
-            events(Event("worker_refused", str(error), {"exit_code": 2}))
-        raise
-    raise typer.Exit(code)
 
 
 def trials(

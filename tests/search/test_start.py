@@ -42,6 +42,7 @@ def by_password(own_storage: Storage) -> Storage:
     return open_storage(url.render_as_string(hide_password=False), patience_seconds=10)
 
 
+@pytest.mark.slow
 def test_a_worker_started_first_waits_for_database_tables_and_study(
     own_storage: Storage, store: Store
 ):
@@ -151,3 +152,10 @@ def test_a_batch_system_gets_no_password(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ECGSCALE_STORAGE", secret)
     with pytest.raises(StudyError, match="ECGSCALE_PASSWORD_FILE"):
         require_password_file(None)
+
+
+def test_the_commands_defaults_are_those_of_the_queue():
+    from ecgscale.worker_command import LEASE_SECONDS, PATIENCE_SECONDS
+    from search.trials.queue import Limits
+
+    assert Limits() == Limits(grace_seconds=LEASE_SECONDS, patience_seconds=PATIENCE_SECONDS)
