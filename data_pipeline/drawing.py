@@ -26,16 +26,32 @@ def find_row(store: Store, record: str) -> int:
     rows = np.flatnonzero(store.records["record"].to_numpy(dtype=str) == record)
     if len(rows):
         return int(rows[0])
-    aside = store.quarantine[store.quarantine["record"] == record]
-    if len(aside):
-        reason, detail = aside.iloc[0]["reason"], aside.iloc[0]["detail"]
+    found = store.excluded[store.excluded["record"] == record]
+    if len(found):
+        reason, detail = found.iloc[0]["reason"], found.iloc[0]["detail"]
         raise DataError(
-            f"Expected a record of the store, but {record} was put aside: {reason} ({detail})."
+            f"Expected a record of the store, but {record} is excluded: {reason} ({detail})."
         )
     known = store.records["record"].iloc[:3]
     raise DataError(
         f"Expected a record of {store.path}, such as {', '.join(known)}, but got {record!r}."
     )
+
+
+def examples(store: Store, count: int = 8) -> list[tuple[str, str]]:
+    """Return some records with their diagnoses, one of each of the commonest classes first."""
+    chosen: list[int] = []
+    for index in np.argsort(-store.labels.sum(axis=0), kind="stable"):
+        fresh = [int(r) for r in np.flatnonzero(store.labels[:, index]) if int(r) not in chosen]
+        chosen += fresh[:1]
+    chosen += [row for row in range(len(store)) if row not in chosen][: max(count - len(chosen), 0)]
+    records = store.records["record"]
+    return [(str(records[row]), ", ".join(_diagnoses(store, row))) for row in chosen[:count]]
+
+
+def _diagnoses(store: Store, row: int) -> list[str]:
+    names = zip(store.class_names.values(), store.labels[row], strict=True)
+    return [name for name, positive in names if positive] or ["no scored label"]
 
 
 def draw(store: Store, row: int) -> str:

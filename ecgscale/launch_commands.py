@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import command_name
+from ecgscale.output import command_line
 from ecgscale.steps import keep_workers
 from ecgscale.study_commands import (
     PANEL,
@@ -120,7 +121,7 @@ def launch_slurm(
         print(f"Script: {path}   (set ECGSCALE_STORAGE, then: sbatch {path})")
         return
     print(f"Array job {submit(path, storage)}: {workers} workers; logs in {logs}.")
-    print(f"Next: {command_name()} launch slurm {study} --status   (or --cancel)")
+    print(f"Next: {command_line('launch', 'slurm', study, '--status')}   (or --cancel)")
 
 
 @launch.command("kubernetes")
@@ -141,7 +142,7 @@ def launch_kubernetes(
 
     job = KubernetesJob(study, workers, image, store_claim, gpu, options=_more(log, emulate))
     overlay = write_manifests(job, out)
-    print(f"Next: kubectl apply -k {overlay}")
+    print(f"Next: {shlex.join(['kubectl', 'apply', '-k', str(overlay)])}")
 
 
 def _check(study: str, data: Path, storage: str | None) -> Storage:

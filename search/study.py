@@ -17,7 +17,7 @@ from search.database.view import refresh_view
 from search.definition import StudyDefinition
 from search.errors import StudyError
 from search.reading.notes import add_study_note, add_trial_notes, study_note
-from search.training.folds import data_facts
+from search.training.folds import data_facts, require_learnable
 from search.trials.distributions import distributions
 from search.trials.plan import (
     Extension,
@@ -125,6 +125,7 @@ def create_study(
     """
     require_schema(storage)
     _require_absent(definition.name, storage)
+    require_learnable(store, definition.data)
     data = data_facts(store, definition.data)
     space = load_space(definition.space)
     shape = {"samples": data["samples"], "leads": data["leads"], "outputs": data["outputs"]}
