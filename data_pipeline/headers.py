@@ -118,7 +118,7 @@ def read_header(path: Path) -> Header:
         if not line.startswith("#"):
             continue
         # MIT's records hold several in a line: "# <age>: 81  <sex>: M".
-        for key, value in (_TAGGED if "<" in line else _COMMENT).findall(line):
+        for key, value in ("<" in line and _TAGGED.findall(line)) or _COMMENT.findall(line):
             known = comments.get(key.lower())
             comments[key.lower()] = f"{known},{value.strip()}" if known else value.strip()
     if not words:

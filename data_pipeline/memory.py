@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data_pipeline.headers import Header
-from data_pipeline.preprocessing import Rejected
+from data_pipeline.preprocessing import LOWEST_RATE_HZ, Rejected
 
 _SMALL = 2**28
 """Bytes that nobody asks about."""
@@ -22,7 +22,7 @@ def require_memory(header: Header, target_hz: int) -> None:
     """
     per_frame = max((line.samples_per_frame for line in header.signals), default=1)
     samples = (header.samples or 0) * per_frame
-    rate = header.sample_rate_hz * per_frame
+    rate = max(header.sample_rate_hz * per_frame, LOWEST_RATE_HZ)
     wanted = _COPIES * _LEADS * _FLOAT * samples * (1 + target_hz / rate)
     if wanted > _SMALL and wanted > (free := free_bytes()):
         raise Rejected("no memory", f"needs {wanted / 2**30:.1f} GiB, {free / 2**30:.1f} are free")

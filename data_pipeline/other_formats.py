@@ -111,14 +111,27 @@ def _frames(header: Header, sources: dict[str, Path]) -> int | None:
 def _plain_copy(header: Header, sources: dict[str, Path], scratch: Path) -> str:
     """Write a header without dates and oddities beside links to its signal files."""
     links = {name: f"f{number}.dat" for number, name in enumerate(sources)}
+    swapped = {s.file for s in header.signals if s.format == "61"}
     for name, path in sources.items():
-        (scratch / links[name]).symlink_to(path.resolve())
+        if name in swapped:
+            _swap_bytes(path, scratch / links[name], header)
+        else:
+            (scratch / links[name]).symlink_to(path.resolve())
     lines = [f"record {len(header.signals)} 1" + (f" {header.samples}" if header.samples else "")]
     # Skew is left to the caller, who needs the samples as stored for their sum.
     lines += [
-        f"{links[s.file]} {s.format}x{s.samples_per_frame}+{s.byte_offset} "
-        f"1(0)/NU 16 0 {s.initial} 0 0 s{number}"
+        f"{links[s.file]} {_OUR_FORMAT.get(s.format, s.format)}x{s.samples_per_frame}"
+        f"+{0 if s.file in swapped else s.byte_offset} 1(0)/NU 16 0 {s.initial} 0 0 s{number}"
         for number, s in enumerate(header.signals)
     ]
     (scratch / "record.hea").write_text("\n".join(lines) + "\n", "utf-8")
     return str(scratch / "record")
+
+
+_OUR_FORMAT = {"61": "16"}
+
+
+def _swap_bytes(path: Path, copy: Path, header: Header) -> None:
+    """Turn format 61 into 16, as wfdb fails on the digital values of big-endian files."""
+    offset = next(s.byte_offset for s in header.signals if s.format == "61")
+    np.fromfile(path, dtype=">i2", offset=offset).astype("<i2").tofile(copy)
