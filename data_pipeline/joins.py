@@ -24,7 +24,7 @@ class Names:
     """
 
     def __init__(self, paths: Sequence[str], raw: Path) -> None:
-        self._raw = raw.resolve().as_posix().rstrip("/") + "/"
+        self._above = {raw.resolve().parts[1:], raw.absolute().parts[1:]}
         self._parts = [_EXTENSION.sub("", path).split("/") for path in paths]
         stems = [parts[-1] for parts in self._parts]
         keys: tuple[Callable[[str], str | None], ...] = (lambda s: s, str.casefold, _number)
@@ -35,18 +35,22 @@ class Names:
         parts = self._clean(name)
         for key, groups in self._indices:
             word = key(parts[-1])
-            found = [
-                i for i in groups.get(word or "", []) if _same_tail(self._parts[i][:-1], parts[:-1])
-            ]
+            found = [i for i in groups.get(word or "", []) if self._leads_to(i, parts[:-1])]
             exact = [i for i in found if self._parts[i] == parts]
             if found:
                 return exact or found
         return []
 
     def _clean(self, name: str) -> list[str]:
-        path = name.strip().strip("'\"").replace("\\", "/").removeprefix(self._raw)
+        path = name.strip().strip("'\"").replace("\\", "/")
         parts = [part for part in _EXTENSION.sub("", path).split("/") if part not in {"", "."}]
         return parts or [""]
+
+    def _leads_to(self, record: int, folders: list[str]) -> bool:
+        """Whether folders are the last ones of the whole path of a record."""
+        own = self._parts[record][:-1]
+        paths = [[*above, *own] for above in self._above]
+        return not folders or any(path[-len(folders) :] == folders for path in paths)
 
 
 def _grouped(stems: Sequence[str], key: Callable[[str], str | None]) -> dict[str, list[int]]:
@@ -61,11 +65,6 @@ def _grouped(stems: Sequence[str], key: Callable[[str], str | None]) -> dict[str
 def _number(stem: str) -> str | None:
     match = _WHOLE_NUMBER.fullmatch(stem)
     return str(int(match[1])) if match else None
-
-
-def _same_tail(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    shared = min(len(ours), len(theirs))
-    return list(ours[len(ours) - shared :]) == list(theirs[len(theirs) - shared :])
 
 
 def report(
