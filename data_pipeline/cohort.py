@@ -73,7 +73,7 @@ def label_lines(
     rows: dict[str, NDArray[np.int64]],
 ) -> list[tuple[str, dict[str, str]]]:
     """Return a line per class with its full name, the commonest first."""
-    order = np.argsort(-labels.sum(axis=0), kind="stable").tolist()
+    order = np.argsort(-labels.sum(axis=0, dtype=np.int64), kind="stable").tolist()
     lines = []
     for index in order:
         short = classes[index]

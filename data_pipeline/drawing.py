@@ -38,15 +38,22 @@ def find_row(store: Store, record: str) -> int:
     )
 
 
-def examples(store: Store, count: int = 8) -> list[tuple[str, str]]:
-    """Return some records with their diagnoses, one of each of the commonest classes first."""
+def example_rows(store: Store, count: int) -> list[int]:
+    """Return rows of different records, one of each of the commonest diagnoses first."""
+    first = np.flatnonzero(store.records["window"] == 0).tolist()
     chosen: list[int] = []
-    for index in np.argsort(-store.labels.sum(axis=0), kind="stable"):
-        fresh = [int(r) for r in np.flatnonzero(store.labels[:, index]) if int(r) not in chosen]
+    for index in np.argsort(-store.labels.sum(axis=0, dtype=np.int64), kind="stable"):
+        fresh = [row for row in first if store.labels[row, index] and row not in chosen]
         chosen += fresh[:1]
-    chosen += [row for row in range(len(store)) if row not in chosen][: max(count - len(chosen), 0)]
+    return (chosen + [row for row in first if row not in chosen])[:count]
+
+
+def examples(store: Store, count: int = 8) -> list[tuple[str, str]]:
+    """Return the names of some records with their diagnoses."""
     records = store.records["record"]
-    return [(str(records[row]), ", ".join(_diagnoses(store, row))) for row in chosen[:count]]
+    return [
+        (str(records[row]), ", ".join(_diagnoses(store, row))) for row in example_rows(store, count)
+    ]
 
 
 def _diagnoses(store: Store, row: int) -> list[str]:

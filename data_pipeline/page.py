@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from data_pipeline.cohort import GROUPS, Flow, characteristics, flow
-from data_pipeline.drawing import draw
+from data_pipeline.drawing import draw, example_rows
 from data_pipeline.errors import DataError
 from data_pipeline.store import SPLITS, Store
 from data_pipeline.summary import sentences
@@ -31,7 +31,6 @@ def page(store: Store, examples: int = 4) -> str:
     options = store.manifest["content"]["options"]
     band = options["band_hz"]
     facts = [
-        ("Records", f"{store.records['record'].nunique():,} in {len(store):,} rows"),
         ("Patients known", f"{store.records['patient'].replace('', np.nan).nunique():,}"),
         ("Form", f"12 leads × {store.samples:,} samples at {store.sample_rate_hz:g} Hz"),
         ("Band", "as recorded" if band is None else f"{band[0]:g}–{band[1]:g} Hz, zero phase"),
@@ -60,7 +59,7 @@ def page(store: Store, examples: int = 4) -> str:
         "<h2>Excluded records</h2>",
         _excluded(store),
         "<h2>A few ECGs</h2>",
-        *(f"<figure>{draw(store, row)}</figure>" for row in _examples(store, examples)),
+        *(f"<figure>{draw(store, row)}</figure>" for row in example_rows(store, examples)),
     ]
     style = files("data_pipeline").joinpath("page.css").read_text("utf-8")
     title = f"Store {html.escape(store.path.resolve().name)}"
@@ -107,9 +106,12 @@ def _flow(numbers: Flow) -> str:
 
 def _told(store: Store) -> str:
     """List what the preparation had to tell, warnings first."""
-    told = [*store.summary.get("warnings", ()), *sentences(store.summary)]
-    items = "".join(f"<li>{html.escape(text)}</li>" for text in told)
-    return f"<ul class=told>{items}</ul>" if items else ""
+    warnings = [
+        f"<strong>Warning:</strong> {html.escape(text)}"
+        for text in store.summary.get("warnings", ())
+    ]
+    told = warnings + [html.escape(text) for text in sentences(store.summary)]
+    return f"<ul class=told>{''.join(f'<li>{text}</li>' for text in told)}</ul>" if told else ""
 
 
 def _cohort(store: Store) -> str:
@@ -153,14 +155,3 @@ def _excluded(store: Store) -> str:
         example = html.escape(f"{first['record']}: {first['detail']}")
         rows.append([html.escape(str(reason)), f"{len(group):,}", example])
     return _table(["Reason", "Records", "Example"], rows)
-
-
-def _examples(store: Store, count: int) -> list[int]:
-    """Return a row of each of the commonest diagnoses, none twice."""
-    chosen: list[int] = []
-    for index in np.argsort(-store.labels.sum(axis=0), kind="stable"):
-        rows = np.flatnonzero(store.labels[:, index])
-        fresh = [int(row) for row in rows if int(row) not in chosen]
-        if len(chosen) < count and fresh:
-            chosen.append(fresh[0])
-    return chosen

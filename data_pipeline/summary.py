@@ -83,7 +83,7 @@ def _join(join: Mapping[str, Any]) -> str:
     lost = join["rows"] - join["matched"]
     if lost:
         more = ", …" if lost > len(join["unmatched"]) else ""
-        text += f"; no or several records: {', '.join(join['unmatched'])}{more}"
+        text += f"; without a match: {', '.join(join['unmatched'])}{more}"
     return text
 
 

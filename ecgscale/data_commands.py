@@ -232,8 +232,8 @@ def describe_store(store: Store) -> None:
     )
     if counts.excluded:
         reasons = pd.DataFrame(counts.excluded.items(), columns=["reason", "records"])
-        listed = store.path / store.excluded_file
-        print_table(reasons, title=f"Excluded (each record with its reason in {listed})")
+        print_table(reasons, title="Excluded")
+        print(f"Each excluded record with its reason: {store.path / store.excluded_file}")
     # Classes without records are among the warnings.
     cohort = characteristics(store)
     print_table(cohort[cohort["all"] != "0 (0.0 %)"], title="Cohort: records, or as said")
