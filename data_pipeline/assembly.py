@@ -116,12 +116,16 @@ def _keep(parts: Sequence[Part], folder: Path) -> _Kept:
     chosen: list[NDArray[np.int64]] = []
     excluded: list[Row] = []
     codes: Counter[str] = Counter()
-    for part in parts:
-        result = json.loads(part.rows_file(folder).read_text("utf-8"))
-        excluded += result["rejected"]
+    results = [json.loads(part.rows_file(folder).read_text("utf-8")) for part in parts]
+    # Parts of recordings that the names of the files did not give away.
+    segments = {path for result in results for path in result["segments"]}
+    for result in results:
+        excluded += [row for row in result["rejected"] if row["path"] not in segments]
         codes.update(result["codes"])
         indices = []
         for index, row in enumerate(result["rows"]):
+            if row["path"] in segments:
+                continue
             twin = digests.get(row["digest"])
             if names.setdefault(row["record"], row["path"]) != row["path"]:
                 detail = f"same name as {names[row['record']]}"

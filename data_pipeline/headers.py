@@ -133,12 +133,12 @@ def read_header(path: Path) -> Header:
 
 def _parse(path: Path, words: list[str], comments: dict[str, str]) -> Header:
     first = words[0].split()
-    if len(first) < 2 or not first[1].isdigit():
+    if len(first) < 2 or not first[1].isdecimal():
         raise DataError(f"is not a WFDB header: it begins with {words[0][:40]!r}")
     count = int(first[1])
     # "500/1000(0)" gives a counter frequency and base, which do not matter here.
     rate = float(first[2].partition("/")[0].partition("(")[0]) if len(first) > 2 else 250.0
-    samples = int(first[3]) if len(first) > 3 and first[3].isdigit() else 0
+    samples = int(first[3]) if len(first) > 3 and first[3].isdecimal() else 0
     if not (math.isfinite(rate) and rate > 0):
         raise DataError(f"gives the sampling rate {first[2]}")
     record, parts = segment_count(first[0], path)
@@ -165,14 +165,14 @@ def segment_count(word: str, path: Path) -> tuple[str, int]:
     `R1/3` has three segments; `folder/100` in 100.hea is a record named with its folder.
     """
     record, _, last = word.rpartition("/")
-    if record and last.isdigit() and last != path.stem:
+    if record and last.isdecimal() and last != path.stem:
         return record, int(last)
     return word.rpartition("/")[2], 0
 
 
 def _segment(line: str) -> tuple[str, int]:
     words = line.split()
-    if len(words) < 2 or not words[1].isdigit():
+    if len(words) < 2 or not words[1].isdecimal():
         raise DataError(f"has the segment line {line[:60]!r}")
     return words[0], int(words[1])
 

@@ -50,10 +50,16 @@ def read_labels(
     if words and words <= _YES | _NO and not words <= set(codes):
         return _binary(table, column, cells, given), given, []
     labels = [
-        Labelled(tuple(dict.fromkeys(codes.get(w.lower(), w) for w in parse_codes(cell))), False)
+        Labelled(tuple(dict.fromkeys(_code(word, codes) for word in parse_codes(cell))), False)
         for cell in cells
     ]
     return labels, given, []
+
+
+def _code(word: str, codes: dict[str, str]) -> str:
+    """Return the code that a label means, itself where it is not known."""
+    whole = word.lower().removesuffix(".0")  # as a spreadsheet writes a code
+    return codes.get(word.lower()) or codes.get(whole, word)
 
 
 def _known_words(classes: Sequence[LabelClass]) -> dict[str, str]:

@@ -66,6 +66,7 @@ def prepare_part(
     windows: list[NDArray[np.int16]] = []
     rows: list[dict[str, Any]] = []
     rejected: list[dict[str, str]] = []
+    segments: list[str] = []
     codes: Counter[str] = Counter()
     known = {code for c in classes for code in c.codes}
     for candidate in part.candidates:
@@ -76,6 +77,9 @@ def prepare_part(
                 raise Rejected("killed", "its process was killed twice, perhaps for lack of memory")
             header = _header(candidate, raw)
             codes.update(set(header.dx) - known)
+            segments += [
+                str(Path(candidate.path).with_name(f"{s}.hea")) for s, _ in header.segments
+            ]
             leads, prepared = _prepare(candidate, header, options, classes)
         except Exception as error:
             rejected.append(_rejection(candidate, *_reason(error)))
@@ -91,7 +95,7 @@ def prepare_part(
         np.save(stream, stacked)
     temporary.replace(signals_file)
     # The rows come last: where they are, the signals are too.
-    result = {"rows": rows, "rejected": rejected, "codes": codes}
+    result = {"rows": rows, "rejected": rejected, "codes": codes, "segments": segments}
     temporary.write_text(json.dumps(result), "utf-8")
     temporary.replace(rows_file)
     return len(part.candidates)

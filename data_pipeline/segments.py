@@ -26,7 +26,10 @@ def segment_names(path: Path) -> tuple[str, ...]:
     except OSError:
         return ()
     words = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not words or not segment_count(words[0][0], path)[1]:
+    try:
+        if not words or not segment_count(words[0][0], path)[1]:
+            return ()
+    except ValueError:  # more digits than a number has
         return ()
     return tuple(line[0] for line in words[1:] if line[0] != GAP)
 

@@ -166,10 +166,11 @@ def read_int16(header: Header) -> NDArray[np.int16]:
         except FileNotFoundError:
             stream = find_signal_file(header.path, first.file).open("rb")
         with stream:
-            available = (os.fstat(stream.fileno()).st_size - first.byte_offset) // (2 * count)
+            size = max(os.fstat(stream.fileno()).st_size - first.byte_offset, 0)
+            available = size // (2 * count)
             samples = available if header.samples is None else header.samples
             if samples > available:
-                raise DataError(f"truncated: {max(available, 0)} of {samples} samples")
+                raise DataError(f"truncated: {available} of {samples} samples")
             stream.seek(first.byte_offset)
             stored = np.fromfile(stream, dtype="<i2", count=samples * count)
     except OSError as error:

@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 
 Scale = Literal["mV", "NU", "uncalibrated", "mixed"]
 """What physical values are: millivolts, normalised units, or of an unknown scale."""
-_MILLIVOLTS = {"nv": 1e-6, "uv": 1e-3, "μv": 1e-3, "mv": 1.0, "v": 1e3} | {
-    f"{prefix}volt{plural}": factor
-    for prefix, factor in (("nano", 1e-6), ("micro", 1e-3), ("milli", 1.0), ("", 1e3))
-    for plural in ("", "s")
+_PREFIXES = {
+    "n": 1e-6, "u": 1e-3, "μ": 1e-3, "m": 1.0, "": 1e3,
+    "nano": 1e-6, "micro": 1e-3, "milli": 1.0,
+}
+_MILLIVOLTS = {
+    f"{prefix}{volt}": factor
+    for prefix, factor in _PREFIXES.items()
+    for volt in ("v", "volt", "volts")
 }
 _NORMALISED = {"nu", "normalized", "normalised"}
+_SMALLEST, _LARGEST = 1e-9, 1e12
+"""Gains per mV beyond which numbers overflow."""
 CHALLENGE_GAIN = 1000.0
 _WRONG_GAINS = (
     (re.compile(r"E\d{5}"), 500.0, 4880.0),  # Georgia
@@ -56,14 +62,19 @@ def gains_per_mv(lines: Sequence[SignalLine]) -> tuple[list[float], Scale]:
     """Return the gain of every signal per mV, and what its values are then.
 
     Raises:
-        UnknownUnit: a unit is no voltage.
+        UnknownUnit: a unit is no voltage, or a gain is not one of an ECG by orders of magnitude.
     """
     gains: list[float] = []
     scales: set[Scale] = set()
     for line in lines:
         factor = millivolts(line.units)
         # Per mV = per unit / (mV per unit); exactly the gain where the unit is mV.
-        gains.append(line.gain / (factor or 1.0))
+        gain = line.gain / (factor or 1.0)
+        if not _SMALLEST < abs(gain) < _LARGEST:
+            raise UnknownUnit(
+                f"the gain {line.gain:g}/{line.units} of {line.name} is not plausible"
+            )
+        gains.append(gain)
         scales.add("NU" if factor is None else "mV" if line.calibrated else "uncalibrated")
     return gains, joint_scale(scales)
 

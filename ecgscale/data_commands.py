@@ -236,7 +236,7 @@ def describe_store(store: Store) -> None:
         print(f"Each excluded record with its reason: {store.path / store.excluded_file}")
     # Classes without records are among the warnings.
     cohort = characteristics(store)
-    print_table(cohort[cohort["all"] != "0 (0.0 %)"], title="Cohort: records, or as said")
+    print_table(cohort[cohort["all"] != "0 (0.0 %)"], title="Cohort: records (share), or as said")
     for sentence in sentences(store.summary):
         print(f"Note: {sentence}.")
     for warning in store.summary.get("warnings", ()):

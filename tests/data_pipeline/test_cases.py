@@ -186,6 +186,11 @@ def test_segments_are_parts_of_their_record(
     assert store.summary["files"] == 4
     for number in range(4):
         np.testing.assert_allclose(stored_mv(store, f"R{number}"), values[number] / 1000, atol=1e-9)
+    # A stray file of the recording's name must not bring its segments back.
+    (raw / "R1.mat").write_bytes(b"stray")
+    stray = raw_mode(raw, tmp_path / "stray", keep_unlabelled=True, layout=layout)
+    assert stray.records["record"].tolist() == ["R0", "R1", "R2", "R3"]
+    assert len(stray.excluded) == 0
     (raw / "R2b.dat").unlink()
     again = raw_mode(raw, tmp_path / "again", layout=layout)
     assert reason(again, "R2")[0] == "no signal file"
@@ -238,6 +243,32 @@ def test_whatever_one_record_does_the_others_are_stored(
     assert store.records["record"].tolist() == ["A1", "A3"]
     assert reason(store, "A2")[0] == expected[0]
     assert reason(store, "A2")[1].startswith(expected[1])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [f"A2/{'9' * 5000} 12 500 5000", "A2/3 12 500 5000", "A2 ¹² 500 5000",
+     "A2 12 1e400 5000", "A2 12 -5 5000", "A2 12 500 " + "9" * 30, "A2 999999999999 500 5000"],
+)  # fmt: skip
+@pytest.mark.parametrize("alone", [True, False])
+def test_nonsense_in_a_header_costs_that_record(tmp_path: Path, head: str, alone: bool) -> None:
+    raw = tmp_path / "raw"
+    write_record(raw, "A1")
+    path = write_record(raw, "A2")
+    path.write_text("\n".join([head, *path.read_text().splitlines()[1:]]))
+    if alone:
+        path.with_suffix(".mat").unlink()
+    store = prepare_store(raw, tmp_path / "store", PrepareOptions())
+    assert store.records["record"].tolist() == ["A1"]
+    assert reason(store, "A2")[0] in {"bad header", "unreadable", "no signal file", "no memory"}
+
+
+@pytest.mark.parametrize("gain", ["1e-300/mV", "1e300/mV", "0.0000000001/mV", "1e999/mV", "nan/mV"])
+def test_gains_of_no_ecg_are_excluded(tmp_path: Path, gain: str) -> None:
+    write_record(tmp_path / "raw", "A1")
+    write_record(tmp_path / "raw", "A2", gain=gain)
+    store = prepare_store(tmp_path / "raw", tmp_path / "store", PrepareOptions())
+    assert reason(store, "A2")[0] in {"units", "bad header"}
 
 
 def test_a_record_too_large_for_memory_is_excluded(
