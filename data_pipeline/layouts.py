@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,25 +65,29 @@ def _records_of(folder: Path, names: Stamps, raw: Path) -> list[Candidate]:
     relative, source = folder.relative_to(raw), source_name(folder)
     headers = {Path(n).stem: n for n in names if Path(n).suffix.lower() == ".hea"}
     signals = {n for n in names if Path(n).suffix.lower() in SIGNAL_FILES}
-    files: dict[str, list[str]] = {stem: [] for stem in headers}
+    by_stem: dict[str, list[str]] = {}
     for name in sorted(signals):
-        if Path(name).stem in files:
-            files[Path(name).stem].append(name)
-    segments: set[str] = set()
+        by_stem.setdefault(Path(name).stem, []).append(name)
+    files = {stem: list(by_stem.get(stem, ())) for stem in headers}
     unexplained = signals - {name for own in files.values() for name in own}
+    spelled = {name.lower(): name for name in names}
+    segments: set[str] = set()
     # A header is read at this point only if the names of the files do not explain it.
     for stem, own in files.items():
         if not own:
             parts = segment_names(folder / headers[stem])
             segments |= set(parts)
-            inside = [n for n in sorted(names) if n != headers[stem] and Path(n).stem in parts]
-            files[stem] = inside or _named_files(folder / headers[stem], names)
-            unexplained -= set(files[stem])
-    if unexplained:
-        for stem, own in files.items():
-            extra = [n for n in _named_files(folder / headers[stem], names) if n not in own]
-            files[stem] = own + extra
-            unexplained -= set(extra)
+            for part in parts:
+                own += [headers[part]] if part in headers else []
+                own += by_stem.get(part, [])
+            own += [] if parts else _named_files(folder / headers[stem], spelled)
+            unexplained -= set(own)
+    for stem, own in files.items():
+        if not unexplained:
+            break
+        named = _named_files(folder / headers[stem], spelled)
+        own += [name for name in named if name not in own]
+        unexplained -= set(own)
     candidates = [
         Candidate(
             record=stem,
@@ -106,13 +110,13 @@ def _records_of(folder: Path, names: Stamps, raw: Path) -> list[Candidate]:
     return candidates
 
 
-def _named_files(header: Path, names: Iterable[str]) -> list[str]:
-    """Return the files of a folder that a header names, in whatever case."""
+def _named_files(header: Path, spelled: dict[str, str]) -> list[str]:
+    """Return the files of a folder that a header names; spelled is by the name in lower case."""
     try:
         wanted = {line.file.lower() for line in read_header(header).signals}
     except DataError:
         return []
-    return [name for name in sorted(names) if name.lower() in wanted]
+    return sorted(spelled[name] for name in wanted if name in spelled)
 
 
 def _walk(raw: Path) -> Iterator[tuple[Path, Stamps]]:

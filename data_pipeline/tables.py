@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from data_pipeline.headers import parse_age, parse_codes, parse_sex
 from data_pipeline.joins import Names, parse_patient, report
 from data_pipeline.label_columns import Labelled, read_labels
 from data_pipeline.labels import CLASSES, LabelClass
-from data_pipeline.layouts import Candidate, Scan, scan_challenge, source_name
+from data_pipeline.layouts import Candidate, Scan, scan_challenge
 
 DEFAULT_TABLE = "records.csv"
 DETAILS = ("patient", "source", "fold", "age", "sex")
@@ -82,7 +83,7 @@ def scan_csv(
             lost.append((row["record"], f"{len(found)} files" if found else "no such file"))
     if not rows:
         raise _nothing_matched(listed, raw, headers)
-    stems = [Path(c.path).stem for c in headers]
+    stems = Counter(header.record for header in headers)
     candidates = []
     mapped, fold_notes = fold_names([r.get("fold", "") for r in listed.rows], folds, official)
     for index, header in enumerate(headers):
@@ -92,21 +93,9 @@ def scan_csv(
             continue
         own = _Row.merge([listed.rows[n] for n in rows[index]])
         label = Labelled.merge([labels[n] for n in rows[index]])
-        unique = stems.count(header.record) == 1
-        candidates.append(
-            replace(
-                header,
-                record=header.record if unique else header.path.rpartition(".")[0],
-                source=own.values.get("source") or source_name((raw / header.path).parent),
-                patient=parse_patient(own.values.get("patient", "")),
-                fold=mapped.get(own.values.get("fold", ""), ""),
-                codes=label.codes,
-                labelled=label.labelled,
-                age=parse_age(own.values["age"]) if "age" in own.values else None,
-                sex=parse_sex(own.values["sex"]) if "sex" in own.values else None,
-                problem=own.problem,
-            )
-        )
+        if stems[header.record] > 1:
+            header = replace(header, record=header.path.rpartition(".")[0])
+        candidates.append(own.applied_to(header, label, mapped))
     for name, reason in dict.fromkeys(lost):
         missing = ("missing", f"listed in {listed.path.name}, but {reason} of that name")
         candidates.append(Candidate(name, name, "", problem=missing))
@@ -134,6 +123,21 @@ class _Row:
             if name in rows[0]:
                 values[name] = said[0] if said else ""
         return cls(values, None)
+
+    def applied_to(self, header: Candidate, label: Labelled, folds: dict[str, str]) -> Candidate:
+        """Return a record with what the table says of it."""
+        said = self.values
+        return replace(
+            header,
+            source=said.get("source") or header.source,
+            patient=parse_patient(said.get("patient", "")),
+            fold=folds.get(said.get("fold", ""), ""),
+            codes=label.codes,
+            labelled=label.labelled,
+            age=parse_age(said["age"]) if "age" in said else None,
+            sex=parse_sex(said["sex"]) if "sex" in said else None,
+            problem=self.problem,
+        )
 
 
 def _nothing_matched(listed: Table, raw: Path, headers: Sequence[Candidate]) -> DataError:

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 Scale = Literal["mV", "NU", "uncalibrated", "mixed"]
 """What physical values are: millivolts, normalised units, or of an unknown scale."""
 _PREFIXES = {
-    "n": 1e-6, "u": 1e-3, "μ": 1e-3, "m": 1.0, "": 1e3,
-    "nano": 1e-6, "micro": 1e-3, "milli": 1.0,
+    "n": 1e-6,
+    "u": 1e-3,
+    "μ": 1e-3,
+    "m": 1.0,
+    "": 1e3,
+    "nano": 1e-6,
+    "micro": 1e-3,
+    "milli": 1.0,
 }
 _MILLIVOLTS = {
     f"{prefix}{volt}": factor
