@@ -80,21 +80,26 @@ class Header:
 
         partial allows leads to be missing, which then stand at -1.
         """
-        found: dict[str, tuple[int, int]] = {}
-        others = []
-        for row, signal in enumerate(self.signals):
-            lead, sign = parse_lead(signal.name) or (None, 0)
-            if lead is None:
-                others.append(signal.name)
-            elif lead in found and found[lead][1] == sign:
-                raise DataError(f"has two signals for {lead}")
-            elif lead not in found or sign > 0:
-                found[lead] = (row, sign)
-        missing = [lead for lead in LEADS if lead not in found]
-        if missing and not partial:
-            instead = f" (has also {', '.join(map(repr, others[:6]))})" if others else ""
-            raise DataError(f"lacks {', '.join(missing)}{instead}")
-        return tuple(found.get(lead, (-1, 1)) for lead in LEADS)
+        return _lead_rows(tuple(signal.name for signal in self.signals), partial)
+
+
+@lru_cache(maxsize=256)
+def _lead_rows(names: tuple[str, ...], partial: bool) -> tuple[tuple[int, int], ...]:
+    found: dict[str, tuple[int, int]] = {}
+    others = []
+    for row, name in enumerate(names):
+        lead, sign = parse_lead(name) or (None, 0)
+        if lead is None:
+            others.append(name)
+        elif lead in found and found[lead][1] == sign:
+            raise DataError(f"has two signals for {lead}")
+        elif lead not in found or sign > 0:
+            found[lead] = (row, sign)
+    missing = [lead for lead in LEADS if lead not in found]
+    if missing and not partial:
+        instead = f" (has also {', '.join(map(repr, others[:6]))})" if others else ""
+        raise DataError(f"lacks {', '.join(missing)}{instead}")
+    return tuple(found.get(lead, (-1, 1)) for lead in LEADS)
 
 
 def read_header(path: Path) -> Header:
@@ -114,9 +119,7 @@ def read_header(path: Path) -> Header:
     lines = [line.strip() for line in text.splitlines()]
     words = [line for line in lines if line and not line.startswith("#")]
     comments: dict[str, str] = {}
-    for line in lines:
-        if not line.startswith("#"):
-            continue
+    for line in (line for line in lines if line.startswith("#")):
         # MIT's records hold several in a line: "# <age>: 81  <sex>: M".
         for key, value in ("<" in line and _TAGGED.findall(line)) or _COMMENT.findall(line):
             known = comments.get(key.lower())
@@ -179,24 +182,20 @@ def _segment(line: str) -> tuple[str, int]:
 
 def _signal(line: str) -> SignalLine:
     words = line.split()
-    form = _match(_FORMAT, words[1]) if len(words) > 1 else None
-    if form is None or form[2] == "0":
+    if len(words) < 2:
         raise DataError(f"has the signal line {line[:60]!r}")
-    match = _match(_GAIN, words[2] if len(words) > 2 else "")
-    gain = float(match[1] or 0) if match else math.nan
-    if match is None or not math.isfinite(gain):
-        raise DataError(f"has the gain {words[2]!r}")
-    # Without a baseline of its own, a signal's zero is that of the converter.
-    zero = int(words[4]) if len(words) > 4 else 0
+    form, per_frame, skew, offset = _parse_format(words[1])
+    gain, baseline, units = _parse_gain(words[2] if len(words) > 2 else "")
     return SignalLine(
         file=words[0],
-        format=form[1],
-        samples_per_frame=int(form[2] or 1),
-        skew=int(form[3] or 0),
-        byte_offset=int(form[4] or 0),
+        format=form,
+        samples_per_frame=per_frame,
+        skew=skew,
+        byte_offset=offset,
         gain=gain or DEFAULT_GAIN,
-        baseline=int(match[2]) if match[2] else zero,
-        units=match[3] or "mV",
+        # Without a baseline of its own, a signal's zero is that of the converter.
+        baseline=(int(words[4]) if len(words) > 4 else 0) if baseline is None else baseline,
+        units=units,
         checksum=int(words[6]) if len(words) > 6 else None,
         name=" ".join(words[8:]),
         calibrated=gain != 0,
@@ -205,13 +204,27 @@ def _signal(line: str) -> SignalLine:
 
 
 @lru_cache(maxsize=4096)
-def _match(pattern: re.Pattern[str], word: str) -> re.Match[str] | None:
-    return pattern.fullmatch(word)
+def _parse_format(word: str) -> tuple[str, int, int, int]:
+    """Return the format, samples per frame, skew and byte offset."""
+    match = _FORMAT.fullmatch(word)
+    if match is None or match[2] == "0":
+        raise DataError(f"has a signal line with the format {word[:40]!r}")
+    return match[1], int(match[2] or 1), int(match[3] or 0), int(match[4] or 0)
+
+
+@lru_cache(maxsize=4096)
+def _parse_gain(word: str) -> tuple[float, int | None, str]:
+    """Return the gain, 0 for none, the baseline and the unit."""
+    match = _GAIN.fullmatch(word)
+    gain = float(match[1] or 0) if match else math.nan
+    if match is None or not math.isfinite(gain):
+        raise DataError(f"has the gain {word[:40]!r}")
+    return gain, int(match[2]) if match[2] else None, match[3] or "mV"
 
 
 def parse_age(text: str) -> float:
     """Return an age in years; NaN where unknown, as the 300 that PTB-XL writes above 89."""
-    match = _match(_AGE, text.strip().lower())
+    match = _AGE.fullmatch(text.strip().lower())
     if match is None:
         return math.nan
     age = float(match[1]) / (12 if match[2] else 1)

@@ -62,12 +62,18 @@ def scan_challenge(raw: Path) -> list[Candidate]:
 
 def _records_of(folder: Path, names: Stamps, raw: Path) -> list[Candidate]:
     """List the records of one folder, and what looks like one but is none."""
-    relative, source = folder.relative_to(raw), source_name(folder)
-    headers = {Path(n).stem: n for n in names if Path(n).suffix.lower() == ".hea"}
-    signals = {n for n in names if Path(n).suffix.lower() in SIGNAL_FILES}
+    below, source = folder.relative_to(raw).as_posix(), source_name(folder)
+    prefix = "" if below == "." else f"{below}/"
+    headers: dict[str, str] = {}
+    signals: set[str] = set()
     by_stem: dict[str, list[str]] = {}
-    for name in sorted(signals):
-        by_stem.setdefault(Path(name).stem, []).append(name)
+    for name in sorted(names):
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() == ".hea":
+            headers[stem] = name
+        elif suffix.lower() in SIGNAL_FILES:
+            signals.add(name)
+            by_stem.setdefault(stem, []).append(name)
     files = {stem: list(by_stem.get(stem, ())) for stem in headers}
     unexplained = signals - {name for own in files.values() for name in own}
     spelled = {name.lower(): name for name in names}
@@ -91,7 +97,7 @@ def _records_of(folder: Path, names: Stamps, raw: Path) -> list[Candidate]:
     candidates = [
         Candidate(
             record=stem,
-            path=str(relative / headers[stem]),
+            path=prefix + headers[stem],
             source=source,
             stamp=tuple(value for name in (headers[stem], *own) for value in names[name]),
         )
@@ -105,7 +111,7 @@ def _records_of(folder: Path, names: Stamps, raw: Path) -> list[Candidate]:
                 missing[stem] = "listed in RECORDS, but no such file"
     for stem, detail in missing.items():
         reason = "missing" if "listed" in detail else "no header"
-        path = str(relative / f"{stem}.hea")
+        path = f"{prefix}{stem}.hea"
         candidates.append(Candidate(stem, path, source, problem=(reason, detail)))
     return candidates
 

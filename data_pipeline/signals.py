@@ -83,26 +83,31 @@ def read_leads(header: Header, *, fix_gains: bool = False, partial: bool = False
     wrong_gain = None
     if fix_gains and has_wrong_gain(header):
         wrong_gain = header.signals[0].gain
-        lines = tuple(replace(line, gain=CHALLENGE_GAIN) for line in header.signals)
-        header = replace(header, signals=lines)
-    present = [header.signals[row] for row, _ in rows if row >= 0]
-    gains, scale = gains_per_mv(present)
+        corrected = tuple(replace(line, gain=CHALLENGE_GAIN) for line in header.signals)
+        header = replace(header, signals=corrected)
+    lines = [header.signals[row] for row, _ in rows if row >= 0]
+    gains, scale = gains_per_mv(lines)
+    baseline, gain = np.zeros(len(LEADS)), np.ones(len(LEADS))
+    there = [row >= 0 for row, _ in rows] if partial else slice(None)
+    baseline[there], gain[there] = [line.baseline for line in lines], gains
+    inverted = [lead for lead, (_, sign) in zip(LEADS, rows, strict=True) if sign < 0]
+    if inverted:
+        gain *= [sign for _, sign in rows]
     if is_plain_int16(header):
         stored, complete = _plain_leads(header, rows)
         rate = header.sample_rate_hz
     else:
         stored, rate = _other_leads(header, rows)
         complete = None
-    gain = iter(gains)
     return Leads(
         stored=stored,
         sample_rate_hz=rate,
-        baseline=np.array([header.signals[r].baseline if r >= 0 else 0.0 for r, _ in rows]),
-        gain=np.array([next(gain) * sign if r >= 0 else 1.0 for r, sign in rows]),
+        baseline=baseline,
+        gain=gain,
         complete=complete,
         scale=scale,
         wrong_gain=wrong_gain,
-        inverted=tuple(lead for lead, (_, sign) in zip(LEADS, rows, strict=True) if sign < 0),
+        inverted=tuple(inverted),
     )
 
 

@@ -52,7 +52,6 @@ class UnknownUnit(DataError):
     """A unit that is no voltage."""
 
 
-@lru_cache(maxsize=256)
 def millivolts(units: str) -> float | None:
     """Return the millivolts in one unit; None for normalised units, which are no voltage."""
     # Compatibility form makes one letter of the micro sign and the Greek mu.
@@ -64,25 +63,29 @@ def millivolts(units: str) -> float | None:
     return _MILLIVOLTS[word]
 
 
-def gains_per_mv(lines: Sequence[SignalLine]) -> tuple[list[float], Scale]:
+def gains_per_mv(lines: Sequence[SignalLine]) -> tuple[tuple[float, ...], Scale]:
     """Return the gain of every signal per mV, and what its values are then.
 
     Raises:
         UnknownUnit: a unit is no voltage, or a gain is not one of an ECG by orders of magnitude.
     """
+    # Almost all records of a data set have the same gains.
+    return _gains(tuple([(line.gain, line.units, line.calibrated) for line in lines]))
+
+
+@lru_cache(maxsize=1024)
+def _gains(lines: tuple[tuple[float, str, bool], ...]) -> tuple[tuple[float, ...], Scale]:
     gains: list[float] = []
     scales: set[Scale] = set()
-    for line in lines:
-        factor = millivolts(line.units)
+    for given, units, calibrated in lines:
+        factor = millivolts(units)
         # Per mV = per unit / (mV per unit); exactly the gain where the unit is mV.
-        gain = line.gain / (factor or 1.0)
+        gain = given / (factor or 1.0)
         if not _SMALLEST < abs(gain) < _LARGEST:
-            raise UnknownUnit(
-                f"the gain {line.gain:g}/{line.units} of {line.name} is not plausible"
-            )
+            raise UnknownUnit(f"the gain {given:g}/{units} is not plausible")
         gains.append(gain)
-        scales.add("NU" if factor is None else "mV" if line.calibrated else "uncalibrated")
-    return gains, joint_scale(scales)
+        scales.add("NU" if factor is None else "mV" if calibrated else "uncalibrated")
+    return tuple(gains), joint_scale(scales)
 
 
 def joint_scale(scales: set[Scale]) -> Scale:
