@@ -28,10 +28,9 @@ def resample(values: Array, rate_hz: float, target_hz: int) -> Array:
     leads and stretches at once, replaces its loops. Rates whose ratio is of large numbers, such as
     257.123 Hz, would need a huge one: their outputs are weighted one by one.
     """
-    ratio = Fraction(target_hz) / Fraction(repr(float(rate_hz)))
-    if ratio == 1:
+    up, down = _ratio(rate_hz, target_hz)
+    if up == down:
         return values
-    up, down = ratio.numerator, ratio.denominator
     if up * down > _LARGEST_MATRIX:
         return _resample_odd(values, up, down)
     pieces, outputs, left, advance = _resampling_pieces(up, down)
@@ -48,6 +47,13 @@ def resample(values: Array, rate_hz: float, target_hz: int) -> Array:
         product[:-shift] += inputs[shift:, : len(piece)] @ piece
     resampled: Array = product.reshape(leads, -1)[:, :wanted] + mean
     return resampled
+
+
+@lru_cache(maxsize=256)
+def _ratio(rate_hz: float, target_hz: int) -> tuple[int, int]:
+    """Return target over rate in lowest terms, the rate taken as it is written."""
+    ratio = Fraction(target_hz) / Fraction(repr(float(rate_hz)))
+    return ratio.numerator, ratio.denominator
 
 
 @lru_cache(maxsize=16)
