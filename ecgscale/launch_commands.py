@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import command_name
+from ecgscale.output import command_line
 from ecgscale.steps import keep_workers
 from ecgscale.study_commands import (
     PANEL,
@@ -142,7 +143,7 @@ def _write_or_submit(job: SlurmJob, storage: str | None, logs: Path, script: Pat
         print(f"Script: {path}   (set ECGSCALE_STORAGE, then: sbatch {path})")
         return
     print(f"Array job {submit(path, storage)}: {job.workers} workers; logs in {logs}.")
-    print(f"Next: {command_name()} launch slurm {job.study} --status   (or --cancel)")
+    print(f"Next: {command_line('launch', 'slurm', job.study, '--status')}   (or --cancel)")
 
 
 @launch.command("kubernetes")
@@ -164,15 +165,16 @@ def launch_kubernetes(
     more = (*_more(log, emulate), *(("--device=cuda",) if gpu else ()))
     job = KubernetesJob(study, workers, image, store_claim, gpu, options=more)
     overlay = write_manifests(job, out)
+    apply = shlex.join(["kubectl", "apply", "-k", str(overlay)])
     print(
         "It needs, in the namespace:\n"
         f"  a volume claim {store_claim} that holds the store, readable by many pods\n"
         "  a storage class for ReadWriteMany (ecgscale-checkpoints takes 50 GiB of it)\n"
         "  kubectl create secret generic ecgscale-storage "
         "--from-literal=storage=postgresql://USER@HOST/DATABASE --from-file=password=FILE\n"
-        f"  the study {study}: {command_name()} create DEFINITION.toml --data STORE "
+        f"  the study {study}: {command_line()} create DEFINITION.toml --data STORE "
         "--storage postgresql://USER@HOST/DATABASE, before or after\n"
-        f"Next: kubectl apply -k {overlay}   (workers wait ten minutes for tables and study)"
+        f"Next: {apply}   (workers wait ten minutes for tables and study)"
     )
 
 

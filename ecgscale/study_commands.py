@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecgscale.definition_help import DefinitionCommand
-from ecgscale.output import Format, command_name, engineering, print_table
+from ecgscale.output import Format, command_line, engineering, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,6 +191,7 @@ def create(
     from search.database.storage import open_storage, when_there
     from search.definition import StudyDefinition
     from search.study import create_study
+    from search.training.folds import study_warnings
 
     defined = StudyDefinition.from_toml(definition)
     store = open_store(data)
@@ -202,7 +203,10 @@ def create(
         f"Study {study.name}: {study.planned} trials planned, {defined.sample.architectures} "
         f"different networks from {engineering(low)} to {engineering(high, 'FLOPs')}."
     )
-    print(f"Next: {command_name()} worker {study.name} --data {data}   (any number of them)")
+    for warning in study_warnings(store, defined.data):
+        print(f"Warning: {warning}.")
+    following = command_line("worker", study.name, "--data", data, storage=storage)
+    print(f"Next: {following}   (any number of them)")
 
 
 def extend(
@@ -239,6 +243,7 @@ def extend(
     )
     extended = extend_study(found, extension)
     print(f"Study {study}: {extended.planned - found.planned} more trials, {extended.planned} now.")
+    print(f"Next: {command_line('worker', study, '--data', 'STORE', storage=storage)}")
 
 
 def trials(

@@ -17,7 +17,7 @@ from search.database.view import refresh_view
 from search.definition import StudyDefinition
 from search.errors import NotYet, StudyError
 from search.reading.notes import add_study_note, study_note
-from search.training.folds import data_facts
+from search.training.folds import data_facts, require_learnable
 from search.trials.plan import (
     Extension,
     PlannedTrial,
@@ -114,6 +114,7 @@ def create_study(
     require_schema(storage)
     with storage.connect() as connection:
         require_free(connection, definition.name, storage)
+    require_learnable(store, definition.data)
     data = data_facts(store, definition.data)
     space = load_space(definition.space)
     shape = {"samples": data["samples"], "leads": data["leads"], "outputs": data["outputs"]}
