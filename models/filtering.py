@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,47 +16,83 @@ Floats = NDArray[np.float64]
 FILTER_BLOCK = 64
 # Weights of the resampling filter that are gathered at once.
 RESAMPLING_BLOCK = 1_000_000
+# Product of the numbers of a ratio of rates up to which weights are looked up.
+LARGEST_TABLE = 1_000_000
+INTEGRAL_STEPS = 81_920
 
 
 # ---- Rate ---- #
 
 
 def resampled(values: Floats, rate_hz: float, target_hz: int) -> Floats:
-    """Change the rate of (leads, samples) as scipy.signal.resample_poly(padtype="mean") does."""
-    ratio = Fraction(target_hz) / Fraction(rate_hz).limit_denominator(1000)
+    """Change the rate of (leads, samples) as scipy.signal.resample_poly(padtype="mean") does.
+
+    The filter is a sinc cut at the lower Nyquist rate under a Kaiser window of beta 5, over 10
+    samples of the slower rate to each side. Where the ratio of the rates is of large numbers, its
+    weights are computed where each output lies, not looked up.
+    """
+    ratio = Fraction(target_hz) / Fraction(repr(float(rate_hz)))
     if ratio == 1:
         return values
     up, down = ratio.numerator, ratio.denominator
-    taps = _resampling_taps(up, down)
-    half = len(taps) // 2
-    length = values.shape[1]
+    looked_up = up * down <= LARGEST_TABLE
+    taps = _taps(up, down) if looked_up else np.zeros(0)
+    scale = 1.0 if looked_up else _integral(up, down)
+    half, length = len(taps) // 2, values.shape[1]
     wanted = -(-length * up // down)
+    reach = math.ceil(_reach(up, down))
+    offsets = np.arange(-reach, reach + 1)
     mean = values.mean(axis=1, keepdims=True)
-    reach = half // up + 1
-    padded: Floats = np.pad(values - mean, ((0, 0), (reach, reach)))
-    offsets = np.arange(2 * reach)
+    padded: Floats = np.pad(values - mean, ((0, 0), (reach, reach + 1)))
     result = np.empty((len(values), wanted))
-    block = max(1, RESAMPLING_BLOCK // (2 * reach * len(values)))
+    block = max(1, RESAMPLING_BLOCK // (len(offsets) * len(values)))
     for start in range(0, wanted, block):
-        # Output m gathers input j with tap m · down − j · up + half.
-        place = np.arange(start, min(start + block, wanted)) * down
-        index = np.minimum(place // up + 1 + offsets[:, None], padded.shape[1] - 1)
-        tap = place - (index - reach) * up + half
-        weights = np.where((tap >= 0) & (tap <= 2 * half), taps[tap.clip(0, 2 * half)], 0.0)
-        result[:, start : start + block] = np.einsum("lkm,km->lm", padded[:, index], weights)
+        stop = min(start + block, wanted)
+        # In whole numbers of any size, so that a long record does not drift.
+        places = [divmod(m * down, up) for m in range(start, stop)]
+        if looked_up:
+            tap = np.array([rest for _, rest in places])[:, None] - offsets * up + half
+            inside = (tap >= 0) & (tap <= 2 * half)
+            weights = np.where(inside, taps[tap.clip(0, 2 * half)], 0.0)
+        else:
+            along = np.array([rest / up for _, rest in places])
+            distance: Floats = np.subtract.outer(along, offsets)
+            weights = _kernel(distance, up, down) / scale
+        index = np.array([place for place, _ in places])[:, None] + offsets + reach
+        result[:, start:stop] = np.einsum("lmk,mk->lm", padded[:, index], weights)
     result += mean
     return result
 
 
+def _reach(up: int, down: int) -> float:
+    """Return how many input samples the filter spans to each side."""
+    return 10 * max(1.0, down / up)
+
+
+def _kernel(distance: Floats, up: int, down: int) -> Floats:
+    """Return the filter's weight at distances in input samples."""
+    cut, reach = min(1.0, up / down), _reach(up, down)
+    inside = np.sqrt(np.clip(1 - (distance / reach) ** 2, 0, None))
+    window = np.where(np.abs(distance) <= reach, np.i0(5.0 * inside) / np.i0(5.0), 0.0)
+    weight: Floats = cut * np.sinc(cut * distance) * window
+    return weight
+
+
 @lru_cache(maxsize=8)
-def _resampling_taps(up: int, down: int) -> Floats:
-    """Return a windowed sinc (Kaiser, beta 5) that passes a constant unchanged."""
-    slower = max(up, down)
-    half = 10 * slower
-    place = np.arange(-half, half + 1)
-    taps = np.sinc(place / slower) * np.kaiser(2 * half + 1, 5.0)
+def _taps(up: int, down: int) -> Floats:
+    """Return the weights at all distances that occur, which pass a constant unchanged."""
+    half = 10 * max(up, down)
+    taps = _kernel(np.arange(-half, half + 1, dtype=np.float64) / up, up, down)
     scaled: Floats = taps / taps.sum() * up
     return scaled
+
+
+@lru_cache(maxsize=8)
+def _integral(up: int, down: int) -> float:
+    """Return what the weights sum to, where they lie anywhere."""
+    reach = _reach(up, down)
+    grid = np.linspace(-reach, reach, INTEGRAL_STEPS + 1)
+    return float(np.trapezoid(_kernel(grid, up, down), grid))
 
 
 # ---- Band ---- #

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from models.errors import ModelError
 from models.filtering import Floats, resampled, zero_phase
 
+# Below it the QRS complex is lost.
+LOWEST_RATE_HZ = 50.0
 # A lead whose sd is below this share of the strongest lead's holds filter residue, no ECG.
 FLAT_SHARE = 1e-4
 
@@ -165,9 +167,21 @@ class Preprocessing:
         if flat.any() and self.flat == "drop":
             raise ModelError(f"expected no flat lead, but constant are {named}")
         units = np.rint(standardised(piece, flat, self.standardise) / self.step)
+        if self.standardise == "none":
+            self._require_millivolts(units, flat)
         whole = np.zeros((len(self.leads), self.samples), dtype=np.int16)
         whole[:, : piece.shape[1]] = units.clip(-32767, 32767)
         return whole
+
+    def _require_millivolts(self, units: Floats, flat: NDArray[np.bool_]) -> None:
+        """Refuse amplitudes that int16 cannot hold, as the preparation does."""
+        reach = 32767 * self.step
+        if (np.abs(units) > 32767).any():
+            raise ModelError(f"expected millivolts, got samples beyond ±{reach:g} mV")
+        lost = ~flat & ~units.any(axis=1)
+        if lost.any():
+            named = ", ".join(np.array(self.leads)[lost])
+            raise ModelError(f"expected millivolts, got less than {self.step:g} mV in {named}")
 
     def ordered(self, signal_mv: Any, leads: Sequence[str] | None) -> Floats:
         """Return the network's leads (leads, samples) of a signal, in its order."""
@@ -190,8 +204,8 @@ class Preprocessing:
         return raw[[rows[name.upper()] for name in self.leads]]
 
     def _rate(self, rate_hz: float) -> float:
-        if not (math.isfinite(rate_hz) and rate_hz > 0):
-            raise ModelError(f"expected a sampling rate above 0 Hz, got {rate_hz!r}")
+        if not (math.isfinite(rate_hz) and rate_hz >= LOWEST_RATE_HZ):
+            raise ModelError(f"expected {LOWEST_RATE_HZ:g} Hz or more, got {rate_hz!r} Hz")
         return rate_hz
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import platform
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -32,8 +33,8 @@ PACKAGES = ("ecgscale", "torch", "numpy", "scipy")
 
 
 def weights_path(folder: Path, study: Study, number: int) -> Path:
-    """Name the file of a trial's network; the study's identity keeps namesakes apart."""
-    return folder / f"{study.name}-{study.uid[:8]}" / f"{number}.safetensors"
+    """Name the file of a trial's network."""
+    return folder / study.folder / f"{number}.safetensors"
 
 
 def keep_network(
@@ -45,7 +46,12 @@ def keep_network(
     scores: TrialScores,
     git_commit: str,
 ) -> Path:
-    """Write a trained network for `models.load` and `ecgscale export`; return its path."""
+    """Write a trained network for `models.load` and `ecgscale export`; return its path.
+
+    Raises OSError where the disk does not take it.
+    """
+    from safetensors import SafetensorError
+
     from models.export import save_network
 
     architecture = Architecture.from_json(claim.architecture)
@@ -70,7 +76,10 @@ def keep_network(
         versions=versions(),
     )
     path = weights_path(folder, study, claim.number)
-    save_network(path, architecture, trained.network, card)
+    try:
+        save_network(path, architecture, trained.network, card)
+    except SafetensorError as error:  # its own word for any error of the disk
+        raise OSError(errno.EIO, str(error), str(path)) from None
     return path
 
 

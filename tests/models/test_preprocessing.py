@@ -35,7 +35,9 @@ def walk(rng: np.random.Generator, samples: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("choices", CHOICES)
-@pytest.mark.parametrize(("rate", "seconds"), [(500, 10), (1000, 31.3), (257, 12), (100, 3.5)])
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [(500, 10), (1000, 31.3), (257, 12), (100, 3.5), (499.9998, 11)]
+)
 def test_the_same_int16_values_as_the_preparation(choices, rate, seconds):
     options, own = preprocessing(**choices)
     rng = np.random.default_rng(int(rate * seconds))
@@ -51,12 +53,13 @@ def test_gaps_flat_and_short_signals_are_treated_alike():
     gap = values.copy()
     gap[4, 100:200] = np.nan
     cases = ({"nan": "drop"}, gap), ({"flat": "drop"}, values * (np.arange(12) != 2)[:, None]), (
-        {}, values[:, :1000]), ({}, values * 0), ({"nan": "zero"}, gap * np.nan)  # fmt: skip
+        {}, values[:, :1000]), ({}, values * 0), ({"nan": "zero"}, gap * np.nan), (
+        {"standardise": "none"}, values * 1000), ({"standardise": "none"}, values / 10_000)  # fmt: skip
     for choices, given in cases:
         options, own = preprocessing(**choices)
         with pytest.raises(Rejected):
             prepare_windows(Leads.of_values(given, 500), options)
-        with pytest.raises(ModelError, match=r"missing|constant|at least"):
+        with pytest.raises(ModelError, match=r"missing|constant|at least|millivolts"):
             own.windows_of(given, 500)
     options, own = preprocessing(nan="zero")
     (expected,) = prepare_windows(Leads.of_values(gap, 500), options)
@@ -92,5 +95,5 @@ def test_leads_are_taken_by_name():
         own.windows_of(values, 500, [name if name != "V1" else "VX" for name in LEADS])
     with pytest.raises(ModelError, match=r"got the shape \(5000, 12\)"):
         own.windows_of(values.T, 500)
-    with pytest.raises(ModelError, match="above 0 Hz"):
+    with pytest.raises(ModelError, match="50 Hz or more"):
         own.windows_of(values, 0)
