@@ -52,9 +52,15 @@ def test_gaps_flat_and_short_signals_are_treated_alike():
     values = walk(np.random.default_rng(0), 5000)
     gap = values.copy()
     gap[4, 100:200] = np.nan
-    cases = ({"nan": "drop"}, gap), ({"flat": "drop"}, values * (np.arange(12) != 2)[:, None]), (
-        {}, values[:, :1000]), ({}, values * 0), ({"nan": "zero"}, gap * np.nan), (
-        {"standardise": "none"}, values * 1000), ({"standardise": "none"}, values / 10_000)  # fmt: skip
+    cases: list[tuple[dict[str, Any], np.ndarray]] = [
+        ({"nan": "drop"}, gap),
+        ({"flat": "drop"}, values * (np.arange(12) != 2)[:, None]),
+        ({}, values[:, :1000]),
+        ({}, values * 0),
+        ({"nan": "zero"}, gap * np.nan),
+        ({"standardise": "none"}, values * 1000),
+        ({"standardise": "none"}, values / 10_000),
+    ]
     for choices, given in cases:
         options, own = preprocessing(**choices)
         with pytest.raises(Rejected):
