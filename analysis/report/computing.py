@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.confirmation.compare import compare
+from analysis.questions.confirmation.compare import compare
 from analysis.distributions import compare_factors
 from analysis.effects.interactions import interactions
 from analysis.effects.main_effects import effects

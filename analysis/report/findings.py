@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.confirmation.results import SEARCHED
+from analysis.questions.confirmation.results import SEARCHED
 from analysis.laws.error import ErrorLaw
 from analysis.laws.gates import Gate
 from analysis.laws.shape import ShapeLaw

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.confirmation.results import Comparison
+from analysis.questions.confirmation.results import Comparison
 from analysis.distributions import MatchedComparison
 from analysis.effects.interactions import Interactions
 from analysis.effects.main_effects import Effects

@@ -13,7 +13,7 @@ from analysis.report.matters import matters_section
 from analysis.report.methods import methods_section
 from analysis.report.more import more_section
 from analysis.report.results import Results
-from analysis.report.rivals import rivals_section
+from analysis.questions.confirmation.section import rivals_section
 from analysis.report.spread import spread_section
 from analysis.report.training import checks_section, training_section
 

@@ -15,7 +15,7 @@ from analysis.laws.scaled import study_space
 from analysis.recommend import recommend
 from analysis.report import compute
 from analysis.report.header import header
-from analysis.report.rivals import rivals_section
+from analysis.questions.confirmation.section import rivals_section
 from analysis.subset import only
 from analysis.trials import StudyFacts, TrialTable
 from models import load_space

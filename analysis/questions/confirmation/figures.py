@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.confirmation.results import SEARCHED, Comparison
+from analysis.questions.confirmation.results import SEARCHED, Comparison
 from analysis.figures.style import (
     BLACK,
     BLUE,

@@ -7,7 +7,7 @@ import pytest
 from analysis.study import StudyFacts
 from analysis.trials import TrialTable
 from models import load_space, sample_architectures
-from tests.analysis.confirmation.confirmations import SHAPE
+from tests.analysis.questions.confirmation.confirmations import SHAPE
 from tests.analysis.simulate import FACTORS, simulate
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.confirmation.results import LAW, Comparison, Contestant
+from analysis.questions.confirmation.results import LAW, Comparison, Contestant
 from analysis.errors import AnalysisError
 from analysis.quantities import short
 from analysis.trials import TrialTable

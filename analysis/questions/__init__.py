@@ -1,0 +1,1 @@
+"""The questions of a report, one folder each: numbers, figures, text and section of a chapter."""
