@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.questions.confirmation.compare import compare
 from analysis.distributions import compare_factors
 from analysis.effects.interactions import interactions
 from analysis.effects.main_effects import effects
@@ -29,6 +28,7 @@ from analysis.pareto import (
     shrink,
 )
 from analysis.power import learning, power
+from analysis.questions.confirmation.compare import compare
 from analysis.recommend import Recommendation, estimated_scores, recommend_all
 from analysis.report.results import FRONT_COSTS, TARGETS, Growth, Parts, Results
 from analysis.spaces import compare_spaces

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.questions.confirmation.results import SEARCHED
 from analysis.laws.error import ErrorLaw
 from analysis.laws.gates import Gate
 from analysis.laws.shape import ShapeLaw
 from analysis.quantities import quantity, score, short, words
+from analysis.questions.confirmation.results import SEARCHED
 from analysis.report.blocks import Block, Paragraph, Section
 from analysis.report.effects import (
     detectable,

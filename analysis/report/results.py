@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.questions.confirmation.results import Comparison
 from analysis.distributions import MatchedComparison
 from analysis.effects.interactions import Interactions
 from analysis.effects.main_effects import Effects
@@ -26,6 +25,7 @@ from analysis.likely_best import LikelyBest
 from analysis.noise import Noise
 from analysis.pareto import EstimatedFront, Shrunken
 from analysis.power import Power
+from analysis.questions.confirmation.results import Comparison
 from analysis.recommend import Recommendation
 from analysis.spaces import SpacesComparison
 from analysis.surrogates.agreement import Agreement

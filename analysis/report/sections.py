@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.questions.confirmation.section import rivals_section
 from analysis.report.agree import agreement_section
 from analysis.report.blocks import Paragraph, Section
 from analysis.report.budgets import budgets_section
@@ -13,7 +14,6 @@ from analysis.report.matters import matters_section
 from analysis.report.methods import methods_section
 from analysis.report.more import more_section
 from analysis.report.results import Results
-from analysis.questions.confirmation.section import rivals_section
 from analysis.report.spread import spread_section
 from analysis.report.training import checks_section, training_section
 

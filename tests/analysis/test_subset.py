@@ -12,10 +12,10 @@ from analysis.effects.interactions import interactions
 from analysis.effects.main_effects import effects
 from analysis.errors import AnalysisError
 from analysis.laws.scaled import study_space
+from analysis.questions.confirmation.section import rivals_section
 from analysis.recommend import recommend
 from analysis.report import compute
 from analysis.report.header import header
-from analysis.questions.confirmation.section import rivals_section
 from analysis.subset import only
 from analysis.trials import StudyFacts, TrialTable
 from models import load_space

@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.errors import AnalysisError
+from analysis.failures import wilson
+from analysis.pareto import EstimatedFront, Shrunken, estimate_front
 from analysis.questions.confirmation.differences import find_differences
 from analysis.questions.confirmation.multiplier import multiplier
 from analysis.questions.confirmation.resampling import METRICS, Run, RunScores, score_networks
@@ -23,9 +26,6 @@ from analysis.questions.confirmation.uncertainty import (
     half_width,
     seed_variances,
 )
-from analysis.errors import AnalysisError
-from analysis.failures import wilson
-from analysis.pareto import EstimatedFront, Shrunken, estimate_front
 from analysis.trials import TrialTable
 from search.confirm import Entry
 from search.intervals import FEWEST_PATIENTS, interval_table, kind_patients
@@ -46,7 +46,7 @@ def compare(
 ) -> Comparison:
     """Compare the confirmed networks of each budget.
 
-    Intervals and p-values allow for patients and seeds (`analysis.questions.confirmation.uncertainty`).
+    Intervals and p-values allow for patients and seeds (`uncertainty`).
     Raises AnalysisError if nothing was confirmed, nothing of it is done, or the table's objective
     is not one that is measured on test records.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.questions.confirmation.results import SEARCHED, Comparison
 from analysis.figures.style import (
     BLACK,
     BLUE,
@@ -21,6 +20,7 @@ from analysis.figures.style import (
 )
 from analysis.pareto import EstimatedFront
 from analysis.quantities import difference, quantity, short
+from analysis.questions.confirmation.results import SEARCHED, Comparison
 from analysis.trials import TrialTable
 
 # Group, what the legend says, colour, symbol.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.questions.confirmation.results import Multiplier
 from analysis.pareto import EstimatedFront
+from analysis.questions.confirmation.results import Multiplier
 
 
 def multiplier(front: EstimatedFront, cost: float, score: float, half: float = 0.0) -> Multiplier:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.questions.confirmation.results import LAW, SEARCHED, Comparison, Contestant, Estimate
-from analysis.questions.confirmation.figures import differences_on_test, rivals_on_front
 from analysis.quantities import difference, percent, quantity, score, short
+from analysis.questions.confirmation.figures import differences_on_test, rivals_on_front
+from analysis.questions.confirmation.results import LAW, SEARCHED, Comparison, Contestant, Estimate
 from analysis.report.blocks import Block, Details, FigureBlock, Paragraph, Section, TableBlock
 from analysis.report.results import Results
 from analysis.report.text import listed, plural

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from analysis.errors import AnalysisError
 from analysis.questions.confirmation.compare import compare
 from analysis.questions.confirmation.family import derive_family
-from analysis.errors import AnalysisError
 from analysis.recommend import posterior
 from analysis.trials import TrialTable
 from search.confirm import Confirmation, Entry

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from analysis.questions.confirmation.resampling import Run, score_networks, weighted_auroc, weighted_f1
+from analysis.questions.confirmation.resampling import (
+    Run,
+    score_networks,
+    weighted_auroc,
+    weighted_f1,
+)
 from tests.analysis.questions.confirmation.confirmations import make_outputs, runs_of
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from analysis.questions.confirmation.compare import compare
 from analysis.questions.confirmation.results import Comparison
+from analysis.questions.confirmation.section import budget_sentences, rivals_section
 from analysis.report.computing import compute
 from analysis.report.findings import caution_sentence, rival_sentences
 from analysis.report.results import Results
-from analysis.questions.confirmation.section import budget_sentences, rivals_section
 from analysis.trials import TrialTable
 from tests.analysis.questions.confirmation.confirmations import confirmed_of
 
