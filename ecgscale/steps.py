@@ -130,8 +130,8 @@ def find_candidates(
     """Choose the candidates of each budget from the scores on validation records."""
     from analysis.confirmation.choose import RIVALS, choose_candidates, estimate_scores
     from analysis.errors import AnalysisError
-    from analysis.laws.shape import shape_laws
-    from analysis.study import read_table
+    from analysis.questions.laws.shape import shape_laws
+    from analysis.trials.find import read_table
 
     table = read_table(study.name, study.storage)
     print("Estimating the scores of all networks ...")
@@ -170,7 +170,7 @@ def write_family(study: str, storage: Storage, out: Path, *, name: str, seed: in
     """Write the family of a confirmed study, and say what it scores."""
     from analysis.confirmation.compare import compare
     from analysis.confirmation.family import derive_family
-    from analysis.study import read_table
+    from analysis.trials.find import read_table
     from search.reading.records import read_confirmed
 
     table, confirmed = read_table(study, storage), read_confirmed(study, storage)

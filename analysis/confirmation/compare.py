@@ -24,11 +24,11 @@ from analysis.confirmation.uncertainty import (
     seed_variances,
 )
 from analysis.errors import AnalysisError
-from analysis.failures import wilson
-from analysis.pareto import EstimatedFront, Shrunken, estimate_front
-from analysis.trials import TrialTable
+from analysis.questions.fronts.pareto import EstimatedFront, Shrunken, estimate_front
+from analysis.questions.trust.failures import wilson
+from analysis.stats.patients import FEWEST_PATIENTS, interval_table, kind_patients
+from analysis.trials.table import TrialTable
 from search.confirm import Entry
-from search.intervals import FEWEST_PATIENTS, interval_table, kind_patients
 from search.reading.records import Confirmed
 
 NEAR = 0.15  # FLOPs of random networks that count as equal

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.confirmation.resampling import RunScores
 from analysis.confirmation.results import LAW, SEARCHED, Contestant, Difference
 from analysis.confirmation.uncertainty import SeedVariance, contrast
-from analysis.regression import holm
+from analysis.stats.regression import holm
 
 Pair = tuple[float, str, list[Contestant], str, list[Contestant]]
 

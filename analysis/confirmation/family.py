@@ -10,8 +10,8 @@ from typing import Any
 
 from analysis.confirmation.results import LAW, Comparison, Contestant
 from analysis.errors import AnalysisError
-from analysis.quantities import short
-from analysis.trials import TrialTable
+from analysis.page.quantities import short
+from analysis.trials.table import TrialTable
 from models import Architecture
 from search.reading.records import Confirmed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.confirmation.results import Multiplier
-from analysis.pareto import EstimatedFront
+from analysis.questions.fronts.pareto import EstimatedFront
 
 
 def multiplier(front: EstimatedFront, cost: float, score: float, half: float = 0.0) -> Multiplier:

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.confirmation.results import SEARCHED, Comparison
-from analysis.figures.style import (
+from analysis.page.quantities import difference, quantity, short
+from analysis.page.style import (
     BLACK,
     BLUE,
     CYCLE,
@@ -19,9 +20,8 @@ from analysis.figures.style import (
     column_axis,
     interval,
 )
-from analysis.pareto import EstimatedFront
-from analysis.quantities import difference, quantity, short
-from analysis.trials import TrialTable
+from analysis.questions.fronts.pareto import EstimatedFront
+from analysis.trials.table import TrialTable
 
 # Group, what the legend says, colour, symbol.
 GROUPS = (

@@ -7,11 +7,11 @@ import pandas as pd
 
 from analysis.confirmation.results import LAW, SEARCHED, Comparison, Contestant, Estimate
 from analysis.figures.rivals import differences_on_test, rivals_on_front
-from analysis.quantities import difference, percent, quantity, score, short
-from analysis.report.blocks import Block, Details, FigureBlock, Paragraph, Section, TableBlock
+from analysis.page.blocks import Block, Details, FigureBlock, Paragraph, Section, TableBlock
+from analysis.page.quantities import difference, percent, quantity, score, short
+from analysis.page.text import listed, plural
 from analysis.report.results import Results
-from analysis.report.text import listed, plural
-from search.intervals import FEWEST_PATIENTS
+from analysis.stats.patients import FEWEST_PATIENTS
 
 TITLE = "Against known networks"
 OTHER_COSTS = ("params", "latency_ms")

@@ -7,8 +7,8 @@ import pytest
 
 from analysis.confirmation.choose import RIVALS, choose_candidates
 from analysis.errors import AnalysisError
-from analysis.recommend import posterior
-from analysis.trials import TrialTable
+from analysis.questions.budgets.recommend import posterior
+from analysis.trials.table import TrialTable
 from ecgscale.confirm_commands import BudgetOption, ReferenceOption
 from ecgscale.steps import BUDGETS
 from models import ModelError, reference

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from analysis.confirmation.compare import compare
 from analysis.confirmation.family import derive_family
 from analysis.errors import AnalysisError
-from analysis.recommend import posterior
-from analysis.trials import TrialTable
+from analysis.questions.budgets.recommend import posterior
+from analysis.trials.table import TrialTable
 from search.confirm import Confirmation, Entry
 from search.reading.records import Confirmed
 from tests.analysis.confirmation.confirmations import (

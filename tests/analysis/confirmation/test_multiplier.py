@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.confirmation.multiplier import multiplier
-from analysis.pareto import EstimatedFront, estimate_front, shrink
+from analysis.questions.fronts.pareto import EstimatedFront, estimate_front, shrink
 
 
 @pytest.fixture(scope="module")

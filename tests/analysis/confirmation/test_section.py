@@ -12,7 +12,7 @@ from analysis.report.computing import compute
 from analysis.report.findings import caution_sentence, rival_sentences
 from analysis.report.results import Results
 from analysis.report.rivals import budget_sentences, rivals_section
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 from tests.analysis.confirmation.confirmations import confirmed_of
 
 
