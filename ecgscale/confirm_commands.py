@@ -15,7 +15,7 @@ from ecgscale.study_commands import StorageOption, StudyArgument
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.confirmation.choose import Chosen
+    from analysis.questions.confirmation.choose import Chosen
     from search.confirm import Candidate, Confirmation
     from search.database.storage import Storage
 
@@ -104,7 +104,7 @@ def confirm(
     the same seeds and learning rates under the study's recipe; workers run them like other trials,
     and `report` compares them. The test split is read for nothing else, so plan this once.
     """
-    from analysis.confirmation.choose import RIVALS, Chosen, choose_references
+    from analysis.questions.confirmation.choose import RIVALS, Chosen, choose_references
     from search.confirm import confirm_study, read_confirmations
     from search.database.storage import open_storage
     from search.errors import StudyError

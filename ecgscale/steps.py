@@ -14,7 +14,7 @@ from ecgscale.output import Progress, engineering, print_table
 from ecgscale.status_view import StatusView
 
 if TYPE_CHECKING:
-    from analysis.confirmation.choose import Chosen
+    from analysis.questions.confirmation.choose import Chosen
     from data_pipeline import Store
     from search.database.storage import Storage
     from search.definition import StudyDefinition
@@ -128,8 +128,8 @@ def find_candidates(
     study: Study, budgets: Sequence[float], top: int, references: Sequence[str] | None
 ) -> Chosen:
     """Choose the candidates of each budget from the scores on validation records."""
-    from analysis.confirmation.choose import RIVALS, choose_candidates, estimate_scores
     from analysis.errors import AnalysisError
+    from analysis.questions.confirmation.choose import RIVALS, choose_candidates, estimate_scores
     from analysis.questions.laws.shape import shape_laws
     from analysis.trials.find import read_table
 
@@ -168,8 +168,8 @@ def show_candidates(study: Study, chosen: Chosen) -> None:
 
 def write_family(study: str, storage: Storage, out: Path, *, name: str, seed: int = 0) -> None:
     """Write the family of a confirmed study, and say what it scores."""
-    from analysis.confirmation.compare import compare
-    from analysis.confirmation.family import derive_family
+    from analysis.questions.confirmation.compare import compare
+    from analysis.questions.confirmation.family import derive_family
     from analysis.trials.find import read_table
     from search.reading.records import read_confirmed
 

@@ -1,6 +1,6 @@
 """Confirmation: fresh seeds for the best candidates and the known CNNs, scored on the test split.
 
-The candidates are chosen by `analysis.confirmation` from scores on validation records. Their trials
+The candidates are chosen by `analysis.questions.confirmation` from scores on validation records. Their trials
 run like all others; only they are scored on the test records, once each.
 """
 

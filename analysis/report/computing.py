@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.confirmation.compare import compare
 from analysis.questions.budgets.recommend import Recommendation, estimated_scores, recommend_all
+from analysis.questions.confirmation.compare import compare
 from analysis.questions.distributions.curves import compare_factors
 from analysis.questions.distributions.likely_best import likely_best
 from analysis.questions.distributions.spaces import compare_spaces

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.confirmation.results import SEARCHED
 from analysis.page.blocks import Block, Paragraph, Section
 from analysis.page.quantities import quantity, score, short, words
 from analysis.page.text import interval, listed, networks, plural, unit_of_cost
+from analysis.questions.confirmation.results import SEARCHED
 from analysis.questions.effects.pairs import within_sentence
 from analysis.questions.effects.section import (
     detectable,

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.confirmation.results import Comparison
 from analysis.errors import AnalysisError
 from analysis.questions.budgets.recommend import Recommendation
+from analysis.questions.confirmation.results import Comparison
 from analysis.questions.distributions.curves import MatchedComparison
 from analysis.questions.distributions.likely_best import LikelyBest
 from analysis.questions.distributions.spaces import SpacesComparison

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.page.blocks import Paragraph, Section
 from analysis.questions.budgets.section import budgets_section
+from analysis.questions.confirmation.section import rivals_section
 from analysis.questions.distributions.section import spread_section
 from analysis.questions.effects.section import effects_section
 from analysis.questions.fronts.section import fronts_section
@@ -15,7 +16,6 @@ from analysis.questions.trust.section import checks_section, training_section
 from analysis.report.findings import findings_section
 from analysis.report.methods import methods_section
 from analysis.report.results import Results
-from analysis.report.rivals import rivals_section
 
 
 def sections(results: Results) -> tuple[Section, ...]:

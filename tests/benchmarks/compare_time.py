@@ -15,8 +15,8 @@ import time
 
 import numpy as np
 
-from analysis.confirmation.compare import DETAIL_DRAWS
-from analysis.confirmation.resampling import Run, score_networks
+from analysis.questions.confirmation.compare import DETAIL_DRAWS
+from analysis.questions.confirmation.resampling import Run, score_networks
 from analysis.stats.patients import interval_table
 
 SOURCES = 6

@@ -10,12 +10,12 @@ import pytest
 import analysis
 from analysis.errors import AnalysisError
 from analysis.questions.budgets.recommend import recommend
+from analysis.questions.confirmation.section import rivals_section
 from analysis.questions.effects.interactions import interactions
 from analysis.questions.effects.main import effects
 from analysis.questions.laws.scaled import study_space
 from analysis.report.computing import compute
 from analysis.report.header import header
-from analysis.report.rivals import rivals_section
 from analysis.trials.subset import only
 from analysis.trials.table import StudyFacts, TrialTable
 from models import load_space

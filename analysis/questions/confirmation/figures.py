@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.confirmation.results import SEARCHED, Comparison
 from analysis.page.quantities import difference, quantity, short
 from analysis.page.style import (
     BLACK,
@@ -20,6 +19,7 @@ from analysis.page.style import (
     column_axis,
     interval,
 )
+from analysis.questions.confirmation.results import SEARCHED, Comparison
 from analysis.questions.fronts.pareto import EstimatedFront
 from analysis.trials.table import TrialTable
 

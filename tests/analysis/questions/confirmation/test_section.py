@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.confirmation.compare import compare
-from analysis.confirmation.results import Comparison
+from analysis.questions.confirmation.compare import compare
+from analysis.questions.confirmation.results import Comparison
+from analysis.questions.confirmation.section import budget_sentences, rivals_section
 from analysis.report.computing import compute
 from analysis.report.findings import caution_sentence, rival_sentences
 from analysis.report.results import Results
-from analysis.report.rivals import budget_sentences, rivals_section
 from analysis.trials.table import TrialTable
-from tests.analysis.confirmation.confirmations import confirmed_of
+from tests.analysis.questions.confirmation.confirmations import confirmed_of
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.confirmation.results import Multiplier
+from analysis.questions.confirmation.results import Multiplier
 from analysis.questions.fronts.pareto import EstimatedFront
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.confirmation.resampling import RunScores
-from analysis.confirmation.results import LAW, SEARCHED, Contestant, Difference
-from analysis.confirmation.uncertainty import SeedVariance, contrast
+from analysis.questions.confirmation.resampling import RunScores
+from analysis.questions.confirmation.results import LAW, SEARCHED, Contestant, Difference
+from analysis.questions.confirmation.uncertainty import SeedVariance, contrast
 from analysis.stats.regression import holm
 
 Pair = tuple[float, str, list[Contestant], str, list[Contestant]]

@@ -13,17 +13,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.confirmation.differences import find_differences
-from analysis.confirmation.multiplier import multiplier
-from analysis.confirmation.resampling import METRICS, Run, RunScores, score_networks
-from analysis.confirmation.results import Comparison, Contestant, Estimate
-from analysis.confirmation.uncertainty import (
+from analysis.errors import AnalysisError
+from analysis.questions.confirmation.differences import find_differences
+from analysis.questions.confirmation.multiplier import multiplier
+from analysis.questions.confirmation.resampling import METRICS, Run, RunScores, score_networks
+from analysis.questions.confirmation.results import Comparison, Contestant, Estimate
+from analysis.questions.confirmation.uncertainty import (
     SeedVariance,
     contrast,
     half_width,
     seed_variances,
 )
-from analysis.errors import AnalysisError
 from analysis.questions.fronts.pareto import EstimatedFront, Shrunken, estimate_front
 from analysis.questions.trust.failures import wilson
 from analysis.stats.patients import FEWEST_PATIENTS, interval_table, kind_patients
@@ -46,7 +46,7 @@ def compare(
 ) -> Comparison:
     """Compare the confirmed networks of each budget.
 
-    Intervals and p-values allow for patients and seeds (`analysis.confirmation.uncertainty`).
+    Intervals and p-values allow for patients and seeds (`analysis.questions.confirmation.uncertainty`).
     Raises AnalysisError if nothing was confirmed, nothing of it is done, or the table's objective
     is not one that is measured on test records.
     """

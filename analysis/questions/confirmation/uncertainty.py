@@ -1,7 +1,7 @@
 """How far a mean over a few seeds, or a difference of such means, can be trusted.
 
 Two things vary: whom the test split happened to hold, and how trainings happened to go. The first
-is drawn (`analysis.confirmation.resampling`). Of the second there are a handful of seeds per
+is drawn (`analysis.questions.confirmation.resampling`). Of the second there are a handful of seeds per
 network, too few to draw from: their variance is added, and t intervals with Satterthwaite's degrees
 of freedom allow for how badly it is known.
 """
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
-from analysis.confirmation.resampling import RunScores
-from analysis.confirmation.results import Estimate
+from analysis.questions.confirmation.resampling import RunScores
+from analysis.questions.confirmation.results import Estimate
 
 Floats = NDArray[np.float64]
 LEVEL = 0.95

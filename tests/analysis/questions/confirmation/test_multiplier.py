@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.confirmation.multiplier import multiplier
+from analysis.questions.confirmation.multiplier import multiplier
 from analysis.questions.fronts.pareto import EstimatedFront, estimate_front, shrink
 
 

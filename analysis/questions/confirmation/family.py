@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.confirmation.results import LAW, Comparison, Contestant
 from analysis.errors import AnalysisError
 from analysis.page.quantities import short
+from analysis.questions.confirmation.results import LAW, Comparison, Contestant
 from analysis.trials.table import TrialTable
 from models import Architecture
 from search.reading.records import Confirmed

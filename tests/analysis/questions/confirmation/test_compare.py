@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from analysis.confirmation.compare import compare
-from analysis.confirmation.family import derive_family
 from analysis.errors import AnalysisError
 from analysis.questions.budgets.recommend import posterior
+from analysis.questions.confirmation.compare import compare
+from analysis.questions.confirmation.family import derive_family
 from analysis.trials.table import TrialTable
 from search.confirm import Confirmation, Entry
 from search.reading.records import Confirmed
-from tests.analysis.confirmation.confirmations import (
+from tests.analysis.questions.confirmation.confirmations import (
     CLASSES,
     confirmed_of,
     with_networks,

@@ -7,7 +7,7 @@ import pytest
 from analysis.trials.find import StudyFacts
 from analysis.trials.table import TrialTable
 from models import load_space, sample_architectures
-from tests.analysis.confirmation.confirmations import SHAPE
+from tests.analysis.questions.confirmation.confirmations import SHAPE
 from tests.analysis.simulate import FACTORS, simulate
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.confirmation.resampling import METRICS, RunScores, score_networks
-from analysis.confirmation.uncertainty import contrast, half_width, seed_variances
-from tests.analysis.confirmation.confirmations import make_outputs, runs_of
+from analysis.questions.confirmation.resampling import METRICS, RunScores, score_networks
+from analysis.questions.confirmation.uncertainty import contrast, half_width, seed_variances
+from tests.analysis.questions.confirmation.confirmations import make_outputs, runs_of
 
 
 def certain(scores: dict[str, np.ndarray]) -> dict[str, RunScores]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.confirmation.results import LAW, SEARCHED, Comparison, Contestant, Estimate
-from analysis.figures.rivals import differences_on_test, rivals_on_front
 from analysis.page.blocks import Block, Details, FigureBlock, Paragraph, Section, TableBlock
 from analysis.page.quantities import difference, percent, quantity, score, short
 from analysis.page.text import listed, plural
+from analysis.questions.confirmation.figures import differences_on_test, rivals_on_front
+from analysis.questions.confirmation.results import LAW, SEARCHED, Comparison, Contestant, Estimate
 from analysis.report.results import Results
 from analysis.stats.patients import FEWEST_PATIENTS
 

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from analysis.confirmation.resampling import Run, score_networks, weighted_auroc, weighted_f1
-from tests.analysis.confirmation.confirmations import make_outputs, runs_of
+from analysis.questions.confirmation.resampling import (
+    Run,
+    score_networks,
+    weighted_auroc,
+    weighted_f1,
+)
+from tests.analysis.questions.confirmation.confirmations import make_outputs, runs_of
 
 
 def test_weighted_scores_are_scikit_learns() -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.confirmation.choose import RIVALS, choose_candidates
 from analysis.errors import AnalysisError
 from analysis.questions.budgets.recommend import posterior
+from analysis.questions.confirmation.choose import RIVALS, choose_candidates
 from analysis.trials.table import TrialTable
 from ecgscale.confirm_commands import BudgetOption, ReferenceOption
 from ecgscale.steps import BUDGETS
 from models import ModelError, reference
 from models.references.budget import reference_within
-from tests.analysis.confirmation.confirmations import SHAPE
+from tests.analysis.questions.confirmation.confirmations import SHAPE
 
 
 def test_candidates_are_the_best_by_estimate_within_the_budget(study: TrialTable) -> None:
