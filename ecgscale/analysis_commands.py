@@ -14,8 +14,8 @@ from ecgscale.output import engineering, print_facts
 from ecgscale.study_commands import StorageOption, StudyArgument
 
 if TYPE_CHECKING:
-    from analysis.recommend import Recommendation
-    from analysis.trials import TrialTable
+    from analysis.questions.budgets.recommend import Recommendation
+    from analysis.trials.table import TrialTable
     from search.database.storage import Storage
 
 PANEL = "Results"
@@ -105,8 +105,8 @@ def recommend(
 ) -> None:
     """Name the architecture to use within a FLOPs budget, with the score to expect."""
     from analysis.errors import AnalysisError
-    from analysis.recommend import recommend as choose
-    from analysis.study import read_table
+    from analysis.questions.budgets.recommend import recommend as choose
+    from analysis.trials.find import read_table
     from search.database.storage import open_storage
     from search.definition import parse_count
 
@@ -186,11 +186,11 @@ def make_report(
     figures: Sequence[str] = (),
 ) -> Path:
     """Read a study, analyse it and write its report; return the page."""
-    from analysis import dashboard as published
-    from analysis.report import compute
+    from analysis.report import dashboard as published
+    from analysis.report.computing import compute
     from analysis.report.static import write_figures
     from analysis.report.write import write_results
-    from analysis.study import read_table
+    from analysis.trials.find import read_table
     from search.reading.records import read_class_scores, read_confirmed, read_curves
     from search.study import open_study
 
@@ -220,7 +220,7 @@ def make_report(
 def _by_law(table: TrialTable, budget: float) -> dict[str, Any]:
     """Describe the network that the scaling law gives at a budget, or say why there is none."""
     from analysis.errors import AnalysisError
-    from analysis.laws.scaled import law_network, study_shape
+    from analysis.questions.laws.scaled import law_network, study_shape
 
     try:
         network = law_network(table, budget)

@@ -1,1 +1,1 @@
-"""The questions of a report, one folder each: numbers, figures, text and section of a chapter."""
+"""One folder per question: its numbers, figures and chapter."""

@@ -8,18 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.distributions import compare_factors
-from analysis.effects.interactions import interactions
-from analysis.effects.main_effects import effects
-from analysis.effects.ties import design
-from analysis.failures import failures
-from analysis.laws.error import error_law
-from analysis.laws.monotone import monotone, trends
-from analysis.laws.scaled import Scaled, scaled_architectures, study_shape, study_space
-from analysis.laws.shape import ShapeLaw, shape_laws
-from analysis.likely_best import likely_best
-from analysis.noise import Noise, noise
-from analysis.pareto import (
+from analysis.questions.budgets.recommend import Recommendation, estimated_scores, recommend_all
+from analysis.questions.confirmation.compare import compare
+from analysis.questions.distributions.curves import compare_factors
+from analysis.questions.distributions.likely_best import likely_best
+from analysis.questions.distributions.spaces import compare_spaces
+from analysis.questions.effects.interactions import interactions
+from analysis.questions.effects.main import effects
+from analysis.questions.fronts.pareto import (
     EstimatedFront,
     Shrunken,
     cost_trend_prior,
@@ -27,16 +23,20 @@ from analysis.pareto import (
     hypervolume_growth,
     shrink,
 )
-from analysis.power import learning, power
-from analysis.questions.confirmation.compare import compare
-from analysis.recommend import Recommendation, estimated_scores, recommend_all
+from analysis.questions.importance.agreement import Agreement, agreement
+from analysis.questions.importance.ale import Ale, accumulated
+from analysis.questions.importance.shap import Importance, Subset, importance
+from analysis.questions.importance.ties import design
+from analysis.questions.laws.error import error_law
+from analysis.questions.laws.monotone import monotone, trends
+from analysis.questions.laws.scaled import Scaled, scaled_architectures, study_shape, study_space
+from analysis.questions.laws.shape import ShapeLaw, shape_laws
+from analysis.questions.power.needs import learning, power
+from analysis.questions.trust.failures import failures
 from analysis.report.results import FRONT_COSTS, TARGETS, Growth, Parts, Results
-from analysis.spaces import compare_spaces
-from analysis.surrogates.agreement import Agreement, agreement
-from analysis.surrogates.ale import Ale, accumulated
-from analysis.surrogates.importance import Importance, Subset, importance
+from analysis.stats.noise import Noise, noise
 from analysis.surrogates.surrogate import FEWEST_DESIGNS, Surrogate, Target, surrogate
-from analysis.trials import SEARCHED, TrialTable
+from analysis.trials.table import SEARCHED, TrialTable
 from search.reading.records import Confirmed
 
 FEWEST_FOR_FRONT = 3

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.laws.error import ErrorLaw
-from analysis.laws.gates import Gate
-from analysis.laws.shape import ShapeLaw
-from analysis.quantities import quantity, score, short, words
+from analysis.page.blocks import Block, Paragraph, Section
+from analysis.page.quantities import quantity, score, short, words
+from analysis.page.text import interval, listed, networks, plural, unit_of_cost
 from analysis.questions.confirmation.results import SEARCHED
-from analysis.report.blocks import Block, Paragraph, Section
-from analysis.report.effects import (
+from analysis.questions.effects.pairs import within_sentence
+from analysis.questions.effects.section import (
     detectable,
     difference_of,
     effects_reason,
     measured,
 )
-from analysis.report.leak import judge_leak
-from analysis.report.pairs import within_sentence
+from analysis.questions.laws.error import ErrorLaw
+from analysis.questions.laws.shape import ShapeLaw
+from analysis.questions.trust.leak import judge_leak
 from analysis.report.results import Results
-from analysis.report.text import interval, listed, networks, plural, unit_of_cost
+from analysis.stats.gates import Gate
 
 NEAR = 0.01
 MOST_NAMED = 4

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from analysis.quantities import quantity, short
+from analysis.page.blocks import Banner, Header
+from analysis.page.quantities import quantity, short
+from analysis.page.text import networks
 from analysis.report.results import Results
-from analysis.report.text import networks
-
-
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """What nobody may miss."""
-
-    kind: str
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """Title, facts and banners."""
-
-    study: str
-    subtitle: str
-    facts: tuple[tuple[str, str], ...]
-    banners: tuple[Banner, ...]
 
 
 def header(results: Results) -> Header:

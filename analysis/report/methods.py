@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.report.blocks import Block, Details, Paragraph, Section
+from analysis.page.blocks import Block, Details, Paragraph, Section
 from analysis.report.results import Results
 
 REFERENCES = (

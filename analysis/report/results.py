@@ -11,28 +11,28 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.distributions import MatchedComparison
-from analysis.effects.interactions import Interactions
-from analysis.effects.main_effects import Effects
-from analysis.effects.ties import Design
 from analysis.errors import AnalysisError
-from analysis.failures import Failures
-from analysis.laws.error import ErrorLaw
-from analysis.laws.monotone import Monotone, Trend
-from analysis.laws.scaled import Scaled
-from analysis.laws.shape import ShapeLaw
-from analysis.likely_best import LikelyBest
-from analysis.noise import Noise
-from analysis.pareto import EstimatedFront, Shrunken
-from analysis.power import Power
+from analysis.questions.budgets.recommend import Recommendation
 from analysis.questions.confirmation.results import Comparison
-from analysis.recommend import Recommendation
-from analysis.spaces import SpacesComparison
-from analysis.surrogates.agreement import Agreement
-from analysis.surrogates.ale import Ale
-from analysis.surrogates.importance import Importance, Subset
+from analysis.questions.distributions.curves import MatchedComparison
+from analysis.questions.distributions.likely_best import LikelyBest
+from analysis.questions.distributions.spaces import SpacesComparison
+from analysis.questions.effects.interactions import Interactions
+from analysis.questions.effects.main import Effects
+from analysis.questions.fronts.pareto import EstimatedFront, Shrunken
+from analysis.questions.importance.agreement import Agreement
+from analysis.questions.importance.ale import Ale
+from analysis.questions.importance.shap import Importance, Subset
+from analysis.questions.importance.ties import Design
+from analysis.questions.laws.error import ErrorLaw
+from analysis.questions.laws.monotone import Monotone, Trend
+from analysis.questions.laws.scaled import Scaled
+from analysis.questions.laws.shape import ShapeLaw
+from analysis.questions.power.needs import Power
+from analysis.questions.trust.failures import Failures
+from analysis.stats.noise import Noise
 from analysis.surrogates.surrogate import Surrogate, Target
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 
 Floats = NDArray[np.float64]
 P = ParamSpec("P")

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from analysis.page.blocks import Paragraph, Section
+from analysis.questions.budgets.section import budgets_section
 from analysis.questions.confirmation.section import rivals_section
-from analysis.report.agree import agreement_section
-from analysis.report.blocks import Paragraph, Section
-from analysis.report.budgets import budgets_section
-from analysis.report.effects import effects_section
+from analysis.questions.distributions.section import spread_section
+from analysis.questions.effects.section import effects_section
+from analysis.questions.fronts.section import fronts_section
+from analysis.questions.importance.agree_section import agreement_section
+from analysis.questions.importance.section import matters_section
+from analysis.questions.laws.section import laws_section
+from analysis.questions.power.section import more_section
+from analysis.questions.trust.section import checks_section, training_section
 from analysis.report.findings import findings_section
-from analysis.report.fronts import fronts_section
-from analysis.report.laws import laws_section
-from analysis.report.matters import matters_section
 from analysis.report.methods import methods_section
-from analysis.report.more import more_section
 from analysis.report.results import Results
-from analysis.report.spread import spread_section
-from analysis.report.training import checks_section, training_section
 
 
 def sections(results: Results) -> tuple[Section, ...]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import plotly.io as pio
 
 from analysis.errors import AnalysisError
-from analysis.figures.style import Drawn
-from analysis.report.blocks import Block, Details, FigureBlock, GridBlock
+from analysis.page.blocks import Block, Details, FigureBlock, GridBlock
+from analysis.page.style import Drawn
 from analysis.report.results import Results
 from analysis.report.sections import sections
 

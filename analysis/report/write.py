@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.page.render import render
 from analysis.report.computing import compute
-from analysis.report.page import render
+from analysis.report.header import header
 from analysis.report.results import Results
 from analysis.report.sections import sections
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 
 
 def write_report(
@@ -44,7 +45,7 @@ def write_report(
 
 def write_results(results: Results, out_dir: Path) -> Path:
     """Draw and write results that were computed before."""
-    page = render(results, sections(results))
+    page = render(header(results), sections(results))
     tables = Path(out_dir) / "tables"
     tables.mkdir(parents=True, exist_ok=True)
     for name, data in page.tables.items():

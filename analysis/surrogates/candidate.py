@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from analysis.factors import FactorInfo
+from analysis.trials.factors import FactorInfo
 
 ADDITIVITY_TOLERANCE = 1e-6
 

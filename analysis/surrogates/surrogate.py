@@ -11,9 +11,8 @@ import pandas as pd
 from scipy import stats
 
 from analysis.errors import AnalysisError
-from analysis.factors import FactorInfo
-from analysis.noise import Noise
-from analysis.regression import (
+from analysis.stats.noise import Noise
+from analysis.stats.regression import (
     Spline,
     fit_spline,
     folds,
@@ -22,7 +21,8 @@ from analysis.regression import (
     spline_knots,
 )
 from analysis.surrogates.candidates import CANDIDATES, Candidate, Fitted
-from analysis.trials import TrialTable
+from analysis.trials.factors import FactorInfo
+from analysis.trials.table import TrialTable
 
 Target = Literal["score", "equal cost"]
 FOLDS = 5

@@ -13,8 +13,8 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 
-from analysis.factors import FactorInfo
 from analysis.surrogates.candidate import ADDITIVITY_TOLERANCE, Affordable
+from analysis.trials.factors import FactorInfo
 
 FEW = Affordable(rows=64, background=24, paired_rows=20, paired_refits=40)
 FEWER = Affordable(rows=48, background=16, paired_rows=12, paired_refits=40)

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.factors import FactorInfo, codes
-from analysis.trials import StudyFacts, TrialTable, from_frame
+from analysis.trials.factors import FactorInfo, codes
+from analysis.trials.table import StudyFacts, TrialTable, from_frame
 
 FACTORS = (
     FactorInfo("depth", "int", log=True, low=3, high=24),

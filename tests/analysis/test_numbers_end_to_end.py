@@ -9,17 +9,17 @@ import optuna
 import pandas as pd
 import pytest
 
-from analysis.effects.main_effects import effects
 from analysis.errors import AnalysisError
-from analysis.laws.error import error_law
-from analysis.laws.shape import shape_laws
-from analysis.noise import noise
-from analysis.power import learning, power
-from analysis.surrogates.agreement import agreement
+from analysis.questions.effects.main import effects
+from analysis.questions.importance.agreement import agreement
+from analysis.questions.importance.shap import importance
+from analysis.questions.laws.error import error_law
+from analysis.questions.laws.shape import shape_laws
+from analysis.questions.power.needs import learning, power
+from analysis.stats.noise import noise
 from analysis.surrogates.candidates import QuadraticRidge
-from analysis.surrogates.importance import importance
 from analysis.surrogates.surrogate import surrogate
-from analysis.trials import TrialTable, from_frame, from_optuna
+from analysis.trials.table import TrialTable, from_frame, from_optuna
 from tests.analysis.simulate import simulate
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from analysis.questions.confirmation.compare import DETAIL_DRAWS
 from analysis.questions.confirmation.resampling import Run, score_networks
-from search.intervals import interval_table
+from analysis.stats.patients import interval_table
 
 SOURCES = 6
 CLASSES = 26

@@ -23,9 +23,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from analysis.report import compute
+from analysis.report.computing import compute
 from analysis.report.write import write_results
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 from tests.analysis.simulate import LAW, PLANTED, simulate
 
 GOALS = {500: (120, 1024), 5000: (600, 1024)}  # trials: seconds, MiB

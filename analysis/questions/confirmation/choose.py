@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.errors import AnalysisError
-from analysis.laws.scaled import scaled_architectures, study_space
-from analysis.laws.shape import ShapeLaw
-from analysis.noise import noise
-from analysis.pareto import Shrunken
-from analysis.quantities import short
-from analysis.recommend import WINDOW, estimated_scores, recommend
+from analysis.page.quantities import short
+from analysis.questions.budgets.recommend import WINDOW, estimated_scores, recommend
+from analysis.questions.fronts.pareto import Shrunken
+from analysis.questions.laws.scaled import scaled_architectures, study_space
+from analysis.questions.laws.shape import ShapeLaw
+from analysis.stats.noise import noise
 from analysis.surrogates.surrogate import Target, surrogate
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 from models import Architecture, ModelError
 from models.references.budget import reference_within
 from search.confirm import Candidate

@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.failures import wilson
-from analysis.pareto import EstimatedFront, Shrunken, estimate_front
 from analysis.questions.confirmation.differences import find_differences
 from analysis.questions.confirmation.multiplier import multiplier
 from analysis.questions.confirmation.resampling import METRICS, Run, RunScores, score_networks
@@ -26,9 +24,11 @@ from analysis.questions.confirmation.uncertainty import (
     half_width,
     seed_variances,
 )
-from analysis.trials import TrialTable
+from analysis.questions.fronts.pareto import EstimatedFront, Shrunken, estimate_front
+from analysis.questions.trust.failures import wilson
+from analysis.stats.patients import FEWEST_PATIENTS, interval_table, kind_patients
+from analysis.trials.table import TrialTable
 from search.confirm import Entry
-from search.intervals import FEWEST_PATIENTS, interval_table, kind_patients
 from search.reading.records import Confirmed
 
 NEAR = 0.15  # FLOPs of random networks that count as equal

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.questions.confirmation.resampling import RunScores
 from analysis.questions.confirmation.results import LAW, SEARCHED, Contestant, Difference
 from analysis.questions.confirmation.uncertainty import SeedVariance, contrast
-from analysis.regression import holm
+from analysis.stats.regression import holm
 
 Pair = tuple[float, str, list[Contestant], str, list[Contestant]]
 

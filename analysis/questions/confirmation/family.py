@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import AnalysisError
-from analysis.quantities import short
+from analysis.page.quantities import short
 from analysis.questions.confirmation.compare import compare
 from analysis.questions.confirmation.results import LAW, Comparison, Contestant, Estimate
-from analysis.study import read_table
-from analysis.trials import TrialTable
+from analysis.trials.find import read_table
+from analysis.trials.table import TrialTable
 from models import Architecture
 from search.database.storage import Storage
 from search.reading.records import Confirmed, read_confirmed

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.style import (
+from analysis.page.quantities import difference, quantity, short
+from analysis.page.style import (
     BLACK,
     BLUE,
     CYCLE,
@@ -18,10 +19,9 @@ from analysis.figures.style import (
     column_axis,
     interval,
 )
-from analysis.pareto import EstimatedFront
-from analysis.quantities import difference, quantity, short
 from analysis.questions.confirmation.results import SEARCHED, Comparison
-from analysis.trials import TrialTable
+from analysis.questions.fronts.pareto import EstimatedFront
+from analysis.trials.table import TrialTable
 
 # Group, what the legend says, colour, symbol.
 GROUPS = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.pareto import EstimatedFront
 from analysis.questions.confirmation.results import Multiplier
+from analysis.questions.fronts.pareto import EstimatedFront
 
 
 def multiplier(front: EstimatedFront, cost: float, score: float, half: float = 0.0) -> Multiplier:

@@ -95,7 +95,7 @@ class Comparison:
     Contestants are in the order of the candidates, the best by estimate first. Scores are over
     the `classes` that the test records have; `seeds` is how many each network was given.
     `details` has F1, AUROC and AUPRC of one network, `detailed`, by source and class with
-    intervals over patients (`search.intervals.interval_table`), for its first seed.
+    intervals over patients (`analysis.stats.patients.interval_table`), for its first seed.
     """
 
     contestants: tuple[Contestant, ...]

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from analysis.errors import AnalysisError
-from analysis.laws.shape import shape_laws
-from analysis.quantities import short
+from analysis.page.quantities import short
 from analysis.questions.confirmation.choose import (
     RIVALS,
     Chosen,
@@ -15,7 +14,8 @@ from analysis.questions.confirmation.choose import (
     choose_references,
     estimate_scores,
 )
-from analysis.study import read_table
+from analysis.questions.laws.shape import shape_laws
+from analysis.trials.find import read_table
 from models import Architecture
 from search.confirm import Candidate, read_confirmations, require_unconfirmed
 from search.errors import StudyError

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.quantities import difference, percent, quantity, score, short
+from analysis.page.blocks import Block, Details, FigureBlock, Paragraph, Section, TableBlock
+from analysis.page.quantities import difference, percent, quantity, score, short
+from analysis.page.text import listed, plural
 from analysis.questions.confirmation.figures import differences_on_test, rivals_on_front
 from analysis.questions.confirmation.results import LAW, SEARCHED, Comparison, Contestant, Estimate
-from analysis.report.blocks import Block, Details, FigureBlock, Paragraph, Section, TableBlock
 from analysis.report.results import Results
-from analysis.report.text import listed, plural
-from search.intervals import FEWEST_PATIENTS
+from analysis.stats.patients import FEWEST_PATIENTS
 
 TITLE = "Against known networks"
 OTHER_COSTS = ("params", "latency_ms")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from analysis.factors import FactorInfo
 from analysis.surrogates.candidates import (
     CANDIDATES,
     Candidate,
@@ -19,7 +18,8 @@ from analysis.surrogates.candidates import (
     explain,
 )
 from analysis.surrogates.quadratic import _ridge
-from analysis.trials import TrialTable
+from analysis.trials.factors import FactorInfo
+from analysis.trials.table import TrialTable
 
 MIXED = (
     FactorInfo("depth", "float"),

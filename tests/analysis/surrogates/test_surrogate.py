@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.noise import noise
+from analysis.stats.noise import noise
 from analysis.surrogates.candidates import QuadraticRidge, Trees
 from analysis.surrogates.surrogate import Target, surrogate
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 from tests.analysis.simulate import NOTHING, simulate
 
 QUICK = (QuadraticRidge(), Trees("gradient boosting"))

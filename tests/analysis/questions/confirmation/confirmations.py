@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.questions.confirmation.resampling import Run
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 from search.confirm import Confirmation, Entry
 from search.reading.records import Confirmed
 from search.training.outputs import Outputs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.study import StudyFacts
-from analysis.trials import TrialTable
+from analysis.trials.find import StudyFacts
+from analysis.trials.table import TrialTable
 from models import load_space, sample_architectures
 from tests.analysis.questions.confirmation.confirmations import SHAPE
 from tests.analysis.simulate import FACTORS, simulate

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from analysis.errors import AnalysisError
-from analysis.quantities import short
+from analysis.page.quantities import short
+from analysis.questions.budgets.recommend import posterior
 from analysis.questions.confirmation.choose import RIVALS, choose_candidates
 from analysis.questions.confirmation.rounds import BUDGETS, TOP, budgets_within
-from analysis.recommend import posterior
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 from ecgscale.confirm_commands import BudgetOption, ReferenceOption, TopOption
 from models import ModelError, reference
 from models.references.budget import reference_within

@@ -10,10 +10,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from analysis.errors import AnalysisError
+from analysis.questions.budgets.recommend import posterior
 from analysis.questions.confirmation.compare import compare
 from analysis.questions.confirmation.family import derive_family
-from analysis.recommend import posterior
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 from search.confirm import Confirmation, Entry
 from search.reading.records import Confirmed
 from tests.analysis.questions.confirmation.confirmations import (

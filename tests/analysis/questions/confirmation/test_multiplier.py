@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analysis.pareto import EstimatedFront, estimate_front, shrink
 from analysis.questions.confirmation.multiplier import multiplier
+from analysis.questions.fronts.pareto import EstimatedFront, estimate_front, shrink
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from analysis.questions.confirmation.section import budget_sentences, rivals_sec
 from analysis.report.computing import compute
 from analysis.report.findings import caution_sentence, rival_sentences
 from analysis.report.results import Results
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 from tests.analysis.questions.confirmation.confirmations import confirmed_of
 
 

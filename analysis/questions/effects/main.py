@@ -1,0 +1,158 @@
+"""What each factor does among architectures of equal cost, without any surrogate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.stats.coding import CodedFactor, LevelEstimate, ends, equal_cost, groups
+from analysis.stats.regression import holm, least_squares
+from analysis.trials.factors import FactorInfo, label
+from analysis.trials.table import TrialTable
+
+FEWEST_DESIGNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FactorEffect:
+    """Score at `level` minus score at `baseline` of one factor, at equal cost (95 % interval).
+
+    Switches: on against off. Ordered factors: the 90th against the 10th percentile of the values
+    on a fitted curve. Unordered levels: the pair that differs most, its interval widened for the
+    choice among pairs. `p` tests the whole factor (Wald, HC3), `p_adjusted` is Holm's over all
+    factors, `levels` compares each level with the mean of all.
+    """
+
+    factor: str
+    baseline: str
+    level: str
+    estimate: float
+    low: float
+    high: float
+    se: float
+    p: float
+    p_adjusted: float
+    levels: tuple[LevelEstimate, ...]
+
+    @property
+    def settled(self) -> bool:
+        """Whether the factor matters beyond doubt, all factors considered."""
+        return self.p_adjusted < 0.05
+
+    @property
+    def bent(self) -> bool:
+        """Whether it matters though the two values compared do not differ: others do."""
+        return self.settled and self.low <= 0 <= self.high
+
+    @property
+    def best(self) -> LevelEstimate:
+        """The level with the best score at equal cost."""
+        return max(self.levels, key=lambda level: level.estimate)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Effects:
+    """Effects of all factors in units of the score, most certain first."""
+
+    effects: tuple[FactorEffect, ...]
+    residual_sd: float
+    n: int
+    refusal: str | None = None
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per factor, for the CSV."""
+        columns = [f for f in FactorEffect.__dataclass_fields__ if f != "levels"]
+        rows = [{name: getattr(effect, name) for name in columns} for effect in self.effects]
+        return pd.DataFrame(rows, columns=columns).assign(n=self.n)
+
+    def levels_frame(self) -> pd.DataFrame:
+        """Return one row per factor and level, for the CSV."""
+        columns = list(LevelEstimate.__dataclass_fields__)
+        rows = [
+            {"factor": effect.factor} | {name: getattr(level, name) for name in columns}
+            for effect in self.effects
+            for level in effect.levels
+        ]
+        return pd.DataFrame(rows, columns=["factor", *columns])
+
+
+def effects(table: TrialTable) -> Effects:
+    """Regress the score on a spline in ln cost plus one factor at a time.
+
+    Factors are drawn independently, so the coefficient is an effect: of changing this factor
+    while the others give way as the design lets them to keep the cost. Other factors that do not
+    go with the cost enter as covariates: that sharpens the estimate and leaves its meaning.
+    """
+    designs = table.designs()
+    n = len(designs)
+    if n < FEWEST_DESIGNS:
+        reason = f"effects at equal cost need {FEWEST_DESIGNS} architectures; there are {n}"
+        return Effects((), float("nan"), n, reason)
+    setup = equal_cost(table, designs)
+    found = [_effect(one, setup.nuisance(name), setup.score) for name, one in setup.factors.items()]
+    adjusted = holm(np.array([effect.p for effect in found]))
+    final = [
+        replace(effect, p_adjusted=float(p)) for effect, p in zip(found, adjusted, strict=True)
+    ]
+    columns = [one.columns for one in setup.factors.values()]
+    everything = least_squares(np.hstack([setup.spline, *columns]), setup.score)
+    sd = float(np.sqrt((everything.residuals**2).sum() / everything.degrees_of_freedom))
+    return Effects(tuple(sorted(final, key=lambda effect: effect.p)), sd, n)
+
+
+def _effect(coded: CodedFactor, nuisance: np.ndarray, y: np.ndarray) -> FactorEffect:
+    factor, values, codes, block = coded.factor, coded.values, coded.codes, coded.columns
+    fit = least_squares(np.hstack([nuisance, block]), y)
+    k = nuisance.shape[1]
+    p = fit.wald(np.arange(k, k + block.shape[1]))
+    levels = _levels(factor, values, codes, nuisance, y)
+    row = np.zeros(k + block.shape[1])
+    confidence = 0.95
+    if factor.ordered:
+        low, high = ends(codes)
+        row[k:] = block[high] - block[low]
+        names = [label(values.iloc[low]), label(values.iloc[high])]
+    else:
+        present = np.unique(codes).astype(int)
+        weights = np.concatenate([[0.0], fit.weights[k:]])
+        pairs = list(combinations(range(len(present)), 2))
+        low, high = max(pairs, key=lambda pair: abs(weights[pair[1]] - weights[pair[0]]))
+        if weights[high] < weights[low]:
+            low, high = high, low
+        for place, sign in ((high, 1.0), (low, -1.0)):
+            if place > 0:
+                row[k + place - 1] = sign
+        labels = factor.level_labels()
+        names = [labels[present[low]], labels[present[high]]]
+        confidence = 1 - 0.05 / len(pairs)
+    estimate, lower, upper, _ = fit.contrast(row, confidence)
+    se = float(np.sqrt(row @ fit.covariance @ row))
+    return FactorEffect(
+        factor.name, names[0], names[1], estimate, lower, upper, se, p, float("nan"), levels
+    )
+
+
+def _levels(
+    factor: FactorInfo, values: pd.Series, codes: np.ndarray, nuisance: np.ndarray, y: np.ndarray
+) -> tuple[LevelEstimate, ...]:
+    """Estimate each level (thirds of the values where there are many) against the mean of all."""
+    group, names = groups(factor, values, codes)
+    dummies = (group[:, None] == np.arange(len(names))).astype(float)
+    shares = dummies.mean(0)
+    # Effects coded against the mean over architectures: the last level follows from the others.
+    coded = dummies[:, :-1] - dummies[:, -1:] * (shares[:-1] / shares[-1])
+    fit = least_squares(np.hstack([nuisance, coded]), y)
+    k = nuisance.shape[1]
+    out = []
+    for j, name in enumerate(names):
+        row = np.zeros(k + len(names) - 1)
+        if j < len(names) - 1:
+            row[k + j] = 1.0
+        else:
+            row[k:] = -shares[:-1] / shares[-1]
+        estimate, low, high, _ = fit.contrast(row)
+        out.append(LevelEstimate(name, int(dummies[:, j].sum()), estimate, low, high))
+    return tuple(out)

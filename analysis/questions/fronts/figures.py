@@ -1,0 +1,182 @@
+"""Figures of score over cost: every network, the observed and the estimated Pareto front."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.page.quantities import quantity
+from analysis.page.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SMALL_HEIGHT,
+    VERMILLION,
+    Drawn,
+    Sketch,
+    axis,
+    column_axis,
+    hover_texts,
+)
+from analysis.questions.fronts.pareto import EstimatedFront, front
+from analysis.trials.table import TrialTable
+
+GRID = "estimated best within this cost"
+
+
+def pareto_front(
+    table: TrialTable,
+    metric: str,
+    cost: str,
+    estimated: EstimatedFront | None = None,
+    *,
+    small: bool = False,
+) -> Drawn:
+    """Draw all networks over a cost with the observed front and, where given, the estimated one.
+
+    Reference networks are drawn beside the random ones but are no part of either front.
+    """
+    designs = table.designs()
+    designs = designs[designs[metric].notna()].reset_index(drop=True)
+    shown = [*table.metrics, *table.costs, "repeats"]
+    members = front(designs[cost], designs[metric])
+    drawn = designs[["architecture_hash", *dict.fromkeys([cost, metric, *table.costs, "repeats"])]]
+    drawn = drawn.assign(series="network", on_observed_front=False, front_probability=np.nan)
+    drawn.loc[members, "on_observed_front"] = True
+    if estimated is not None:
+        drawn["front_probability"] = estimated.membership
+    figure = Sketch(SMALL_HEIGHT if small else 470, legend=not small)
+    # A page of small panels would repeat every network's factors many times over.
+    texts = (
+        hover_texts(designs, (), (metric, cost))
+        if small
+        else hover_texts(designs, table.factor_names, shown)
+    )
+    frames = [drawn]
+    if estimated is not None:
+        frames.append(_add_estimated(figure, estimated, cost, metric))
+    figure.scatter(
+        x=designs[cost],
+        y=designs[metric],
+        mode="markers",
+        name="random networks",
+        marker={
+            "color": GREY,
+            "size": 5 if small or len(designs) > 400 else 6,
+            "opacity": 0.55,
+        },
+        text=texts,
+        hovertemplate="%{text}<extra></extra>",
+    )
+    figure.scatter(
+        x=designs[cost].iloc[members],
+        y=designs[metric].iloc[members],
+        mode="lines+markers",
+        name="observed front",
+        line={"color": VERMILLION, "width": 1.6, "shape": "hv"},
+        marker={"color": VERMILLION, "size": 7 if small else 8},
+        text=[texts[i] for i in members],
+        hovertemplate="%{text}<extra>observed front</extra>",
+    )
+    if estimated is not None:
+        likely = np.flatnonzero(estimated.membership >= 0.1)
+        probabilities = estimated.membership[likely]
+        figure.scatter(
+            x=designs[cost].iloc[likely],
+            y=designs[metric].iloc[likely],
+            mode="markers",
+            name="P(on true front) ≥ 10 %",
+            marker={
+                "symbol": "circle-open",
+                "color": BLUE,
+                "size": 9 + 9 * probabilities,
+                "line": {"width": 1.6},
+            },
+            text=[
+                f"{texts[i]}<br>on the true front: {p:.0%}"
+                for i, p in zip(likely, probabilities, strict=True)
+            ],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    references = _references(table, metric, cost)
+    if len(references):
+        frames.append(references)
+        figure.scatter(
+            x=references[cost],
+            y=references[metric],
+            mode="markers",
+            name="known networks",
+            marker={
+                "symbol": "diamond",
+                "color": ORANGE,
+                "size": 10,
+                "line": {"color": BLACK, "width": 1},
+            },
+            text=references["architecture_hash"],
+            hovertemplate="%{text}: %{y:.3f}<extra>known network</extra>",
+        )
+    figure.axes(x=column_axis(cost, designs[cost]), y=axis(quantity(metric).axis))
+    if small:
+        figure.small()
+    return figure.drawn(pd.concat(frames, ignore_index=True))
+
+
+def _add_estimated(
+    figure: Sketch, estimated: EstimatedFront, cost: str, metric: str
+) -> pd.DataFrame:
+    """Draw the band and median of the best true score within each cost; tabulate them."""
+    figure.band(
+        estimated.grid_cost,
+        estimated.lower,
+        estimated.upper,
+        color=BLUE,
+        name="95 % band",
+        shape="hv",
+    )
+    figure.scatter(
+        x=estimated.grid_cost,
+        y=estimated.median,
+        mode="lines",
+        name="estimated front",
+        line={"color": BLUE, "width": 2, "shape": "hv", "dash": "dash"},
+        hovertemplate="expected best within %{x:.3s}: %{y:.3f}<extra></extra>",
+    )
+    return pd.DataFrame(
+        {
+            "series": GRID,
+            cost: estimated.grid_cost,
+            metric: estimated.median,
+            "lower": estimated.lower,
+            "upper": estimated.upper,
+        }
+    )
+
+
+def _references(table: TrialTable, metric: str, cost: str) -> pd.DataFrame:
+    """Average the seeds of the known networks that were trained beside the random ones."""
+    frame = table.complete(["reference"])
+    if metric not in frame or frame.empty:
+        return pd.DataFrame()
+    means = frame.groupby("architecture_hash", sort=True)[[cost, metric]].mean().reset_index()
+    return means.assign(series="known network")
+
+
+def hypervolume_curve(
+    sizes: np.ndarray, mean: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> Drawn:
+    """Draw how the observed front's hypervolume grows with the number of networks trained."""
+    frame = pd.DataFrame({"networks": sizes, "hypervolume": mean, "low": low, "high": high})
+    figure = Sketch(SMALL_HEIGHT + 60)
+    figure.band(frame["networks"], frame["low"], frame["high"], color=GREEN, name="90 % of orders")
+    figure.scatter(
+        x=frame["networks"],
+        y=frame["hypervolume"],
+        mode="lines+markers",
+        name="mean",
+        line={"color": GREEN},
+        hovertemplate="%{x} networks: %{y:.3f}<extra></extra>",
+    )
+    figure.axes(x=axis("Networks trained (count)"), y=axis("Hypervolume (share of box)"))
+    return figure.drawn(frame)

@@ -1,0 +1,157 @@
+"""Figures of training: learning curves of all networks, and the leak check."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.page.quantities import quantity, score, short
+from analysis.page.style import (
+    BLUE,
+    CYCLE,
+    GREY,
+    PALE,
+    VERMILLION,
+    Drawn,
+    Sketch,
+    axis,
+)
+from analysis.trials.table import TrialTable
+
+HIGHLIGHTED = 3
+
+
+def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
+    """Draw the validation score after each epoch: all trials, their middle half, and the best.
+
+    `curves` has one row per trial and epoch: trial, epoch and the score under the objective's name
+    or as `value`.
+    """
+    metric = table.objective
+    complete = table.complete(["sample", "replicate"])
+    curves = curves.rename(columns={"value": metric})
+    joined = curves.merge(
+        complete[["trial", "architecture_hash", table.cost, metric]].rename(
+            columns={metric: "final"}
+        ),
+        on="trial",
+    ).sort_values(["trial", "epoch"])
+    joined[metric] = pd.to_numeric(joined[metric], errors="coerce").replace(
+        [np.inf, -np.inf], np.nan
+    )
+    frame = joined[
+        ["trial", "architecture_hash", table.cost, "epoch", metric, "final"]
+    ].reset_index(drop=True)
+    figure = Sketch()
+    xs, ys = _with_gaps(frame, metric)
+    figure.scatter(
+        x=xs,
+        y=ys,
+        mode="lines",
+        name="each trial",
+        hoverinfo="skip",
+        line={"color": PALE, "width": 0.7},
+        opacity=0.6,
+    )
+    grouped = frame.groupby("epoch")[metric]
+    middle = pd.DataFrame(
+        {"series": "middle half"}
+        | {name: grouped.quantile(q) for name, q in (("low", 0.25), (metric, 0.5), ("high", 0.75))}
+    ).reset_index()
+    figure.band(middle["epoch"], middle["low"], middle["high"], color=BLUE, name="middle half")
+    figure.scatter(
+        x=middle["epoch"],
+        y=middle[metric],
+        mode="lines",
+        name="median",
+        line={"color": BLUE, "width": 2},
+        hovertemplate="epoch %{x}: median %{y:.3f}<extra></extra>",
+    )
+    last = (
+        frame.drop_duplicates("trial").nlargest(HIGHLIGHTED, "final")
+        if table.maximize
+        else (frame.drop_duplicates("trial").nsmallest(HIGHLIGHTED, "final"))
+    )
+    for place, row in enumerate(last.to_dict("records")):
+        own = frame[frame["trial"] == row["trial"]]
+        name = f"no. {place + 1}: {short(row[table.cost])} {_unit(table)}"
+        figure.scatter(
+            x=own["epoch"],
+            y=own[metric],
+            mode="lines",
+            name=name,
+            line={"color": CYCLE[place + 1], "width": 1.6},
+            hovertemplate="epoch %{x}: %{y:.3f}<extra>"
+            + str(row["architecture_hash"])[:12]
+            + "</extra>",
+        )
+    figure.axes(
+        x=axis("Epoch (passes over the training data)"),
+        y=axis(f"Validation {quantity(metric).axis}"),
+    )
+    drawn = pd.concat([frame.assign(series="trial"), middle], ignore_index=True)
+    return figure.drawn(drawn)
+
+
+def leak_check(table: TrialTable, metric: str, chance: float) -> Drawn:
+    """Draw a score of the ordinary trials beside that of trials with shuffled training labels."""
+    groups = (
+        ("true training labels", table.complete(["sample", "replicate"]), GREY),
+        ("shuffled training labels", table.complete(["control"]), VERMILLION),
+    )
+    parts = []
+    figure = Sketch(300, legend=False)
+    for place, (name, rows, color) in enumerate(groups):
+        values = rows[metric].dropna().to_numpy(float)
+        # Spread by rank, not by chance, so that the figure is the same every time.
+        spread = 0.32 * ((np.arange(values.size) * 0.618034) % 1.0 - 0.5)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "labels": name,
+                    "trial": rows["trial"][rows[metric].notna()],
+                    "architecture_hash": rows["architecture_hash"][rows[metric].notna()],
+                    metric: values,
+                }
+            )
+        )
+        figure.scatter(
+            x=values,
+            y=place + spread,
+            mode="markers",
+            name=name,
+            marker={
+                "color": color,
+                "size": 7 if place else 5,
+                "opacity": 0.9 if place else 0.5,
+            },
+            text=rows["architecture_hash"][rows[metric].notna()].str[:12],
+            hovertemplate="%{text}: %{x:.3f}<extra></extra>",
+        )
+    figure.mark(chance, f"chance {score(chance)[:4]}")
+    figure.axes(
+        x=axis(f"Validation {quantity(metric).axis}"),
+        y=axis(
+            "",
+            tickvals=[0, 1],
+            ticktext=["true<br>labels", "shuffled<br>labels"],
+            range=[-0.5, 1.6],
+            showgrid=False,
+        ),
+    )
+    return figure.drawn(pd.concat(parts, ignore_index=True))
+
+
+def _with_gaps(frame: pd.DataFrame, metric: str) -> tuple[list[float | None], list[float | None]]:
+    """Chain the curves into one line with gaps: one trace draws far faster than hundreds."""
+    xs: list[float | None] = []
+    ys: list[float | None] = []
+    for _, own in frame.groupby("trial", sort=True):
+        xs += [*own["epoch"].tolist(), None]
+        ys += [*own[metric].tolist(), None]
+    return xs, ys
+
+
+def _unit(table: TrialTable) -> str:
+    """Name the unit of the cost in a legend."""
+    return "FLOPs" if table.cost == "flops" else quantity(table.cost).name.lower()

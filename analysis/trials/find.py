@@ -1,0 +1,112 @@
+"""The trial table of a study: in our database, in anybody's Optuna storage, or of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import optuna
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from analysis.trials.factors import from_distribution
+from analysis.trials.subset import only
+from analysis.trials.table import (
+    METRICS,
+    MINIMIZED,
+    StudyFacts,
+    TrialTable,
+    from_frame,
+    from_optuna,
+)
+from search.database.storage import Storage, is_embedded, open_storage
+from search.reading.records import read_definition, read_distributions, read_trials
+from search.study import study_names
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+
+def read_table(study: str, storage: Storage, where: str | None = None) -> TrialTable:
+    """Read a study's trials, factors and facts; the table may have no complete trial yet.
+
+    Raises:
+        StudyError: there is no such study, or the database does not answer.
+        AnalysisError: no network meets the condition `where`, or it chooses by scores.
+    """
+    definition = read_definition(study, storage)
+    data, planned = definition.pop("data"), definition.pop("planned")
+    distributions = read_distributions(study, storage)
+    table = TrialTable(
+        read_trials(study, storage),
+        tuple(from_distribution(name, kind) for name, kind in distributions.items()),
+        StudyFacts(study, planned, definition=definition, data=data),
+    )
+    return table if where is None else only(table, where)
+
+
+def find_table(
+    study: str | optuna.Study | pd.DataFrame,
+    storage: str | Storage | BaseStorage | None = None,
+    *,
+    cost: str = "flops",
+    objective: str | None = None,
+    maximize: bool | None = None,
+    where: str | None = None,
+) -> TrialTable:
+    """Return the trial table of whatever `analysis.table` was given."""
+    table = _found(study, storage, cost, objective)
+    if maximize is not None:
+        table = replace(table, maximize=maximize)
+    return table if where is None else only(table, where)
+
+
+def _found(
+    study: str | optuna.Study | pd.DataFrame,
+    storage: str | Storage | BaseStorage | None,
+    cost: str,
+    objective: str | None,
+) -> TrialTable:
+    if isinstance(study, pd.DataFrame):
+        named = objective or METRICS[0]
+        return from_frame(study, objective=named, cost=cost, maximize=named not in MINIMIZED)
+    table = _named(study, storage, cost) if isinstance(study, str) else from_optuna(study, cost)
+    if cost != table.cost and cost not in table.costs:
+        raise AnalysisError(
+            f"Expected a cost that every complete trial has, got '{cost}': "
+            f"'{table.study.name}' has {', '.join(table.costs)}."
+        )
+    if objective is not None and objective not in table.metrics:
+        raise AnalysisError(
+            f"Expected a metric of the trials, got '{objective}': '{table.study.name}' has "
+            f"{', '.join(table.metrics)}."
+        )
+    if objective is None or objective == table.objective:
+        return replace(table, cost=cost)
+    return replace(table, cost=cost, objective=objective, maximize=objective not in MINIMIZED)
+
+
+def _named(name: str, storage: str | Storage | BaseStorage | None, cost: str) -> TrialTable:
+    """Read a study by its name; one of ours with all that the database knows of it."""
+    if isinstance(storage, str) and not _may_be_ours(storage):
+        return from_optuna(_load(name, storage), cost)
+    if storage is not None and not isinstance(storage, str | Storage):
+        return from_optuna(_load(name, storage), cost)
+    ours = storage if isinstance(storage, Storage) else open_storage(storage)
+    if name in study_names(ours):
+        return read_table(name, ours)
+    return from_optuna(_load(name, ours.optuna()), cost)
+
+
+def _may_be_ours(where: str) -> bool:
+    return is_embedded(where) or where.startswith(("postgresql", "postgres:"))
+
+
+def _load(name: str, storage: str | BaseStorage) -> optuna.Study:
+    try:
+        return optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        names = ", ".join(optuna.get_all_study_names(storage)) or "none"
+        raise AnalysisError(
+            f"Expected a study called '{name}' in this storage: there are {names}."
+        ) from None
