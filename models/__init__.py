@@ -13,6 +13,7 @@ from models.family import family, family_names
 from models.find import find_architecture
 from models.references import reference, reference_names
 from models.sampling import Sample, sample_architectures
+from models.shape import Shape
 from models.space import Space
 from models.space_file import load_space
 
@@ -25,6 +26,7 @@ __all__ = [
     "Factor",
     "ModelError",
     "Sample",
+    "Shape",
     "Space",
     "StageRow",
     "family",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 
 from models import Architecture, Factor, Space, load_space
+from models.shape import Shape
 from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage
 from search.database.view import refresh_view
@@ -95,9 +96,9 @@ class Study:
     uid: str
 
     @property
-    def shape(self) -> dict[str, int]:
+    def shape(self) -> Shape:
         """Samples and leads of a record, and outputs."""
-        return {name: self.data[name] for name in ("samples", "leads", "outputs")}
+        return Shape.of(self.data)
 
     @property
     def data_hash(self) -> str:
@@ -127,7 +128,7 @@ def create_study(
     _require_absent(definition.name, storage)
     data = data_facts(store, definition.data)
     space = load_space(definition.space)
-    shape = {"samples": data["samples"], "leads": data["leads"], "outputs": data["outputs"]}
+    shape = Shape.of(data)
     planned = plan(definition, space, **shape)
     factors = (*space.factors, *nuisance_factors(definition))
     attributes = {
@@ -297,7 +298,7 @@ def add_trials(
     study_id: int,
     trials: tuple[PlannedTrial, ...],
     factors: tuple[Factor, ...],
-    shape: dict[str, int],
+    shape: Shape,
 ) -> None:
     """Insert planned trials as waiting Optuna trials, numbered by their index."""
     from optuna.distributions import distribution_to_json

@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ from search.events import Event, Log, text_log
 from search.machine import choose_device, device_name, git_commit, stopping_signals
 from search.study import Study, open_study
 from search.training.folds import Folds
+from search.training.metric_table import OBJECTIVE
 from search.trials.lease import LeaseKeeper, LeaseLost
 from search.trials.queue import Claim, Limits, Queue, WorkerName
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 DONE, INTERRUPTED = 0, 75
 # What of TrialScores is stored as it is; the rest is the value, the curve and the classes.
-NOT_ATTRIBUTES = ("macro_f1", "curve", "class_scores")
 SECONDS_TO_HAND_BACK = 20.0
 ERRORS_IN_A_ROW = 6
 
@@ -274,7 +274,7 @@ class Worker:
             )
 
     def _finish(self, queue: Queue, claim: Claim, scores: TrialScores, kept: list[Trained]) -> None:
-        values = {k: v for k, v in asdict(scores).items() if k not in NOT_ATTRIBUTES}
+        values = scores.attributes()
         attributes = values | self._facts(claim)
         outputs = None
         if claim.role == "confirm":
@@ -286,15 +286,15 @@ class Worker:
             outputs = held_out.outputs(test, self.folds.sources("test"))
         held = self.study.storage.patiently(
             lambda: queue.finish(
-                claim, scores.macro_f1, attributes, scores.curve, scores.class_scores, outputs
+                claim, scores.objective, attributes, scores.curve, scores.class_scores, outputs
             ),
             say=self._away,
         )
         if not held:
             raise LeaseLost
         self.errors_in_a_row = 0
-        words = f"macro-F1 {scores.macro_f1:.4f}, macro-AUROC {scores.macro_auroc:.4f}"
-        values = {"macro_f1": scores.macro_f1, **values}
+        words = f"macro-F1 {scores.objective:.4f}, macro-AUROC {values['macro_auroc']:.4f}"
+        values = {OBJECTIVE.name: scores.objective, **values}
         self.tell("trial_complete", f"{words}, {scores.seconds:.1f} s", claim, **values)
 
     def _interrupted(self, queue: Queue, claim: Claim, started: float) -> bool:

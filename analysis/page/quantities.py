@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from search.training.metric_table import METRICS
+
 Form = Literal["score", "count", "number"]
 
 
@@ -24,11 +26,7 @@ class Quantity:
 
 
 QUANTITIES = {
-    "macro_f1": Quantity("Macro-F1", "0 to 1", "score"),
-    "macro_auroc": Quantity("Macro-AUROC", "0 to 1", "score"),
-    "macro_auprc": Quantity("Macro-AUPRC", "0 to 1", "score"),
-    "challenge_score": Quantity("Challenge score", "1 is best", "score"),
-    "ece": Quantity("Calibration error", "0 to 1", "score"),
+    **{m.name: Quantity(m.label, m.unit, "score") for m in METRICS},
     "flops": Quantity("Compute", "FLOPs per ECG", "count"),
     "params": Quantity("Parameters", "count", "count"),
     "activations": Quantity("Activations", "count per ECG", "count"),

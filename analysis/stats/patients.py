@@ -8,12 +8,13 @@ intervals too narrow. The interval covers the chance in who was recorded, not th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.stats.interval import Interval, percentiles
 from data_pipeline.labels import ABBREVIATIONS
 from search.errors import StudyError
 from search.training import metrics
@@ -27,15 +28,15 @@ Score = Callable[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A score with its percentile interval; NaN where the fold or most draws lack the class."""
+def number_patients(patients: npt.ArrayLike) -> tuple[npt.NDArray[np.int64], int]:
+    """Number the patients from 0: return each record's patient (records,) and their count."""
+    _, owner = np.unique(np.asarray(patients), return_inverse=True)
+    return np.asarray(owner, dtype=np.int64), int(owner.max(initial=-1)) + 1
 
-    estimate: float
-    low: float
-    high: float
-    records: int
-    patients: int
+
+def draw_patients(count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Draw as many patients as there are, with replacement: how often each came (count,)."""
+    return np.bincount(rng.integers(0, count, count), minlength=count)
 
 
 def bootstrap_intervals(
@@ -46,7 +47,6 @@ def bootstrap_intervals(
     rng: np.random.Generator,
     *,
     resamples: int = 1000,
-    level: float = 0.95,
 ) -> tuple[Interval, ...]:
     """Return the interval of a score, or one per class for a score that returns a vector.
 
@@ -61,17 +61,14 @@ def bootstrap_intervals(
             "Expected labels, outputs and patients of the same records, got "
             f"{len(truth)}, {len(values)} and {len(owners)}."
         )
-    _, owner = np.unique(owners, return_inverse=True)
-    count = int(owner.max()) + 1
-    by_patient = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])
+    owner, count = number_patients(owners)
     estimate = np.atleast_1d(score(truth, values))
     draws = np.empty((resamples, len(estimate)))
     for draw in draws:
-        chosen = np.concatenate([by_patient[p] for p in rng.integers(0, count, count)])
+        chosen = np.repeat(np.arange(len(owner)), draw_patients(count, rng)[owner])
         draw[:] = score(truth[chosen], values[chosen])
-    tail = 100 * (1 - level) / 2
     return tuple(
-        Interval(float(value), *_percentiles(column, tail), len(owner), count)
+        Interval(float(value), *_limits(column))
         for value, column in zip(estimate, draws.T, strict=True)
     )
 
@@ -86,7 +83,6 @@ def interval_table(
     *,
     classes: Sequence[str] = ABBREVIATIONS,
     resamples: int = 1000,
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """Return F1, AUROC and AUPRC of every class and their macro means, for all and each source.
 
@@ -105,14 +101,15 @@ def interval_table(
         for name, score in _TABLE_SCORES.items():
             outputs = values[own] > cuts if name == "f1" else values[own]
             intervals = bootstrap_intervals(
-                score, truth[own], outputs, owners[own], rng, resamples=resamples, level=level
+                score, truth[own], outputs, owners[own], rng, resamples=resamples
             )
             for label, count, drawn, interval in zip(
                 ["macro", *classes], counts, enough, intervals, strict=True
             ):
                 row = {"source": str(source), "class": label, "score": name} | asdict(interval)
                 limits = {} if drawn else {"low": np.nan, "high": np.nan}
-                rows.append(row | limits | {"positives": count})
+                counted = {"records": len(owners[own]), "patients": len(np.unique(owners[own]))}
+                rows.append(row | limits | counted | {"positives": count})
     return pd.DataFrame(rows)
 
 
@@ -122,8 +119,8 @@ def kind_patients(labels: npt.ArrayLike, patients: npt.ArrayLike) -> npt.NDArray
     labels (records, classes) 0/1; patients (records,). Returns (classes,).
     """
     truth = np.asarray(labels).astype(bool)
-    _, owner = np.unique(np.asarray(patients), return_inverse=True)
-    have = np.zeros((2, int(owner.max(initial=-1)) + 1, truth.shape[1]), dtype=bool)
+    owner, count = number_patients(patients)
+    have = np.zeros((2, count, truth.shape[1]), dtype=bool)
     for kind in (0, 1):
         np.logical_or.at(have[kind], owner, truth == kind)
     return np.asarray(have.sum(axis=1).min(axis=0), dtype=np.int64)
@@ -148,9 +145,7 @@ _TABLE_SCORES: dict[str, Score] = {
 }
 
 
-def _percentiles(draws: npt.NDArray[np.float64], tail: float) -> tuple[float, float]:
+def _limits(draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the limits of the draws that are defined, NaN where fewer than half are."""
     defined = draws[np.isfinite(draws)]
-    if 2 * len(defined) < len(draws):
-        return float("nan"), float("nan")
-    low, high = np.percentile(defined, [tail, 100 - tail])
-    return float(low), float(high)
+    return percentiles(defined) if 2 * len(defined) >= len(draws) else np.full(2, np.nan)

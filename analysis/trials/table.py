@@ -13,9 +13,10 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.trials.factors import FactorInfo, codes, from_distribution, from_values
+from search.training.metric_table import BY_NAME, OBJECTIVE
 
-METRICS = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
-MINIMIZED = frozenset(["ece"])  # less is better
+METRICS = tuple(BY_NAME)
+MINIMIZED = frozenset(name for name, metric in BY_NAME.items() if not metric.higher)
 COSTS = ("flops", "params", "activations", "latency_ms", "seconds", "peak_memory_bytes")
 SEARCHED = ("sample", "replicate")  # roles drawn at random: everything else would bias an estimate
 NOT_FACTORS = frozenset(
@@ -65,7 +66,7 @@ class TrialTable:
     frame: pd.DataFrame
     factors: tuple[FactorInfo, ...]
     study: StudyFacts
-    objective: str = "macro_f1"
+    objective: str = OBJECTIVE.name
     cost: str = "flops"
     maximize: bool = True
 
@@ -168,7 +169,7 @@ def from_frame(
     frame: pd.DataFrame,
     *,
     factors: Sequence[FactorInfo | str] | None = None,
-    objective: str = "macro_f1",
+    objective: str = OBJECTIVE.name,
     cost: str = "flops",
     maximize: bool = True,
     study: StudyFacts | None = None,

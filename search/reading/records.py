@@ -16,6 +16,7 @@ from search.database.storage import Storage
 from search.definition import StudyDefinition
 from search.errors import StudyError
 from search.study import open_study, study_names
+from search.training.metric_table import ATTRIBUTES, OBJECTIVE, TESTED
 from search.training.outputs import Outputs
 from search.trials.plan import nuisance_factors
 
@@ -26,10 +27,11 @@ STATES = {"WAITING": "waiting", "RUNNING": "running", "COMPLETE": "complete", "F
 BEFORE = ("role", "seed", "architecture_hash", "architecture")
 COSTS = ("flops", "params", "activations")
 AFTER = (
-    *("macro_auroc", "macro_auprc", "challenge_score", "ece", "seconds", "validation_seconds"),
+    *ATTRIBUTES,
+    *("seconds", "validation_seconds"),
     *("records_per_second", "peak_memory_bytes", "micro_batch", "precision", "device", "host"),
     *("latency_ms", "latency_device"),
-    *("test_macro_f1", "test_macro_auroc", "test_macro_auprc", "test_challenge_score", "test_ece"),
+    *TESTED,
     *("git_commit", "recipe_hash", "data_hash", "recipe", "failure"),
 )
 WHOLE = {"seed", "flops", "params", "activations"}
@@ -43,9 +45,9 @@ AS_STORED = {"architecture", "recipe"}  # JSON that few readers decode
 CLASS_NUMBERS = ("f1", "auroc", "auprc", "threshold")
 
 # Grouped per trial by the database: one row per trial comes over, not one per attribute.
-TRIALS = """
+TRIALS = f"""
 SELECT t.number, t.state::text AS state, t.datetime_start AS started,
-    t.datetime_complete AS finished, v.value AS macro_f1
+    t.datetime_complete AS finished, v.value AS {OBJECTIVE.name}
 FROM trials t LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.objective = 0
 WHERE t.study_id = :study ORDER BY t.number
 """
@@ -53,10 +55,10 @@ GROUPED = """
 SELECT t.number, {columns} FROM trials t JOIN {table} x USING (trial_id)
 WHERE t.study_id = :study GROUP BY t.number ORDER BY t.number
 """
-CURVES = """
+CURVES = f"""
 SELECT t.number AS trial, i.step AS epoch,
     CASE i.intermediate_value_type::text WHEN 'INF_POS' THEN 'Infinity'
-        WHEN 'INF_NEG' THEN '-Infinity' ELSE i.intermediate_value END AS macro_f1
+        WHEN 'INF_NEG' THEN '-Infinity' ELSE i.intermediate_value END AS {OBJECTIVE.name}
 FROM trials t JOIN trial_intermediate_values i USING (trial_id)
 WHERE t.study_id = :study ORDER BY 1, 2
 """
@@ -92,7 +94,7 @@ def read_trials(study_name: str, storage: Storage) -> pd.DataFrame:
         columns[name] = _values(inner[name], known[name])
     for name in COSTS:
         columns[name] = _column(name, stored[name])
-    columns["macro_f1"] = trials["macro_f1"]
+    columns[OBJECTIVE.name] = trials[OBJECTIVE.name]
     for name in AFTER:
         columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
     columns["started"], columns["finished"] = trials["started"], trials["finished"]
@@ -205,7 +207,7 @@ def _frame(statement: str, storage: Storage, study_id: int) -> pd.DataFrame:
     with storage.connect() as connection:
         frame = pd.read_sql_query(text(statement), connection, params={"study": study_id})
     # A column without any value comes without a type.
-    numbers = {name: float for name in ("macro_f1", *CLASS_NUMBERS) if name in frame}
+    numbers = {name: float for name in (OBJECTIVE.name, *CLASS_NUMBERS) if name in frame}
     times = {name: "datetime64[us]" for name in ("started", "finished") if name in frame}
     return frame.astype({**numbers, **times})
 

@@ -10,6 +10,7 @@ import torch
 from data_pipeline.batches import ResidentRecords
 from models.fold import fold_batch_norms
 from search.training.device import reproducible
+from search.training.metric_table import METRICS
 from search.training.outputs import Outputs
 from search.training.run import predict
 from search.training.scores import FoldScores, probabilities, score_fold
@@ -25,8 +26,7 @@ class HeldOut:
 
     def attributes(self) -> dict[str, float]:
         """Name the scores as a trial keeps them, next to those on the validation records."""
-        names = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
-        return {f"test_{name}": getattr(self.scores, name) for name in names}
+        return {metric.tested: self.scores.values[metric.name] for metric in METRICS}
 
     def outputs(self, test: ResidentRecords, sources: list[str]) -> Outputs:
         """Return what intervals and paired comparisons are computed from."""

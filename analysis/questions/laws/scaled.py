@@ -16,6 +16,7 @@ from analysis.questions.laws.shape import ShapeLaw, shape_laws
 from analysis.stats.regression import fit_spline
 from analysis.trials.factors import Level
 from analysis.trials.table import TrialTable
+from models.shape import Shape
 
 if TYPE_CHECKING:
     from models import Architecture, Space
@@ -92,11 +93,9 @@ def _shape_factors(table: TrialTable) -> list[str]:
     return [factor.name for factor in table.factors if not factor.nuisance]
 
 
-def study_shape(table: TrialTable) -> dict[str, int]:
-    """Return the input shape a study was planned for: samples, leads, outputs."""
-    facts = {"samples": 1000, "leads": 12, "outputs": 26}
-    known = {**table.study.definition, **table.study.data}
-    return {key: int(known.get(key, default)) for key, default in facts.items()}
+def study_shape(table: TrialTable) -> Shape:
+    """Return the shape a study was planned for."""
+    return Shape.of({**table.study.definition, **table.study.data})
 
 
 def scaled_architectures(
@@ -127,7 +126,7 @@ def scaled_architectures(
             f"Expected the study's own design space, but {space.name} and the study do not share "
             f"{other}: load the space it was drawn in."
         )
-    shape = {"samples": samples, "leads": leads, "outputs": outputs}
+    shape = Shape(samples, leads, outputs)
     found = {}
     for budget in budgets:
         best, designs = best_values(laws, budget), table.designs()
@@ -201,7 +200,7 @@ class _Budget:
     balance: str
     budget: float
     space: Space
-    shape: Mapping[str, int]
+    shape: Shape
 
     def pairs(self, count: int, rng: np.random.Generator) -> Scaled:
         """Choose the pairs whose first network is nearest to the law."""

@@ -27,16 +27,16 @@ def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(network):
     recipe = Recipe(epochs=8, batch_size=32, learning_rate=5e-3)
     train, validation = records(320, 1), records(200, 2)
     learned = train_one(network, train, validation, recipe, 0)
-    assert learned.macro_auroc > 0.9
-    assert learned.macro_f1 > 0.75
+    assert learned.values["macro_auroc"] > 0.9
+    assert learned.objective > 0.75
     # A single control leans by chance towards or against what is planted (sd about 0.08).
     short = dataclasses.replace(recipe, epochs=3)
     controls = [
-        train_one(network, shuffled_labels(train, k), validation, short, k).macro_auroc
+        train_one(network, shuffled_labels(train, k), validation, short, k).values["macro_auroc"]
         for k in range(6)
     ]
     assert abs(np.mean(controls) - 0.5) < 0.1, controls
-    assert learned.curve[-1] == learned.macro_f1
+    assert learned.curve[-1] == learned.objective
     assert len(learned.curve) == 8
     assert np.mean(learned.curve[-3:]) > np.mean(learned.curve[:2])
 
@@ -51,10 +51,10 @@ def test_the_scores_describe_every_class(network):
     assert epochs == list(enumerate(result.curve))
     assert [row["positives"] for row in result.class_scores] == validation.labels.sum(0).tolist()
     assert math.isnan(result.class_scores[2]["auroc"])
-    assert result.macro_auroc == pytest.approx(
+    assert result.values["macro_auroc"] == pytest.approx(
         np.mean([row["auroc"] for row in result.class_scores[:2]])
     )
-    assert math.isnan(result.challenge_score)  # not the 26 scored classes
+    assert math.isnan(result.values["challenge_score"])  # not the 26 scored classes
     assert 0 < result.validation_seconds < result.seconds
     assert result.records_per_second > 0
     assert result.peak_memory_bytes > 10_000_000
@@ -70,8 +70,8 @@ def test_the_finished_network_is_the_one_that_was_scored(network):
     probabilities = torch.sigmoid(logits.double()).numpy()
     np.testing.assert_allclose(probabilities, trained.probabilities, atol=1e-4)
     labels = validation.labels.numpy()
-    assert macro_auroc(labels, trained.probabilities) == result.macro_auroc
-    assert macro_f1(labels, trained.probabilities > trained.thresholds) == result.macro_f1
+    assert macro_auroc(labels, trained.probabilities) == result.values["macro_auroc"]
+    assert macro_f1(labels, trained.probabilities > trained.thresholds) == result.objective
 
 
 def test_the_validation_records_teach_nothing(network):
