@@ -10,7 +10,7 @@ import numpy as np
 from analysis.page.blocks import Block, Paragraph, Section
 from analysis.page.quantities import quantity, score, short, words
 from analysis.page.text import interval, listed, networks, plural, unit_of_cost
-from analysis.questions.confirmation.results import SEARCHED
+from analysis.questions.confirmation.sentences import main_sentences
 from analysis.questions.effects.pairs import within_sentence
 from analysis.questions.effects.section import (
     detectable,
@@ -55,7 +55,7 @@ def findings_section(results: Results) -> Section:
         Finding("What compute buys", compute_sentences(results)),
         Finding("What helps", factor_sentences(results)),
         Finding("How to scale", scaling_sentences(results)),
-        Finding("Against known networks", rival_sentences(results)),
+        Finding("Against reference architectures", rival_sentences(results)),
     )
     blocks: list[Block] = [
         Paragraph(" ".join(each.sentences), "lead", each.title) for each in found if each.sentences
@@ -236,28 +236,8 @@ def scaling_sentences(results: Results) -> list[str]:
 
 
 def rival_sentences(results: Results) -> list[str]:
-    """Count the pairs of searched and known networks that the test records settle."""
-    found = results.rivals
-    pairs = [
-        d
-        for d in (() if found is None else found.differences)
-        if (d.kind, d.metric) == (SEARCHED, results.table.objective)
-    ]
-    if found is None or not pairs:
-        return []
-    better, worse = sum(d.better for d in pairs), sum(d.worse for d in pairs)
-    known = {d.second.partition("@")[0] for d in pairs}
-    often = f"{better} of {plural(len(pairs), 'comparison')}"
-    sentences = [
-        f"Trained again with fresh seeds and scored on {plural(found.records, 'test record')}, "
-        "the searched networks are better than known ones within the "
-        f"same budget in {often} ({listed(sorted(known))}), worse in {worse or 'none'}, and not to "
-        "be told apart in the others."
-    ]
-    beaten = {d.second.partition("@")[0] for d in pairs if d.better}
-    if never := sorted(known - beaten):
-        sentences.append(f"Never beaten beyond doubt: {listed(never)}.")
-    return sentences
+    """Count the pairs of searched and reference networks that the test records settle."""
+    return [] if results.rivals is None else main_sentences(results.rivals)
 
 
 def _too_few(law: ShapeLaw) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from analysis.errors import AnalysisError
 from analysis.page.quantities import short
 from analysis.questions.confirmation.compare import compare
-from analysis.questions.confirmation.results import LAW, Comparison, Contestant, Estimate
+from analysis.questions.confirmation.results import LAW, Comparison, Contestant
+from analysis.stats.interval import Interval
 from analysis.trials.find import read_table
 from analysis.trials.table import TrialTable
 from models import Architecture
@@ -32,7 +33,7 @@ class Member:
     architecture: Architecture
     flops: float
     metric: str
-    test: Estimate
+    test: Interval
     provenance: Mapping[str, Any]
 
     def write(self, folder: Path) -> Path:
@@ -57,9 +58,9 @@ def derive_family(
 ) -> tuple[Member, ...]:
     """Take for each budget the law's network where the law won, else the searched one.
 
-    The law has won at a budget if its networks beat those against it on the test records beyond
-    doubt. Within a group the order of the candidates decides, that of the estimates from before
-    the confirmation, so that the test score stays an honest one.
+    The law has won at a budget if its networks score significantly higher (Holm-adjusted) on the
+    test records than those against it. Within a group the order of the candidates decides, that of
+    the estimates from before the confirmation, so that the test score stays an honest one.
     """
     stored = confirmed.trials.drop_duplicates("architecture_hash").set_index("architecture_hash")
     members = []
@@ -76,8 +77,8 @@ def derive_family(
                 called,
                 member,
                 chosen.costs[table.cost],
-                comparison.objective,
-                chosen.test[comparison.objective],
+                comparison.primary,
+                chosen.test[comparison.primary],
                 _provenance(table, comparison, chosen, groups),
             )
         )
@@ -90,11 +91,7 @@ def derive_family(
 
 
 def _law_won(comparison: Comparison, budget: float) -> bool:
-    return any(
-        d.better
-        for d in comparison.differences
-        if (d.budget, d.kind, d.metric) == (budget, LAW, comparison.objective)
-    )
+    return any(pair.better for pair in comparison.compared(LAW) if pair.budget == budget)
 
 
 def _provenance(
@@ -111,7 +108,7 @@ def _provenance(
         "learning_rate": chosen.learning_rate,
         "validation": {comparison.objective: chosen.validation},
         "test": {
-            metric: {"mean": score.value, "low": score.low, "high": score.high}
+            metric: {"mean": score.estimate, "low": score.low, "high": score.high}
             for metric, score in chosen.test.items()
         },
         "test_records": comparison.records,

@@ -13,7 +13,7 @@ from analysis.report.computing import compute
 from analysis.report.findings import caution_sentence, rival_sentences
 from analysis.report.results import Results
 from analysis.trials.table import TrialTable
-from tests.analysis.questions.confirmation.confirmations import confirmed_of
+from tests.analysis.questions.confirmation.confirmations import confirmed_of, with_a_tiny_class
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,16 @@ def results(small: TrialTable, found: Comparison) -> Results:
 def test_every_budget_says_who_won(found: Comparison) -> None:
     (told,) = budget_sentences(found)
     assert told.startswith("Within 100M FLOPs the searched network good reaches a test Macro-F1 of")
-    assert "Of 2 known networks it is better than 1; 1 cannot be told from it." in told
-    assert "Against the strongest, equal@0.5, it is" in told
+    assert "Of 2 reference architectures it scores significantly higher than 1 (Holm" in told
+    assert "; 1 is statistically indistinguishable from it." in told
+    assert "Against the strongest, equal@0.5, its Macro-F1 differs by" in told
+    assert told.endswith("(unadjusted 95 % CI).")
 
 
 def test_the_findings_count_the_pairs(results: Results) -> None:
     told = " ".join(rival_sentences(results))
-    assert "in 1 of 2 comparisons (equal and weak), worse in none" in told
-    assert "Never beaten beyond doubt: equal." in told
+    assert "in 1 of 2 comparisons (equal and weak) and significantly lower in none" in told
+    assert "Never outscored significantly: equal." in told
     assert "which alone read the test records" in caution_sentence(results)
     before = replace(results, rivals=None)
     assert rival_sentences(before) == []
@@ -58,6 +60,16 @@ def test_networks_of_another_study_are_told_as_such(results: Results, found: Com
     )
     ours = str(rivals_section(replace(results, rivals=replace(found, contestants=own))))
     assert "which the search never read" in ours
+
+
+def test_it_says_which_metric_decides_and_what_tiny_classes_do(
+    results: Results, study: TrialTable
+) -> None:
+    confirmed, _ = with_a_tiny_class({"a": (1.5, "searched"), "b": (1.0, "reference")})
+    words = str(rivals_section(replace(results, rivals=compare(study, confirmed, draws=30))))
+    assert "The primary metric is the test Macro-F1, fixed with the study's definition" in words
+    assert "1 of the 4 diagnoses has fewer than 5 positive test records" in words
+    assert "Macro-F1 over the 3 diagnoses with at least 5 positive test records" in words
 
 
 def test_networks_with_missing_seeds_are_named(results: Results, found: Comparison) -> None:
