@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.definition_help import DefinitionCommand
 from ecgscale.output import Format, command_name, engineering, print_table
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ class LogFormat(StrEnum):
 LogOption = Annotated[
     LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
 ]
+EmulateOption = Annotated[
+    bool,
+    typer.Option(
+        "--emulate",
+        help="Train in the study's precision also where the device only emulates it, many times "
+        "slower.",
+    ),
+]
 WaitOption = Annotated[
     bool,
     typer.Option(
@@ -61,7 +70,7 @@ def register(app: typer.Typer) -> None:
     app.command("init-db", rich_help_panel=PANEL)(init_db)
     app.command("stop-db", rich_help_panel=PANEL)(stop_db)
     app.command(rich_help_panel=PANEL)(grant)
-    app.command(rich_help_panel=PANEL)(create)
+    app.command(rich_help_panel=PANEL, cls=DefinitionCommand)(create)
     app.command(rich_help_panel=PANEL)(extend)
     app.command(rich_help_panel=PANEL)(worker)
     app.command(rich_help_panel=PANEL)(trials)
@@ -157,7 +166,10 @@ def create(
         ),
     ] = False,
 ) -> None:
-    """Create a study with all its planned trials; the seed alone decides which."""
+    """Create a study with all its planned trials; the seed alone decides which.
+
+    The keys of the definition stand below, as a file that holds each at its default.
+    """
     from data_pipeline import open_store
     from search.database.storage import open_storage
     from search.definition import StudyDefinition
@@ -225,6 +237,7 @@ def worker(
         float | None, typer.Option(min=1, help="A trial that takes longer counts as failed.")
     ] = None,
     wait: WaitOption = True,
+    emulate: EmulateOption = False,
     log: LogOption = LogFormat.text,
 ) -> None:
     """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal."""
@@ -245,6 +258,7 @@ def worker(
         weights=weights,
         trial_seconds=trial_seconds,
         wait=wait,
+        emulate=emulate,
         name=f"{platform.node()}:{os.getpid()}",
     )
     events = None

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.page.blocks import Banner, Header
-from analysis.page.quantities import quantity, short
-from analysis.page.text import networks
+from analysis.page.quantities import difference, quantity, short
+from analysis.page.text import listed, networks
+from analysis.precision import PrecisionDifference, precision_difference
 from analysis.report.results import Results
+from analysis.trials.table import TrialTable
 
 
 def header(results: Results) -> Header:
@@ -35,6 +38,7 @@ def header(results: Results) -> Header:
         ("data_hash", "Data hash"),
         ("recipe_hash", "Recipe hash"),
         ("git_commit", "Commit"),
+        ("precision", "Trained in"),
         ("device", "Trained on"),
         ("host", "Hosts"),
     ):
@@ -93,6 +97,11 @@ def _banners(results: Results) -> tuple[Banner, ...]:
                 "networks is said of them.",
             )
         )
+    precisions = precision_difference(table)
+    if precisions is not None:
+        banners.append(
+            Banner("caution", "Trained in more than one precision.", _precisions(table, precisions))
+        )
     ended = int(table.frame["state"].isin(["complete", "failed"]).sum())
     if ended < table.study.planned:
         banners.append(
@@ -104,6 +113,23 @@ def _banners(results: Results) -> tuple[Banner, ...]:
             )
         )
     return tuple(banners)
+
+
+def _precisions(table: TrialTable, found: PrecisionDifference) -> str:
+    """Say how many trials each precision has, and what it does to the score."""
+    counts = listed([f"{count} in {name}" for name, count in found.trials.items()])
+    if np.isnan(found.estimate):
+        return (
+            f"Of the complete trials, {counts}: too few in one of them to test whether that moves "
+            "the score."
+        )
+    verdict = "a" if found.p < 0.05 else "no"
+    size = difference(table.objective).written(found.estimate, found.low, found.high)
+    return (
+        f"Of the complete trials, {counts}. Among networks of equal design, {found.other} minus "
+        f"{found.precision} is {size} of {quantity(table.objective).name} (95 % interval, "
+        f"p = {found.p:.2g}): {verdict} statistically significant difference."
+    )
 
 
 def _data_facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:

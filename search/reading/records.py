@@ -15,6 +15,7 @@ from search.database.schema import require_schema
 from search.database.storage import Storage
 from search.definition import StudyDefinition
 from search.errors import StudyError
+from search.precision import OLD_NAMES
 from search.study import open_study, study_names
 from search.training.metric_table import ATTRIBUTES, OBJECTIVE, TESTED
 from search.training.outputs import Outputs
@@ -97,6 +98,7 @@ def read_trials(study_name: str, storage: Storage) -> pd.DataFrame:
     columns[OBJECTIVE.name] = trials[OBJECTIVE.name]
     for name in AFTER:
         columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
+    columns["precision"] = columns["precision"].replace(OLD_NAMES)
     columns["started"], columns["finished"] = trials["started"], trials["finished"]
     frame = pd.DataFrame({k: pd.Series(v, index=trials.index) for k, v in columns.items()})
     return frame.reset_index(drop=True)
@@ -181,10 +183,7 @@ def read_distributions(study_name: str, storage: Storage) -> dict[str, BaseDistr
     from search.trials.distributions import distribution
 
     factors = _study(study_name, storage)[1]["factors"]
-    return {
-        factor["name"]: distribution(Factor(**{**factor, "choices": tuple(factor["choices"])}))
-        for factor in factors
-    }
+    return {factor["name"]: distribution(Factor.from_dict(factor)) for factor in factors}
 
 
 def _study(name: str, storage: Storage) -> tuple[int, dict[str, Any]]:
