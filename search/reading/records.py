@@ -170,7 +170,7 @@ def read_definition(study_name: str, storage: Storage) -> dict[str, Any]:
     attributes = _study(study_name, storage)[1]
     facts = {key: attributes[key] for key in ("data", "factors", "sampling", "planned")}
     if "space" in attributes:
-        besides = nuisance_factors(StudyDefinition.from_dict(attributes["definition"]))
+        besides = nuisance_factors(StudyDefinition.from_stored(attributes["definition"]))
         names = {factor.name for factor in besides}
         factors = [factor for factor in attributes["factors"] if factor["name"] not in names]
         facts["design_space"] = {**attributes["space"], "factors": factors}
