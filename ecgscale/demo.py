@@ -68,7 +68,8 @@ def demo(
     print(f"\n[2/4] Study of networks from {engineering(low)} to {engineering(high, 'FLOPs')}")
     find_or_create(definition, store, opened)
     print(f"\n[3/4] Training {definition.planned} networks with {workers} workers side by side")
-    train(definition.name, store, opened, out, workers=workers, per_gpu=workers)
+    if code := train(definition.name, store, opened, out, workers=workers, per_gpu=workers):
+        raise typer.Exit(code)
     print("\n[4/4] Analysing")
     page = make_report(
         definition.name,

@@ -46,7 +46,7 @@ def compare(
 ) -> Comparison:
     """Compare the confirmed networks of each budget.
 
-    Intervals and p-values allow for patients and seeds (`analysis.questions.confirmation.uncertainty`).
+    Intervals and p-values allow for patients and seeds (`uncertainty`).
     Raises AnalysisError if nothing was confirmed, nothing of it is done, or the table's objective
     is not one that is measured on test records.
     """

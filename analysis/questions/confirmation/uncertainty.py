@@ -1,9 +1,9 @@
 """How far a mean over a few seeds, or a difference of such means, can be trusted.
 
 Two things vary: whom the test split happened to hold, and how trainings happened to go. The first
-is drawn (`analysis.questions.confirmation.resampling`). Of the second there are a handful of seeds per
-network, too few to draw from: their variance is added, and t intervals with Satterthwaite's degrees
-of freedom allow for how badly it is known.
+is drawn (`resampling`). Of the second there are a handful of seeds per network, too few to draw
+from: their variance is added, and t intervals with Satterthwaite's degrees of freedom allow for how
+badly it is known.
 """
 
 from __future__ import annotations

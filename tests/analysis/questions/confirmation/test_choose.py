@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from analysis.errors import AnalysisError
+from analysis.page.quantities import short
 from analysis.questions.budgets.recommend import posterior
 from analysis.questions.confirmation.choose import RIVALS, choose_candidates
+from analysis.questions.confirmation.rounds import BUDGETS, TOP, budgets_within
 from analysis.trials.table import TrialTable
-from ecgscale.confirm_commands import BudgetOption, ReferenceOption
-from ecgscale.steps import BUDGETS
+from ecgscale.confirm_commands import BudgetOption, ReferenceOption, TopOption
 from models import ModelError, reference
 from models.references.budget import reference_within
 from tests.analysis.questions.confirmation.confirmations import SHAPE
@@ -52,11 +53,21 @@ def test_budget_outside_the_study_is_refused(study: TrialTable) -> None:
 
 
 def test_the_help_names_the_default_rivals_and_budgets() -> None:
-    references, budgets = (
-        option.__metadata__[0].help for option in (ReferenceOption, BudgetOption)
+    references, budgets, top = (
+        option.__metadata__[0].help for option in (ReferenceOption, BudgetOption, TopOption)
     )
     assert references.split("Default: ")[1].rstrip(".").split(", ") == list(RIVALS)
-    assert all(budget in budgets for budget in BUDGETS)
+    assert all(short(budget) in budgets for budget in BUDGETS)
+    assert f"Default: {TOP}." in top
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "budgets"), [(3e6, 3e8, [1e7, 3e7, 1e8, 3e8]), (1.6e6, 4e6, [4e6])]
+)
+def test_budgets_are_the_usual_ones_within_the_range(
+    low: float, high: float, budgets: list[float]
+) -> None:
+    assert budgets_within((low, high)) == budgets
 
 
 @pytest.mark.parametrize("budget", [3e7, 1e8, 1e9])
