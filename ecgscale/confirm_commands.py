@@ -221,7 +221,7 @@ def write_family(
         test = member.test
         print(
             f"{member.write(out)}: {engineering(member.flops, 'FLOPs')}, test {member.metric} "
-            f"{test.value:.3f} ({test.low:.3f} to {test.high:.3f})"
+            f"{test.estimate:.3f} ({test.low:.3f} to {test.high:.3f})"
         )
 
 

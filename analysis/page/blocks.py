@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-
 if TYPE_CHECKING:
     from analysis.page.style import Drawn
 

@@ -67,6 +67,10 @@ class Text:
         """Fill a template of [say]."""
         return template(self.folder, f"say.{key}", values)
 
+    def has(self, key: str) -> bool:
+        """Say whether the folder has a template of [say]."""
+        return key in _texts(self.folder).get("say", {})
+
     def paragraph(self, key: str, kind: Kind = "text", **values: Any) -> Paragraph:
         """Fill a template of [say] into a paragraph."""
         return Paragraph(self(key, **values), kind)
@@ -130,8 +134,8 @@ def _environment() -> Environment:
 
 @cache
 def _texts(folder: str) -> dict[str, Any]:
-    package = f"analysis.{folder}" if folder in SHARED else f"analysis.questions.{folder}"
-    return tomllib.loads((files(package) / "text.toml").read_text(encoding="utf-8"))
+    where = files("analysis") / ("" if folder in SHARED else "questions") / folder / "text.toml"
+    return tomllib.loads(where.read_text(encoding="utf-8")) if where.is_file() else {}
 
 
 def _lookup(folder: str, key: str) -> str:

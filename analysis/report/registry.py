@@ -26,5 +26,3 @@ QUESTIONS = (
     Question("trust", trust.section, without_networks=True),
     Question("training", training.section, without_networks=True),
 )
-# The findings follow what a reader asks: which is best, what helps, how does it compare.
-FINDINGS = ("budgets", "fronts", "effects", "laws", "confirmation")

@@ -170,7 +170,7 @@ def recommend_all(
 
 
 def round_budgets(table: TrialTable) -> tuple[float, ...]:
-    """Return the budgets 1, 2, 5 × 10^k from the cheapest to just above the most expensive network."""
+    """Return the budgets 1, 2, 5 × 10^k from the cheapest to about the most expensive network."""
     costs = table.complete(SEARCHED)[table.cost].to_numpy(float)
     if costs.size == 0:
         return ()

@@ -11,7 +11,8 @@ from typing import Any
 from analysis.errors import AnalysisError
 from analysis.page.quantities import short
 from analysis.questions.confirmation.compare import compare
-from analysis.questions.confirmation.results import LAW, Comparison, Contestant, Estimate
+from analysis.questions.confirmation.results import LAW, Comparison, Contestant
+from analysis.stats.interval import Interval
 from analysis.trials.find import read_table
 from analysis.trials.table import TrialTable
 from models import Architecture
@@ -32,7 +33,7 @@ class Member:
     architecture: Architecture
     flops: float
     metric: str
-    test: Estimate
+    test: Interval
     provenance: Mapping[str, Any]
 
     def write(self, folder: Path) -> Path:
@@ -111,7 +112,7 @@ def _provenance(
         "learning_rate": chosen.learning_rate,
         "validation": {comparison.objective: chosen.validation},
         "test": {
-            metric: {"mean": score.value, "low": score.low, "high": score.high}
+            metric: {"mean": score.estimate, "low": score.low, "high": score.high}
             for metric, score in chosen.test.items()
         },
         "test_records": comparison.records,

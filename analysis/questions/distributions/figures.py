@@ -46,7 +46,12 @@ def score_distribution(table: TrialTable, metric: str) -> Drawn:
     figure = Sketch()
     whole = frame[frame["networks"] == curves[0].name]
     figure.band(
-        whole["score"], whole["lower"], whole["upper"], color=BLACK, name=f"{PERCENT} band", shape="vh"
+        whole["score"],
+        whole["lower"],
+        whole["upper"],
+        color=BLACK,
+        name=f"{PERCENT} band",
+        shape="vh",
     )
     for index, curve in enumerate(curves):
         part_frame = frame[frame["networks"] == curve.name]

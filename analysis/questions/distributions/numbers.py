@@ -1,7 +1,8 @@
 """Results on distributions, by the names that a context knows them by.
 
-The primary method compares whole distributions at equal FLOPs by permutation, which assumes no form;
-its check are the effects at equal cost, which it must agree with where a factor shifts the mean.
+The primary method compares whole distributions at equal FLOPs by permutation, which assumes no
+form; its check are the effects at equal cost, with which it must agree where a factor shifts the
+mean.
 """
 
 from __future__ import annotations

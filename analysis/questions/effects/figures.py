@@ -25,7 +25,6 @@ from analysis.page.style import (
 from analysis.questions.effects.interactions import Interaction
 from analysis.questions.effects.main import Effects, FactorEffect
 from analysis.stats.coding import LevelEstimate
-from analysis.trials.factors import FactorInfo
 
 
 def forest(found: Effects, unit: Unit) -> Drawn:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.page.blocks import Block, Details, FigureBlock, Paragraph, Section
+from analysis.page.blocks import Block, Details, FigureBlock, Section
 from analysis.page.quantities import percent, quantity, score, short
 from analysis.page.text import networks, unit_of_cost
 from analysis.page.words import Text, say

@@ -28,7 +28,6 @@ from analysis.questions.importance.ties import Design
 from analysis.trials.factors import FactorInfo, label
 from analysis.trials.table import TrialTable
 
-
 MOST_TIES = 15
 
 

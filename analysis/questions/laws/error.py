@@ -92,15 +92,14 @@ def error_law(
     curves = fits[:, :1] + fits[:, 1:2] * np.exp(-fits[:, 2:] * grid)
     (floor, amplitude), exponent = weights[best], float(EXPONENTS[best])
     limits, band = percentiles(fits), percentiles(curves)
-    parameters = [
-        Interval(float(value), *limits[:, k].tolist())
-        for k, value in enumerate((floor, amplitude, exponent))
-    ]
+    power = _bounded(exponent, limits[:, 2])
     models, gain = _rivals(t, e, quantile, rng)
     return ErrorLaw(
-        quantile,
-        float(np.exp(middle)),
-        *parameters,
+        quantile=quantile,
+        reference_cost=float(np.exp(middle)),
+        floor=_bounded(floor, limits[:, 0]),
+        amplitude=_bounded(amplitude, limits[:, 1]),
+        exponent=power,
         decades=decades,
         n=n,
         curve=pd.DataFrame(
@@ -113,8 +112,12 @@ def error_law(
         ),
         profile=pd.DataFrame({"exponent": EXPONENTS, "loss": losses / losses.min()}),
         models=models,
-        gates=_gates(decades, parameters[2], gain, *_forecast(t, e, quantile)),
+        gates=_gates(decades, power, gain, *_forecast(t, e, quantile)),
     )
+
+
+def _bounded(value: float, limits: np.ndarray) -> Interval:
+    return Interval(float(value), *limits.tolist())
 
 
 def _bootstrap(

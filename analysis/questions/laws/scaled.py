@@ -173,7 +173,7 @@ class _Budget:
     space: Space
     shape: Shape
 
-    def pairs(self, count: int, rng: np.random.Generator) -> Scaled:
+    def pairs(self, count: int, rng: np.random.Generator) -> Scaled | Refusal:
         """Choose the pairs whose first network is nearest to the law."""
         found: list[tuple[_Built, _Built]] = []
         for number, others in enumerate(self._others(rng)):

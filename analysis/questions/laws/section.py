@@ -211,7 +211,9 @@ def _exponents(law: ShapeLaw, key: str) -> TableBlock:
             "exponent": [fixed(e.exponent.estimate) for e in law.exponents],
             f"{PERCENT} interval": [_ends(e.exponent, 2) for e in law.exponents],
             "design's own slope": [fixed(e.design_slope) for e in law.exponents],
-            f"best at {short(law.reference_cost)}": [f"{e.best.estimate:.3g}" for e in law.exponents],
+            f"best at {short(law.reference_cost)}": [
+                f"{e.best.estimate:.3g}" for e in law.exponents
+            ],
         }
     )
     return text.table(

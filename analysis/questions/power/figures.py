@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 
 import numpy as np
-import pandas as pd
 
 from analysis.page.quantities import words
 from analysis.page.style import (
     BLUE,
-    GREEN,
     SMALL_HEIGHT,
-    SYMBOLS,
-    VERMILLION,
     Drawn,
     Sketch,
     axis,
@@ -21,7 +17,6 @@ from analysis.page.style import (
     row_axis,
 )
 from analysis.questions.power.needs import Power
-
 
 
 def learning_curve(power: Power) -> Drawn:

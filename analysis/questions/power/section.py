@@ -24,9 +24,7 @@ def section(context: Context) -> Section:
     """Tabulate what each question needs, and draw what further trials would add."""
     found, growth = context.of(trials_needed), context.known(growth_of_front)
     blocks: list[Block] = (
-        [Paragraph(say(found), "refusal")]
-        if isinstance(found, Refusal)
-        else _needs(context, found)
+        [Paragraph(say(found), "refusal")] if isinstance(found, Refusal) else _needs(context, found)
     )
     if growth is not None:
         drawn = hypervolume_curve(growth.sizes, growth.mean, growth.low, growth.high)

@@ -45,9 +45,7 @@ def judge_leak(table: TrialTable, class_scores: pd.DataFrame | None = None) -> V
     else:
         half = Z * _scatter_by_chance(table, class_scores)
     away = abs(mean - CHANCE)
-    outcome: Outcome = (
-        "passed" if away <= TOLERANCE else "undecided" if away <= half else "failed"
-    )
+    outcome: Outcome = "passed" if away <= TOLERANCE else "undecided" if away <= half else "failed"
     return Verdict(outcome, n, mean, float(values.min()), float(values.max()), half)
 
 

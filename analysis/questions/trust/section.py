@@ -25,7 +25,8 @@ text = Text("trust")
 
 def section(context: Context) -> Section:
     """Show the negative control, the trials by role and state, and the failures by reason."""
-    table, blocks = context.table, [leak_paragraph(context)]  # type: TrialTable, list[Block]
+    table = context.table
+    blocks: list[Block] = [leak_paragraph(context)]
     verdict = context.known(leak_verdict)
     if verdict is not None and verdict.trials and METRIC in table.metrics and len(context.designs):
         blocks.append(text.figure("leak_check", leak_check(table, METRIC, CHANCE)))
@@ -61,9 +62,7 @@ def _noise(context: Context) -> list[Block]:
     if isinstance(found, Refusal):
         return [Paragraph(say(found), "refusal")]
     return [
-        text.paragraph(
-            "noise", metric=found.metric, sd=found.sd, ceiling=found.ceiling_equal_cost
-        ),
+        text.paragraph("noise", metric=found.metric, sd=found.sd, ceiling=found.ceiling_equal_cost),
         text.figure(
             "noise",
             noise_by_cost(found, context.table.cost),
