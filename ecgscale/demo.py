@@ -56,7 +56,8 @@ def demo(
 
     If you run it again, it continues where it stopped.
     """
-    from ecgscale.analysis_commands import make_report
+    from analysis.report import write_report
+    from ecgscale.analysis_commands import show_step
     from search.database.storage import open_storage
 
     started = time.monotonic()
@@ -71,12 +72,13 @@ def demo(
     if code := train(definition.name, store, opened, out, workers=workers, per_gpu=workers):
         raise typer.Exit(code)
     print("\n[4/4] Analysing")
-    page = make_report(
+    page = write_report(
         definition.name,
-        opened,
         out / "report",
+        storage=opened,
         bootstraps=BOOTSTRAPS,
         publish=True,
+        progress=show_step,
     )
     _summarise(definition.name, opened, store)
     where = f"--storage {storage or opened.label}"

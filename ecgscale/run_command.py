@@ -78,7 +78,8 @@ def run(
 
     The keys of the definition stand below, as a file that holds each at its default.
     """
-    from ecgscale.analysis_commands import make_report
+    from analysis.report import write_report
+    from ecgscale.analysis_commands import show_step
     from search.database.storage import open_storage
     from search.definition import StudyDefinition
     from search.errors import StudyError
@@ -114,7 +115,9 @@ def run(
             raise typer.Exit(code)
         write_family(study.name, opened, out / "family")
     print("\n[5/5] Analysing")
-    page = make_report(study.name, opened, out / "report", publish=True)
+    page = write_report(
+        study.name, out / "report", storage=opened, publish=True, progress=show_step
+    )
     dump_study(study.name, opened, out / "study.jsonl.gz")
     print(f"\nReport:    {page.resolve()}")
     print(f"Dashboard: {command_name()} dashboard --storage {opened.label}")

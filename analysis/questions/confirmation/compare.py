@@ -19,8 +19,8 @@ from analysis.questions.confirmation.pairs import find_pairs
 from analysis.questions.confirmation.resampling import score_networks
 from analysis.questions.confirmation.results import Comparison, Contestant
 from analysis.questions.confirmation.uncertainty import seed_variances
-from analysis.questions.fronts.pareto import Shrunken
 from analysis.stats.patients import interval_table
+from analysis.stats.shrinkage import Shrunken
 from analysis.trials.table import TrialTable
 from search.reading.records import Confirmed
 

@@ -17,8 +17,9 @@ from analysis.questions.confirmation.uncertainty import (
     half_width,
     seed_variances,
 )
-from analysis.questions.fronts.pareto import EstimatedFront, Shrunken, estimate_front
+from analysis.questions.fronts.pareto import EstimatedFront, estimate_front
 from analysis.stats.interval import Interval, wilson
+from analysis.stats.shrinkage import Shrunken
 from analysis.trials.table import TrialTable
 from search.confirm import Entry
 

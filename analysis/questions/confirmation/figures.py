@@ -11,6 +11,8 @@ from analysis.page.style import (
     BLUE,
     CYCLE,
     GREY,
+    NOT_SIGNIFICANT,
+    SIGNIFICANT,
     SYMBOLS,
     Drawn,
     Sketch,
@@ -136,7 +138,7 @@ def differences_on_test(comparison: Comparison, metric: str) -> Drawn:
     frame["position"] = position
     settled = frame["p_adjusted"] < ALPHA
     figure = Sketch(int(110 - 24 * place))
-    for certain, text in ((True, "significant (Holm-adjusted)"), (False, "not significant")):
+    for certain, text in ((True, f"{SIGNIFICANT} (Holm)"), (False, NOT_SIGNIFICANT)):
         rows = frame[settled == certain]
         figure.scatter(
             x=rows["estimate"],

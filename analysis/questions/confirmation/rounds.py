@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from analysis.errors import AnalysisError
 from analysis.page.quantities import short
 from analysis.questions.confirmation.choose import (
     RIVALS,
     Chosen,
     choose_candidates,
     choose_references,
-    estimate_scores,
 )
+from analysis.questions.estimates import estimate
 from analysis.questions.laws.shape import shape_laws
 from analysis.trials.find import read_table
 from models import Architecture
@@ -58,21 +57,15 @@ def choose_first(
         )
     usual = rounds[0].budgets if rounds else budgets_within(study.definition.sample.flops)
     table = read_table(study.name, study.storage)
-    notes: tuple[str, ...] = ()
-    try:
-        laws = shape_laws(table)
-    except AnalysisError as error:
-        laws, notes = (), (f"networks by a law: {error}",)
-    chosen = choose_candidates(
+    return choose_candidates(
         table,
         budgets or usual,
         **study.shape,
         top=top,
         references=references,
-        shrunken=estimate_scores(table),
-        laws=laws,
+        shrunken=estimate(table),
+        laws=shape_laws(table),
     )
-    return replace(chosen, notes=(*notes, *chosen.notes))
 
 
 def choose_further_references(

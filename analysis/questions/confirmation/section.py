@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
-from analysis.page.blocks import Block, Details, FigureBlock, Paragraph, Section
+from analysis.page.blocks import Block, Details, FigureBlock, Kind, Paragraph, Section
 from analysis.page.quantities import quantity
 from analysis.page.text import listed, plural
+from analysis.page.words import say
 from analysis.questions.confirmation.figures import differences_on_test, rivals_on_front
+from analysis.questions.confirmation.numbers import confirmation
 from analysis.questions.confirmation.results import SEARCHED, Comparison
 from analysis.questions.confirmation.sentences import (
     budget_sentences,
     how_sentences,
     law_sentences,
+    main_sentences,
     metric_sentences,
 )
 from analysis.questions.confirmation.tables import contestants_table, detail_tables, metrics_table
-from analysis.report.results import Results
+from analysis.questions.context import Context, Finding
+from analysis.questions.fronts.numbers import Fronts, estimated_fronts
 from analysis.stats.interval import ALPHA, PERCENT
+from analysis.stats.refusal import Refusal
+from analysis.trials.table import TrialTable
 
 TITLE = "Against reference architectures"
 OTHER_COSTS = ("params", "latency_ms")
 
 
-def rivals_section(results: Results) -> Section:
+def section(context: Context) -> Section:
     """Say who won within each budget, draw the differences, and tabulate every contestant."""
-    found = results.rivals
-    if results.table.study.condition:
-        reason = (
-            "Networks are confirmed for a study as a whole: see its report without a condition."
-        )
-        return Section("rivals", TITLE, (Paragraph(reason),))
-    if found is None:
-        reason = results.reasons.get("confirmation", "Nothing was confirmed on test records yet.")
-        return Section("rivals", TITLE, (Paragraph(reason, "refusal"),))
-    own = set(results.table.designs()["architecture_hash"])
+    found = context.of(confirmation)
+    if isinstance(found, Refusal):
+        kind: Kind = "text" if found.code == "confirmation.part" else "refusal"
+        return Section("rivals", TITLE, (Paragraph(say(found), kind),))
+    table, fronts = context.table, context.known(estimated_fronts) or {}
+    own = set(table.designs()["architecture_hash"])
     blocks: list[Block] = [Paragraph(how_sentences(found, own)), Paragraph(metric_sentences(found))]
     blocks += _cautions(found)
     blocks += [Paragraph(text) for text in (*budget_sentences(found), *law_sentences(found))]
     compared = bool(found.compared(SEARCHED))
     if compared:
         blocks.append(_differences(found, found.primary, "test_differences"))
-    blocks.append(_beside_front(results, found, results.table.cost, "rivals"))
-    blocks.append(contestants_table(found, results.table.cost))
-    others = [cost for cost in OTHER_COSTS if (found.objective, cost) in results.fronts]
-    beside = [_beside_front(results, found, cost, f"rivals_{cost}") for cost in others]
+    blocks.append(_beside_front(table, found, fronts, table.cost, "rivals"))
+    blocks.append(contestants_table(found, table.cost))
+    others = [cost for cost in OTHER_COSTS if (found.objective, cost) in fronts]
+    beside = [_beside_front(table, found, fronts, cost, f"rivals_{cost}") for cost in others]
     if beside:
         blocks.append(Details("The same over other costs", tuple(beside)))
     if compared:
@@ -60,6 +62,12 @@ def rivals_section(results: Results) -> Section:
         )
     blocks.append(Details("Diagnosis by diagnosis, and source by source", detail_tables(found)))
     return Section("rivals", TITLE, tuple(blocks))
+
+
+def finding(context: Context) -> Finding:
+    """Count the pairs of searched and reference networks that the test records settle."""
+    found = context.known(confirmation)
+    return Finding(TITLE, () if found is None else tuple(main_sentences(found)))
 
 
 def _cautions(found: Comparison) -> list[Block]:
@@ -103,14 +111,16 @@ def _cautions(found: Comparison) -> list[Block]:
     return blocks
 
 
-def _beside_front(results: Results, found: Comparison, cost: str, name: str) -> FigureBlock:
+def _beside_front(
+    table: TrialTable, found: Comparison, fronts: Fronts, cost: str, name: str
+) -> FigureBlock:
     return FigureBlock(
         name,
         f"Reference architectures beside the front over {quantity(cost).name.lower()}.",
         "Grey: the random networks. Line and band: the best score to expect within each cost, "
         "corrected for selection (winner's curse). Marks: confirmed networks, mean and sd over "
         "fresh seeds. All scores on validation records, on which the front stands.",
-        rivals_on_front(results.table, found, cost, results.fronts.get((found.objective, cost))),
+        rivals_on_front(table, found, cost, fronts.get((found.objective, cost))),
     )
 
 

@@ -112,8 +112,7 @@ def metric_sentences(found: Comparison) -> str:
 
 def margin(pair: Pair) -> str:
     """Write the difference of a pair with its unadjusted margin."""
-    unit, interval = difference(split(pair.metric)[1]), pair.interval
-    return unit.written(interval.estimate, interval.low, interval.high)
+    return difference(split(pair.metric)[1]).written(pair.interval)
 
 
 def with_interval(interval: Interval) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.precision import precision_difference
+from analysis.questions.trust.precision import precision_difference
 from analysis.trials.table import TrialTable
 from tests.analysis.simulate import PLANTED, simulate
 
@@ -34,7 +34,7 @@ def test_a_planted_difference_is_found_with_its_sign() -> None:
     assert found is not None
     assert (found.precision, found.other) == ("fp32", "bf16")
     assert sum(found.trials.values()) == len(table.frame)
-    assert found.low < 0.02 < found.high
+    assert found.effect.low < 0.02 < found.effect.high
     assert found.p < 1e-6
 
 
@@ -51,4 +51,4 @@ def test_too_few_in_one_precision_are_counted_and_not_tested() -> None:
     found = precision_difference(trained_in(table, precisions))
     assert found is not None
     assert found.trials == {"fp32": len(table.frame) - 3, "bf16": 3}
-    assert np.isnan(found.estimate)
+    assert np.isnan(found.effect.estimate)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.stats.coding import equal_cost
+from analysis.stats.interval import Interval
 from analysis.stats.regression import least_squares
 from analysis.trials.table import SEARCHED, TrialTable
 
@@ -16,7 +17,7 @@ FEWEST_TRIALS = 5  # in each precision
 
 @dataclass(frozen=True, slots=True)
 class PrecisionDifference:
-    """Score of `other` minus score of `precision`, at equal design (95 % interval, t-test).
+    """Score of `other` minus score of `precision`, at equal design (t-test).
 
     `trials` counts the complete trials in each. Without enough of them the estimate is NaN.
     """
@@ -24,9 +25,7 @@ class PrecisionDifference:
     trials: Mapping[str, int]
     precision: str
     other: str
-    estimate: float = float("nan")
-    low: float = float("nan")
-    high: float = float("nan")
+    effect: Interval = Interval(float("nan"))  # noqa: RUF009
     p: float = float("nan")
 
 
@@ -55,7 +54,6 @@ def precision_difference(table: TrialTable) -> PrecisionDifference | None:
     x = np.hstack([among, setup.spline, *(one.columns for one in setup.factors.values())])
     if len(x) <= x.shape[1]:
         return found
-    row = np.zeros(x.shape[1])
-    row[0] = 1.0
-    estimate, low, high, p = least_squares(x, setup.score).contrast(row)
-    return PrecisionDifference(found.trials, usual, other, estimate, low, high, p)
+    fit = least_squares(x, setup.score)
+    effect = fit.contrast(np.eye(x.shape[1])[0])
+    return PrecisionDifference(found.trials, usual, other, effect, fit.wald(np.array([0])))
