@@ -12,6 +12,7 @@ from data_pipeline.labels import CLASSES, LabelClass
 from data_pipeline.layouts import Candidate, folders_below, source_name, stamp_of
 
 DEFAULT_TABLE = "records.csv"
+PATIENTS_FILE = "patients.csv"
 _FOLDS = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation",
     "val": "validation", "test": "test",
@@ -34,6 +35,12 @@ def read_rows(path: Path, required: Sequence[str], what: str) -> list[dict[str, 
             return [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Expected {what} at {path}, but it cannot be read: {error}.") from error
+
+
+def find_patients(raw: Path) -> Path | None:
+    """Find the table of patients in a folder of ECGs or beside it, None where there is none."""
+    found = (folder / PATIENTS_FILE for folder in (raw, raw.parent))
+    return next((path for path in found if path.is_file()), None)
 
 
 def read_patients(path: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ from ecgscale.study_commands import (
     PANEL,
     CheckpointsOption,
     DataOption,
+    EmulateOption,
     LogFormat,
     LogOption,
     StorageOption,
@@ -45,6 +46,7 @@ def launch_local(
     per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
     checkpoints: CheckpointsOption = None,
     logs: Annotated[Path, typer.Option(help="Folder for what the workers say.")] = Path("logs"),
+    emulate: EmulateOption = False,
     log: LogOption = LogFormat.text,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
@@ -52,7 +54,7 @@ def launch_local(
     from search.launchers.local import worker_command
 
     opened = _check(study, data, storage)
-    command = worker_command(study, data, checkpoints, more=_more(log))
+    command = worker_command(study, data, checkpoints, more=_more(log, emulate))
     code = keep_workers(study, opened, command, logs, workers=workers, per_gpu=per_gpu, quiet=quiet)
     raise typer.Exit(code)
 
@@ -72,6 +74,7 @@ def launch_slurm(
     checkpoints: CheckpointsOption = None,
     logs: Annotated[Path, typer.Option(help="Folder on a shared disk.")] = Path("logs"),
     wait: WaitOption = True,
+    emulate: EmulateOption = False,
     log: LogOption = LogFormat.text,
     script: Annotated[
         Path | None, typer.Option(help="Only write the batch script here, to edit and submit.")
@@ -105,7 +108,7 @@ def launch_slurm(
 
     require_shared(_check(study, data, storage))
     kept = checkpoints and checkpoints.resolve()
-    command = tuple(worker_command(study, data.resolve(), kept, more=_more(log, wait)))
+    command = tuple(worker_command(study, data.resolve(), kept, more=_more(log, emulate, wait)))
     job = SlurmJob(study, workers, command, logs.resolve())
     if option:
         job = replace(job, options=tuple(option))
@@ -130,12 +133,13 @@ def launch_kubernetes(
         str, typer.Option(help="Volume claim that holds the store.")
     ] = "ecgscale-store",
     gpu: Annotated[bool, typer.Option(help="One GPU per worker.")] = True,
+    emulate: EmulateOption = False,
     log: LogOption = LogFormat.text,
 ) -> None:
     """Write kustomize manifests: an indexed job of workers, the dashboard, the tables."""
     from search.launchers.kubernetes import KubernetesJob, write_manifests
 
-    job = KubernetesJob(study, workers, image, store_claim, gpu, options=_more(log))
+    job = KubernetesJob(study, workers, image, store_claim, gpu, options=_more(log, emulate))
     overlay = write_manifests(job, out)
     print(f"Next: kubectl apply -k {overlay}")
 
@@ -167,8 +171,8 @@ def _tend_jobs(study: str, *, cancel: bool) -> None:
             print(f"Array job {job} is cancelled; its workers hand their trials back.")
 
 
-def _more(log: LogFormat, wait: bool = True) -> tuple[str, ...]:
+def _more(log: LogFormat, emulate: bool, wait: bool = True) -> tuple[str, ...]:
     """Return the options of `ecgscale worker` that differ from its own choice."""
-    options = (f"--log={log.value}", "--no-wait")
-    asked = (log is not LogFormat.text, not wait)
+    options = (f"--log={log.value}", "--emulate", "--no-wait")
+    asked = (log is not LogFormat.text, emulate, not wait)
     return tuple(option for option, use in zip(options, asked, strict=True) if use)

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecgscale.confirm_commands import (
-    TOP,
     BudgetOption,
     ReferenceOption,
     SeedsOption,
     TopOption,
-)
-from ecgscale.output import command_name, duration, engineering
-from ecgscale.steps import (
-    budgets_within,
-    find_candidates,
-    find_or_create,
-    prepare_raw,
+    read_budgets,
     show_candidates,
-    train,
     write_family,
 )
+from ecgscale.output import command_name, duration, engineering
+from ecgscale.steps import find_or_create, prepare_raw, train
 from ecgscale.study_commands import StorageOption
 
 if TYPE_CHECKING:
@@ -80,7 +75,8 @@ def run(
     Give the same command again after an interruption, and it goes on. Other machines can help:
     `ecgscale worker` with the same storage and store.
     """
-    from ecgscale.analysis_commands import make_report
+    from analysis.report import write_report
+    from ecgscale.analysis_commands import show_step
     from search.database.storage import open_storage
     from search.definition import StudyDefinition
     from search.errors import StudyError
@@ -93,7 +89,7 @@ def run(
         )
     started = time.monotonic()
     planned = StudyDefinition.from_toml(definition)
-    wanted = budgets_within(planned.sample.flops, budgets)
+    wanted = read_budgets(budgets)
     opened = open_storage(storage)
     print(f"[1/5] ECGs in {raw or data}")
     store = _store(raw, data, out, layout)
@@ -104,16 +100,21 @@ def run(
         f"{engineering(high, 'FLOPs')}"
     )
     study = find_or_create(planned, store, opened)
+    fit = partial(train, study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
     print("\n[3/5] Training")
-    train(study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
+    if code := fit():
+        raise typer.Exit(code)
     print("\n[4/5] Confirming")
     if not confirm:
         print("      Left out, as asked for; the test records stay unread.")
-    elif _plan_confirmation(study, wanted, top or TOP, reference, seeds):
-        train(study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
-        write_family(study.name, opened, out / "family", name=study.name)
+    elif _plan_confirmation(study, wanted, top, reference, seeds):
+        if code := fit():
+            raise typer.Exit(code)
+        write_family(study.name, opened, out / "family")
     print("\n[5/5] Analysing")
-    page = make_report(study.name, opened, out / "report", publish=True)
+    page = write_report(
+        study.name, out / "report", storage=opened, publish=True, progress=show_step
+    )
     dump_study(study.name, opened, out / "study.jsonl.gz")
     print(f"\nReport:    {page.resolve()}")
     print(f"Dashboard: {command_name()} dashboard --storage {opened.label}")
@@ -132,10 +133,16 @@ def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store
 
 
 def _plan_confirmation(
-    study: Study, budgets: list[float], top: int, reference: list[str] | None, seeds: int | None
+    study: Study,
+    budgets: list[float],
+    top: int | None,
+    reference: list[str] | None,
+    seeds: int | None,
 ) -> bool:
     """Plan the confirmation unless an earlier run did; False, with the reason, if none can be."""
     from analysis.errors import AnalysisError
+    from analysis.questions.confirmation.choose import RIVALS
+    from analysis.questions.confirmation.rounds import TOP, choose_first
     from search.confirm import confirm_study, read_confirmations
     from search.database.storage import Unreachable
     from search.errors import StudyError
@@ -144,7 +151,9 @@ def _plan_confirmation(
         print("      Planned before; going on with its trials.")
         return True
     try:
-        chosen = find_candidates(study, budgets, top, reference)
+        chosen = choose_first(
+            study, budgets=budgets, top=top or TOP, references=reference or RIVALS
+        )
         planned = confirm_study(study, chosen.candidates, seeds=seeds)
     except Unreachable:
         raise

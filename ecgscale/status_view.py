@@ -24,6 +24,7 @@ def counts(status: StudyStatus) -> dict[str, object]:
         "waiting": status.waiting,
         "failed": status.failed,
     }
+    facts["precision"] = status.precision or "settled by the first worker"
     if status.trials_per_hour and not status.done:
         facts["rate"] = f"{status.trials_per_hour:.3g} trials/h"
     if not status.done:

@@ -46,6 +46,14 @@ class LogFormat(StrEnum):
 LogOption = Annotated[
     LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
 ]
+EmulateOption = Annotated[
+    bool,
+    typer.Option(
+        "--emulate",
+        help="Train in the study's precision also where the device only emulates it, many times "
+        "slower.",
+    ),
+]
 WaitOption = Annotated[
     bool,
     typer.Option(
@@ -225,6 +233,7 @@ def worker(
         float | None, typer.Option(min=1, help="A trial that takes longer counts as failed.")
     ] = None,
     wait: WaitOption = True,
+    emulate: EmulateOption = False,
     log: LogOption = LogFormat.text,
 ) -> None:
     """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal."""
@@ -245,6 +254,7 @@ def worker(
         weights=weights,
         trial_seconds=trial_seconds,
         wait=wait,
+        emulate=emulate,
         name=f"{platform.node()}:{os.getpid()}",
     )
     events = None

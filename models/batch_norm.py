@@ -14,10 +14,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation of (batch, channels, 1, samples), and of pooled (batch, channels)."""
+    """Batch normalisation of (batch, channels, 1, samples), and of pooled (batch, channels).
+
+    torch's counter of batches stays 0: only a `momentum` of None needs it, and to raise it costs
+    one operation per layer and step.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise; in training on a CPU with accurate sums."""
@@ -29,15 +34,23 @@ class BatchNorm(nn.BatchNorm2d):
             and input.is_contiguous(memory_format=torch.channels_last)
             and torch.is_grad_enabled()
         )
+        assert self.momentum is not None
+        self._check_input_dim(input)
         if not accurate:
-            return super().forward(input)
+            return F.batch_norm(
+                input,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                self.training,
+                self.momentum,
+                self.eps,
+            )
         out, mean, variance = _Normalise.apply(input, self.weight, self.bias, self.eps)  # type: ignore[no-untyped-call]
         count = input.numel() // input.shape[1]
         if self.running_mean is not None and self.running_var is not None:
-            assert self.momentum is not None
-            assert self.num_batches_tracked is not None
             with torch.no_grad():
-                self.num_batches_tracked.add_(1)
                 self.running_mean.lerp_(mean, self.momentum)
                 self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
         normalised: Tensor = out

@@ -160,6 +160,21 @@ def create_study(
     return open_study(definition.name, storage)
 
 
+def find_or_create_study(
+    definition: StudyDefinition, store: Store, storage: Storage
+) -> tuple[Study, bool]:
+    """Return the study of this definition on this store, and whether it was there before."""
+    if definition.name not in study_names(storage):
+        return create_study(definition, store, storage), False
+    found = open_study(definition.name, storage)
+    if found.definition != definition or found.data_hash != store.hash:
+        raise StudyError(
+            f"expected the study {definition.name} in {storage.label} to be this one, got one on "
+            "other data or with other settings: change its name, or give another --storage"
+        )
+    return found, True
+
+
 def extend_study(study: Study, extension: Extension) -> Study:
     """Plan further trials for a study, also while it runs; workers take them like the others."""
     space = _stored_space(study)

@@ -16,6 +16,7 @@ from search.database.storage import Storage, Unreachable
 from search.errors import StudyError
 from search.events import Event, Log, text_log
 from search.machine import choose_device, device_name, git_commit, stopping_signals
+from search.precision import settle_precision
 from search.study import Study, open_study
 from search.training.folds import Folds
 from search.training.metric_table import OBJECTIVE
@@ -62,6 +63,7 @@ class WorkerOptions:
     weights: folder for the trained networks of all trials but controls; None keeps none.
     trial_seconds: a trial that takes longer fails with that reason.
     wait: stay while others still run trials, to take over those of a worker that dies.
+    emulate: train in the study's precision also where the device only emulates it.
     """
 
     checkpoints: Path | None = None
@@ -70,6 +72,7 @@ class WorkerOptions:
     trial_seconds: float | None = None
     wait: bool = True
     name: str | None = None
+    emulate: bool = False
 
 
 def run_worker(
@@ -88,6 +91,10 @@ def run_worker(
     What happens goes to `log`, as sentences to `say` without one. Raises StudyError if the store
     is not the study's.
     """
+    import torch
+
+    from search.training.device import fast_precision
+
     options, log = options or WorkerOptions(), log or text_log(say)
     with stopping_signals() as stop:
 
@@ -101,7 +108,10 @@ def run_worker(
         check_store(study, store)
         host, chosen = platform.node(), choose_device(device)
         who = WorkerName(options.name or f"{host}:{os.getpid()}", host, device_name(chosen))
-        return Worker(study, store, who, chosen, options, train or _train_one(), log, stop).run()
+        fast = fast_precision(torch.device(chosen))
+        precision = settle_precision(study, fast, who.device, emulate=options.emulate)
+        train = train or _train_one()
+        return Worker(study, store, who, chosen, precision, options, log, stop, train).run()
 
 
 def _train_one() -> Trainer:
@@ -118,10 +128,11 @@ class Worker:
     store: Store
     who: WorkerName
     device: str
+    precision: str
     options: WorkerOptions
-    train: Trainer
     log: Log
     stop: threading.Event
+    train: Trainer
     folds: Folds = field(init=False)
     errors_in_a_row: int = 0
 
@@ -131,7 +142,12 @@ class Worker:
     def run(self) -> int:
         """Loop over trials."""
         queue = Queue(self.study.storage, self.study.study_id, self.options.limits)
-        self.tell("worker_started", device=self.who.device, git_commit=git_commit())
+        self.tell(
+            "worker_started",
+            device=self.who.device,
+            precision=self.precision,
+            git_commit=git_commit(),
+        )
         waiting = False
         # What is wrong with this machine shows here, before it costs a trial an attempt.
         left = self._patiently(queue.remaining)
@@ -253,7 +269,7 @@ class Worker:
             Architecture.from_json(claim.architecture),
             train,
             validation,
-            self._recipe(claim),
+            replace(self._recipe(claim), precision=self.precision),
             claim.seed,
             device=self.device,
             on_epoch=on_epoch,
@@ -281,7 +297,7 @@ class Worker:
             from search.training.held_out import score_held_out
 
             test = self.folds.records("test")
-            held_out = score_held_out(kept[-1], test, scores.precision, scores.micro_batch)
+            held_out = score_held_out(kept[-1], test, scores.micro_batch)
             attributes |= held_out.attributes()
             outputs = held_out.outputs(test, self.folds.sources("test"))
         held = self.study.storage.patiently(

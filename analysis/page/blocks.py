@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from analysis.page.style import Drawn
+if TYPE_CHECKING:
+    from analysis.page.style import Drawn
 
 Kind = Literal["text", "lead", "refusal", "caution", "good", "alarm"]
 

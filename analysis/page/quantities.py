@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from analysis.stats.interval import Interval
 from search.training.metric_table import METRICS
 
 Form = Literal["score", "count", "number"]
@@ -39,8 +40,8 @@ QUANTITIES = {
 FACTORS = {
     "residual": "residual connections",
     "se_ratio": "squeeze-and-excitation",
-    "stem_kernel": "first kernel size",
-    "width_growth": "growth of width",
+    "stem_kernel": "stem kernel size",
+    "width_growth": "width multiplier per stage",
     "grouping": "grouped convolution",
     "expansion": "block expansion",
 }
@@ -66,6 +67,11 @@ def quantity(name: str) -> Quantity:
     return QUANTITIES.get(name) or Quantity(name.replace("_", " "), "")
 
 
+def cost_word(name: str) -> str:
+    """Name the unit of a cost in a legend."""
+    return "FLOPs" if name == "flops" else quantity(name).name.lower()
+
+
 def words(name: str) -> str:
     """Write a factor's name as people read it."""
     return FACTORS.get(name, name.replace("_", " "))
@@ -77,7 +83,7 @@ def factor_axis(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Unit:
     """How differences of a metric are written: scores in percentage points, others as they are.
 
     `scale` turns a difference where more is better into one of the metric: negative for a loss.
@@ -92,12 +98,13 @@ class Difference:
         places = self._places(value if half is None else half)
         return f"{self.scale * value:+.{places}f}".replace("-", "−")
 
-    def written(self, value: float, low: float, high: float) -> str:
+    def written(self, found: Interval) -> str:
         """Write a difference with its margin if that is known: +0.6 ± 0.3 points."""
-        half = (high - low) / 2
-        if not math.isfinite(half):
-            return f"{self.number(value, abs(value))} {self.unit}".strip()
-        return f"{self.number(value, half)} ± {self.size(half)} {self.unit}".strip()
+        if not found.known:
+            return f"{self.number(found.estimate, abs(found.estimate))} {self.unit}".strip()
+        return (
+            f"{self.number(found.estimate, found.half)} ± {self.size(found.half)} {self.unit}"
+        ).strip()
 
     def size(self, value: float) -> str:
         """Write a difference without its sign."""
@@ -124,12 +131,12 @@ class Difference:
         return max(1, min(4, math.ceil(-math.log10(size)) + (0 if self.unit else 1)))
 
 
-def difference(metric: str, maximize: bool = True) -> Difference:
+def difference(metric: str, maximize: bool = True) -> Unit:
     """Say how differences of a metric are written."""
     described = quantity(metric)
     scaled = described.form == "score"
     size = (100.0 if scaled else 1.0) * (1.0 if maximize else -1.0)
-    return Difference(size, "points" if scaled else "", described.name)
+    return Unit(size, "points" if scaled else "", described.name)
 
 
 def short(value: float) -> str:
@@ -174,3 +181,10 @@ def _three_digits(value: float) -> str:
     """Keep three digits and drop trailing zeros."""
     text = f"{value:.3g}"
     return f"{float(text):.0f}" if "e" in text else text
+
+
+def fixed(value: float, digits: int = 2, sign: bool = False) -> str:
+    """Write a number with so many decimals and a true minus sign."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")

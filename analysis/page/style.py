@@ -31,6 +31,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
 # Dark to light, ordered in lightness as well as hue: Viridis without its pale end.
 SEQUENTIAL = ("#440154", "#414487", "#2A788E", "#22A884", "#7AD151")
 
+SIGNIFICANT = "statistically significant"
+NOT_SIGNIFICANT = "not statistically significant"
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 GRID = "#E8E8E8"
 HEIGHT = 430

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from analysis.page.quantities import quantity, score
+from analysis.stats.interval import PERCENT, Interval
 from analysis.trials.table import TrialTable
 
 
@@ -23,9 +24,9 @@ def listed(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def interval(low: float, high: float) -> str:
-    """Write a 95 % interval of a score."""
-    return f"95 % interval {score(low)} to {score(high)}"
+def interval(found: Interval) -> str:
+    """Write the limits of a score."""
+    return f"{PERCENT} interval {score(found.low)} to {score(found.high)}"
 
 
 def unit_of_cost(table: TrialTable) -> str:

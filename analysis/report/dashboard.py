@@ -12,9 +12,9 @@ import plotly.graph_objects as go
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
 from analysis.page.blocks import Block, FigureBlock, Paragraph, Section, TableBlock
+from analysis.questions.context import Context
+from analysis.report.chapters import chapters
 from analysis.report.header import header
-from analysis.report.results import Results
-from analysis.report.sections import sections
 
 if TYPE_CHECKING:
     import optuna
@@ -26,26 +26,26 @@ RULE = "\n\n---\n\n"
 LEFT_OUT = ("learning_curves", "surrogate_", "hypervolume")  # the dashboard has its own, or minor
 
 
-def publish(study: optuna.Study, results: Results) -> list[str]:
+def publish(study: optuna.Study, context: Context) -> list[str]:
     """Save figures and a note with the findings in the study; return the figures' names.
 
     Publishing again replaces what was published before. The figures appear on the study's top
     page, the findings above what else its note holds.
     """
-    chapters = sections(results)
+    shown = chapters(context)
     names = []
-    for block in main_figures(chapters):
+    for block in main_figures(shown):
         name = PREFIX + block.name.replace("_", "-")
         save_plotly_graph_object(study, titled(block), graph_object_id=name)
         names.append(name)
     others = get_note(study).rpartition(END)[2].removeprefix(RULE)  # the plan, somebody's words
-    save_note(study, note(results, chapters) + RULE + others)
+    save_note(study, note(context, shown) + RULE + others)
     return names
 
 
-def main_figures(chapters: Sequence[Section]) -> Iterator[FigureBlock]:
+def main_figures(shown: Sequence[Section]) -> Iterator[FigureBlock]:
     """Yield the large figures that are not folded away."""
-    for chapter in chapters:
+    for chapter in shown:
         for block in chapter.blocks:
             if isinstance(block, FigureBlock) and not block.name.startswith(LEFT_OUT):
                 yield block
@@ -70,13 +70,13 @@ def titled(block: FigureBlock) -> go.Figure:
     return go.Figure(figure)
 
 
-def note(results: Results, chapters: Sequence[Section]) -> str:
+def note(context: Context, shown: Sequence[Section]) -> str:
     """Write the banners, findings and picks as Markdown."""
-    top = header(results)
+    top = header(context)
     lines = [f"# {top.study}", "", top.subtitle, ""]
     for banner in top.banners:
         lines += [f"> **{banner.title}** {banner.text}", ""]
-    for chapter in chapters[:2]:  # findings and budgets
+    for chapter in shown[:2]:  # findings and budgets
         lines += [f"## {chapter.title}", ""]
         for block in chapter.blocks:
             lines += [*_markdown(block), ""]

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from analysis.stats.interval import Interval
 from analysis.stats.regression import natural_spline, spline_knots
 from analysis.trials.factors import FactorInfo, label
 from analysis.trials.table import TrialTable
 
 FREE_OF_COST = 0.02
 ROWS_PER_COLUMN = 5
+MOST_LEVELS = 6  # more values of a number are cut into thirds
 
 
 @dataclass(frozen=True, slots=True)
 class LevelEstimate:
-    """What was estimated for one level (or range) of a factor, with its 95 % interval."""
+    """What was estimated for one level (or range) of a factor."""
 
     level: str
     n: int
-    estimate: float
-    low: float
-    high: float
+    effect: Interval
 
 
 def factor_columns(factor: FactorInfo, codes: np.ndarray) -> np.ndarray:
@@ -49,20 +49,21 @@ def ends(codes: np.ndarray) -> tuple[int, int]:
 
 
 def groups(
-    factor: FactorInfo, values: pd.Series, codes: np.ndarray
-) -> tuple[np.ndarray, Sequence[str]]:
-    """Return each row's group (n,), and the groups' names: levels, or thirds of many values."""
+    factor: FactorInfo, values: pd.Series, codes: np.ndarray | None = None
+) -> tuple[np.ndarray, list[str]]:
+    """Return each row's group (n,), and the groups' names: levels, or thirds of many numbers."""
+    codes = factor.code(values) if codes is None else codes
     present = np.unique(codes)
-    if len(present) <= 6:
+    if factor.kind == "choice" or len(present) <= MOST_LEVELS:
         firsts = [values.iloc[int(np.flatnonzero(codes == code)[0])] for code in present]
         return np.searchsorted(present, codes), [label(value) for value in firsts]
     edges = np.quantile(codes, [1 / 3, 2 / 3], method="nearest")
-    group = np.searchsorted(edges, codes)
+    third = np.searchsorted(edges, codes)
     names = []
-    for g in np.unique(group):
-        inside = values[group == g].astype(float)
+    for g in np.unique(third):
+        inside = values[third == g].astype(float)
         names.append(f"{label(inside.min())} to {label(inside.max())}")
-    return np.searchsorted(np.unique(group), group), names
+    return np.searchsorted(np.unique(third), third), names
 
 
 @dataclass(frozen=True, slots=True, eq=False)

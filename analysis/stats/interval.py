@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,6 +34,26 @@ class Interval:
     def half(self) -> float:
         """Half the width."""
         return (self.high - self.low) / 2
+
+
+def row_of(result: Any, *left_out: str) -> dict[str, Any]:
+    """Return a result's fields as a row of a table; the parts of an interval each get a column.
+
+    The first interval's limits are low and high, further ones' FIELD_low and FIELD_high; an
+    `effect` is called estimate.
+    """
+    row: dict[str, Any] = {}
+    for field in fields(result):
+        value = getattr(result, field.name)
+        if field.name in left_out:
+            continue
+        if isinstance(value, Interval):
+            before = f"{field.name}_" if "low" in row else ""
+            row["estimate" if field.name == "effect" else field.name] = value.estimate
+            row |= {f"{before}low": value.low, f"{before}high": value.high}
+        else:
+            row[field.name] = value
+    return row
 
 
 def percentiles(draws: ArrayLike, method: str = "linear") -> NDArray[np.float64]:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.stats.interval import ALPHA, TAILS, Interval, normal
+from analysis.stats.refusal import Refusal
 from analysis.stats.regression import fit_spline
 from analysis.trials.table import SEARCHED, TrialTable
 
@@ -19,32 +21,27 @@ DRAWS = 4999
 class Noise:
     """Seed noise, in the unit of the objective.
 
-    `sd` with its 95 % interval is pooled over architectures; `trend` is the slope of ln sd per
-    factor of ten in cost; the ceilings are the largest R² any model of the architecture can
-    reach, on the scores as they are and at equal cost. `replicates` has one row per architecture
-    with several seeds: architecture_hash, cost, mean, sd, seeds.
+    `sd` is pooled over architectures; `trend` is the slope of ln sd per factor of ten in cost;
+    the ceilings are the largest R² any model of the architecture can reach, on the scores as they
+    are and at equal cost. `replicates` has one row per architecture with several seeds:
+    architecture_hash, cost, mean, sd, seeds.
     """
 
     metric: str
-    sd: float
-    low: float
-    high: float
+    sd: Interval
     degrees_of_freedom: int
-    trend: float
-    trend_low: float
-    trend_high: float
+    trend: Interval
     trend_p: float
     ceiling: float
     ceiling_equal_cost: float
     replicates: pd.DataFrame
     log_cost_middle: float
     log_variance_middle: float
-    refusal: str | None = None
 
     @property
-    def known(self) -> bool:
-        """Whether there were replicates to estimate it from."""
-        return self.refusal is None
+    def follows_cost(self) -> bool:
+        """Whether it changes with cost, and enough architectures were replicated to say so."""
+        return len(self.replicates) >= FEWEST_FOR_TREND and self.trend_p < ALPHA
 
     def sd_at(self, cost: np.ndarray) -> np.ndarray:
         """Return the sd at these costs: along the trend where it is significant, else pooled.
@@ -52,21 +49,16 @@ class Noise:
         Few replicates bear no trend, and beyond the costs that were replicated it is not followed.
         """
         c = np.log(np.asarray(cost, dtype=float))
-        enough = len(self.replicates) >= FEWEST_FOR_TREND
-        if not self.known or not enough or not self.trend_p < 0.05:
-            return np.full(c.shape, self.sd)
+        if not self.follows_cost:
+            return np.full(c.shape, self.sd.estimate)
         ends = np.log(self.replicates["cost"])
         c = np.clip(c, ends.min(), ends.max())
-        slope = 2 * self.trend / np.log(10)
+        slope = 2 * self.trend.estimate / np.log(10)
         variance = np.exp(self.log_variance_middle + slope * (c - self.log_cost_middle))
         return np.asarray(np.sqrt(variance))
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return the replicated architectures, for the CSV."""
-        return self.replicates
 
-
-def noise(table: TrialTable, metric: str | None = None) -> Noise:
+def noise(table: TrialTable, metric: str | None = None) -> Noise | Refusal:
     """Estimate the seed noise of a metric (by default the objective).
 
     sigma² = sum over architectures of squared deviations from their mean / sum of (seeds − 1).
@@ -89,16 +81,10 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise:
     freedom = replicates["seeds"].to_numpy(float) - 1
     total = int(freedom.sum())
     if total < 2:
-        nan = float("nan")
-        refusal = (
-            f"Seed noise is unknown: {len(replicates)} architectures were trained with more than "
-            "one seed, at least 3 trials beyond the first seeds are needed; plan replicates."
-        )
-        values = (nan, nan, nan, total, nan, nan, nan, nan, nan, nan)
-        return Noise(metric, *values, replicates, nan, nan, refusal)
+        return Refusal("stats.noise", {"n": len(replicates)})
     variances = replicates["sd"].to_numpy() ** 2
     pooled = float((variances * freedom).sum() / total)
-    low, high = (np.sqrt(pooled * total / stats.chi2.ppf(q, total)) for q in (0.975, 0.025))
+    low, high = (float(np.sqrt(pooled * total / stats.chi2.ppf(q, total))) for q in TAILS[::-1])
     c = np.log(replicates["cost"].to_numpy())
     middle, slope, error = _gamma_trend(c, variances, freedom, pooled)
     p = _trend_p(c, variances, freedom) if error > 0 else 1.0
@@ -109,13 +95,9 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise:
     flat = y - fit_spline(table.log_cost(designs), y)(table.log_cost(designs))
     return Noise(
         metric=metric,
-        sd=float(np.sqrt(pooled)),
-        low=float(low),
-        high=float(high),
+        sd=Interval(float(np.sqrt(pooled)), low, high),
         degrees_of_freedom=total,
-        trend=slope * per_decade,
-        trend_low=(slope - 1.96 * error) * per_decade,
-        trend_high=(slope + 1.96 * error) * per_decade,
+        trend=normal(slope * per_decade, error * per_decade),
         trend_p=p,
         ceiling=_ceiling(averaged, y),
         ceiling_equal_cost=_ceiling(averaged, flat),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from analysis.stats.interval import ALPHA, Interval
+
 
 def natural_spline(x: np.ndarray, knots: np.ndarray) -> np.ndarray:
     """Evaluate a natural cubic spline basis with intercept: (n, knots) columns.
@@ -67,15 +69,12 @@ class LeastSquares:
     residuals: np.ndarray
     degrees_of_freedom: int
 
-    def contrast(self, row: np.ndarray, level: float = 0.95) -> tuple[float, float, float, float]:
-        """Return estimate, lower and upper limit and two-sided p of row · weights."""
+    def contrast(self, row: np.ndarray, alpha: float = ALPHA) -> Interval:
+        """Return row · weights with its t interval."""
         estimate = float(row @ self.weights)
         error = float(np.sqrt(max(row @ self.covariance @ row, 0.0)))
-        if error == 0.0:
-            return estimate, estimate, estimate, float(estimate == 0.0)
-        half = float(stats.t.ppf(0.5 + level / 2, self.degrees_of_freedom)) * error
-        p = 2 * float(stats.t.sf(abs(estimate) / error, self.degrees_of_freedom))
-        return estimate, estimate - half, estimate + half, p
+        half = float(stats.t.ppf(1 - alpha / 2, self.degrees_of_freedom)) * error
+        return Interval(estimate, estimate - half, estimate + half)
 
     def wald(self, columns: np.ndarray) -> float:
         """Return the p-value of all of these columns' weights being zero (F form)."""

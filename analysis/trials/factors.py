@@ -150,12 +150,16 @@ def codes(factors: Sequence[FactorInfo], frame: pd.DataFrame) -> np.ndarray:
     return np.column_stack([factor.code(frame[factor.name]) for factor in factors])
 
 
+def plain(value: object) -> Level:
+    """Unwrap a numpy scalar."""
+    return value.item() if isinstance(value, np.generic) else value  # type: ignore[return-value]
+
+
 def _scalar(value: object) -> Level:
     """Unwrap numpy scalars and nullable values, so that 3, 3.0 and np.int64(3) are one level."""
-    if isinstance(value, np.generic):
-        value = value.item()
+    value = plain(value)
     if isinstance(value, float):
         if math.isnan(value):
             return None
         return int(value) if value.is_integer() else value
-    return value  # type: ignore[return-value]
+    return value

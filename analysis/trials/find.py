@@ -20,7 +20,7 @@ from analysis.trials.table import (
     from_optuna,
 )
 from search.database.storage import Storage, is_embedded, open_storage
-from search.reading.records import read_definition, read_distributions, read_trials
+from search.reading.records import StudyReader
 from search.study import study_names
 
 if TYPE_CHECKING:
@@ -34,15 +34,31 @@ def read_table(study: str, storage: Storage, where: str | None = None) -> TrialT
         StudyError: there is no such study, or the database does not answer.
         AnalysisError: no network meets the condition `where`, or it chooses by scores.
     """
-    definition = read_definition(study, storage)
+    return table_of(StudyReader(study, storage), where)
+
+
+def table_of(study: StudyReader, where: str | None = None) -> TrialTable:
+    """Make the trial table of a study of ours."""
+    definition = study.definition()
     data, planned = definition.pop("data"), definition.pop("planned")
-    distributions = read_distributions(study, storage)
     table = TrialTable(
-        read_trials(study, storage),
-        tuple(from_distribution(name, kind) for name, kind in distributions.items()),
-        StudyFacts(study, planned, definition=definition, data=data),
+        study.trials,
+        tuple(from_distribution(name, kind) for name, kind in study.distributions().items()),
+        StudyFacts(study.name, planned, definition=definition, data=data),
     )
     return table if where is None else only(table, where)
+
+
+def our_study(study: object, storage: str | Storage | BaseStorage | None) -> StudyReader | None:
+    """Open a study of ours that is given by name; None for anything else."""
+    if not isinstance(study, str):
+        return None
+    if isinstance(storage, str) and not _may_be_ours(storage):
+        return None
+    if storage is not None and not isinstance(storage, str | Storage):
+        return None
+    ours = storage if isinstance(storage, Storage) else open_storage(storage)
+    return StudyReader(study, ours) if study in study_names(ours) else None
 
 
 def find_table(
@@ -88,14 +104,14 @@ def _found(
 
 def _named(name: str, storage: str | Storage | BaseStorage | None, cost: str) -> TrialTable:
     """Read a study by its name; one of ours with all that the database knows of it."""
-    if isinstance(storage, str) and not _may_be_ours(storage):
-        return from_optuna(_load(name, storage), cost)
-    if storage is not None and not isinstance(storage, str | Storage):
-        return from_optuna(_load(name, storage), cost)
-    ours = storage if isinstance(storage, Storage) else open_storage(storage)
-    if name in study_names(ours):
-        return read_table(name, ours)
-    return from_optuna(_load(name, ours.optuna()), cost)
+    ours = our_study(name, storage)
+    if ours is not None:
+        return table_of(ours)
+    if storage is None or (isinstance(storage, str) and _may_be_ours(storage)):
+        storage = open_storage(storage)
+    return from_optuna(
+        _load(name, storage.optuna() if isinstance(storage, Storage) else storage), cost
+    )
 
 
 def _may_be_ours(where: str) -> bool:

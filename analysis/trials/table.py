@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class StudyFacts:
         return bool(self.data.get("synthetic", False))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TrialTable:
     """Trials of one study, one row per trial, with what is needed to read them.
 
@@ -120,6 +121,11 @@ class TrialTable:
         (the objective, turned so that more is better) and `error` (1 − score for a maximised
         objective within [0, 1], the objective itself if minimised, else −score). Sorted by cost.
         """
+        return self._designs
+
+    @cached_property
+    def _designs(self) -> pd.DataFrame:
+        """Group once what every method asks for."""
         complete = self.complete(SEARCHED)
         means = [*dict.fromkeys((*self.costs, *self.metrics))]
         grouped = complete.groupby("architecture_hash", sort=True)

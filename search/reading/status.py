@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy import Row, text
 
 from search.database.storage import Storage
+from search.precision import read_precision
 from search.reading.time_left import Busy, TimeLeft, Work, forecast
 from search.study import Study, open_study
 from search.trials.queue import Limits
@@ -99,7 +100,8 @@ class RunningWorker:
 class StudyStatus:
     """Progress of one study.
 
-    The rate is None before anything ended, `time_left` while there is nothing to forecast from.
+    The rate is None before anything ended, `time_left` while there is nothing to forecast from,
+    the precision of training before the first worker settled it.
     """
 
     name: str
@@ -110,6 +112,7 @@ class StudyStatus:
     failed: int
     failures: dict[str, int]
     epochs: int
+    precision: str | None
     trials_per_hour: float | None
     time_left: TimeLeft | None
     workers: tuple[RunningWorker, ...]
@@ -141,6 +144,7 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
         rows = connection.execute(text(WORKERS), values).all()
         last = connection.execute(text(LAST), values).all()
         open_rows = connection.execute(text(OPEN), values).all()
+        precision = read_precision(connection, study)
     speeds: dict[str, float | None] = {}
     for row in last:
         speeds.setdefault(row.worker, row.records_per_second)
@@ -166,6 +170,7 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
         failed=counts.failed,
         failures={row.reason: row.number for row in failures},
         epochs=study.definition.recipe.epochs,
+        precision=precision,
         trials_per_hour=3600.0 * ended / float(seconds) if ended and seconds else None,
         time_left=_time_left(study, rows, last, open_rows),
         workers=workers,

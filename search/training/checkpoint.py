@@ -13,12 +13,12 @@ import torch
 from data_pipeline.batches import ResidentRecords
 from search.errors import StudyError
 
+FORMAT = 2  # of the state; another version's checkpoint is not gone on with
 
-def trial_fingerprint(
-    architecture_hash: str, recipe_hash: str, seed: int, *folds: ResidentRecords
-) -> str:
+
+def trial_fingerprint(identity: str, *folds: ResidentRecords) -> str:
     """Return a hash of what decides a trial's result, so that no trial resumes from another's."""
-    digest = hashlib.sha256(f"{architecture_hash} {recipe_hash} {seed}".encode())
+    digest = hashlib.sha256(identity.encode())
     for records in folds:
         digest.update(f" {tuple(records.signals.shape)} {records.step!r} ".encode())
         digest.update(records.labels.cpu().numpy().tobytes())
@@ -32,7 +32,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with partial.open("wb") as file:
-            torch.save(state, file)
+            torch.save(state | {"format": FORMAT}, file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -51,6 +51,8 @@ def load_checkpoint(
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        if state.get("format") != FORMAT:
+            raise ValueError("another version of ecgscale wrote it")
         found = state["fingerprint"]
     except Exception as error:  # whatever a damaged file makes torch and pickle raise
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
@@ -59,6 +61,6 @@ def load_checkpoint(
     if found != fingerprint:
         raise StudyError(
             f"Expected {path} to be a checkpoint of this trial, but it was written for another"
-            " network, recipe, seed or data; remove it or choose another folder."
+            " network, recipe, precision, seed or data; remove it or choose another folder."
         )
     return state

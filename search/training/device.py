@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import torch
 
+Precision = Literal["fp32", "bf16"]
+
+# What torch, cuDNN, cuBLAS and the driver say, in parts that have stayed the same over versions.
 NO_MEMORY = (
     "can't allocate memory",
+    "CUDA out of memory",
     "CUDA error: out of memory",
+    "CUDA driver error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUDNN_STATUS_ALLOC_FAILED",
+    "ALLOCATION_FAILED",  # cuDNN 9: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED and others
 )
+UNSUPPORTED = (
+    "unable to find an engine",
+    "Unable to find a valid cuDNN algorithm",
+    "NOT_SUPPORTED",
+)
+BROKEN = ("CUDA error", "CUDA driver error", "cuDNN error", "CUDNN_STATUS_", "CUBLAS_STATUS_")
+
+# Settings of oneDNN that let it use instructions for bf16; a lower one makes it emulate them.
+ISAS_WITH_BF16 = ("BF16", "FP16", "AMX", "AVX10", "DEFAULT")
 
 
-def compute_dtype(device: torch.device, precision: str) -> torch.dtype:
-    """Return the dtype of matrix products for a recipe's precision.
+def fast_precision(device: torch.device) -> Precision:
+    """Return the precision in which a device trains fastest.
 
-    "auto" takes bf16 on GPUs that have it and on CPUs with AMX or AVX-512 instructions for it
-    (1.2 to 2.8 times faster there); other CPUs emulate it several times slower than fp32.
+    That is bf16 on GPUs that have it and on CPUs with AMX or AVX-512 instructions for it (1.2 to
+    2.8 times faster there), as far as the environment lets oneDNN use them; other devices emulate
+    it several times slower than fp32.
     """
-    if precision == "auto":
-        return torch.bfloat16 if _fast_bf16(device) else torch.float32
-    return torch.bfloat16 if precision == "bf16" else torch.float32
-
-
-def _fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
-        able = torch.cpu.get_capabilities()
-        return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
-    return False
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "DEFAULT"))
+    allowed = any(name in limit.upper() for name in ISAS_WITH_BF16)
+    return "bf16" if allowed and (able.get("amx_bf16") or able.get("avx512_bf16")) else "fp32"
+
+
+def resolve_precision(device: torch.device, precision: str) -> Precision:
+    """Return a recipe's precision, where "auto" is the device's fastest."""
+    if precision == "auto":
+        return fast_precision(device)
+    return "bf16" if precision == "bf16" else "fp32"
 
 
 @contextmanager
@@ -59,20 +78,28 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+class Unsupported(RuntimeError):
+    """The device has no way to compute a layer of this network, however small the batch."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that the device's memory was not enough."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
-    )
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or _says(error, NO_MEMORY)
+
+
+def is_unsupported(error: BaseException) -> bool:
+    """Tell whether cuDNN found no way to compute a layer; often for want of memory to work in."""
+    return _says(error, UNSUPPORTED) and not is_out_of_memory(error)
 
 
 def is_broken(error: BaseException) -> bool:
     """Tell whether an error means that this process can use its GPU no more."""
-    return (
-        isinstance(error, RuntimeError)
-        and "CUDA error" in str(error)
-        and not is_out_of_memory(error)
-    )
+    said = isinstance(error, torch.AcceleratorError) or _says(error, BROKEN)
+    return said and not is_out_of_memory(error) and not is_unsupported(error)
+
+
+def _says(error: BaseException, parts: tuple[str, ...]) -> bool:
+    return isinstance(error, RuntimeError) and any(part in str(error) for part in parts)
 
 
 def free_memory_bytes(device: torch.device) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from data_pipeline.batches import ResidentRecords
 from models.fold import fold_batch_norms
@@ -35,18 +34,15 @@ class HeldOut:
         return Outputs(values, labels, test.patients, tuple(sources))
 
 
-def score_held_out(
-    trained: Trained, test: ResidentRecords, precision: str, micro_batch: int
-) -> HeldOut:
+def score_held_out(trained: Trained, test: ResidentRecords, micro_batch: int) -> HeldOut:
     """Score a network with the thresholds it was given from training records.
 
     `micro_batch` is what fitted into memory when it was trained.
     """
     folded = fold_batch_norms(trained.network)
     size = 32 if test.device.type == "cpu" else 4 * micro_batch  # no gradients to keep
-    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     with reproducible(0, test.device):
-        logits = predict(folded, test, batch_size=size, dtype=dtype)
+        logits = predict(folded, test, batch_size=size)
     # As the outputs are kept, so that the scores follow from what is kept.
     values = probabilities(logits).astype(np.float32).astype(np.float64)
     labels = test.labels.cpu().numpy()

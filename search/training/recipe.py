@@ -60,7 +60,8 @@ class Recipe:
     # threshold_slack / √positives of the best; 0 takes the best (metrics.best_thresholds).
     threshold_slack: float = 0.5
 
-    # "auto" is bf16 where the device multiplies it fast, else fp32.
+    # Of forward and backward passes in training; scores are computed in fp32. "auto" is settled for
+    # the whole study by its first worker: bf16 where its device multiplies it fast, else fp32.
     precision: str = "auto"
 
     augment_crop_samples: int | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,9 @@ from models.build import build
 from models.fold import fold_batch_norms
 from search.training.averaging import AveragedWeights
 from search.training.checkpoint import load_checkpoint, save_checkpoint, trial_fingerprint
-from search.training.device import compute_dtype, synchronize
+from search.training.device import Precision, synchronize
+from search.training.graph import StepGraph
+from search.training.half_weights import HalfWeights
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
 from search.training.recipe import Recipe
 from search.training.schedule import learning_rate
@@ -43,12 +44,12 @@ class Trial:
     validation: ResidentRecords
     recipe: Recipe
     seed: int
+    precision: Precision
 
     def fingerprint(self) -> str:
         """Return a hash of all of it."""
-        return trial_fingerprint(
-            self.architecture.hash, self.recipe.hash, self.seed, self.train, self.validation
-        )
+        identity = f"{self.architecture.hash} {self.recipe.hash} {self.seed} {self.precision}"
+        return trial_fingerprint(identity, self.train, self.validation)
 
 
 @dataclass(slots=True)
@@ -66,13 +67,19 @@ class Progress:
 class Run:
     """Network, optimiser and averaged weights of one trial, with its progress.
 
-    Built under a seeded generator; goes on from the checkpoint where there is one.
+    Built under a seeded generator; goes on from the checkpoint where there is one. With a `graph`
+    steps on whole batches are recorded once and replayed.
     """
 
-    def __init__(self, trial: Trial, micro_batch: int, checkpoint: Path | None) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        micro_batch: int,
+        checkpoint: Path | None,
+        graph: StepGraph | None = None,
+    ) -> None:
         recipe, train = trial.recipe, trial.train
         self.trial, self.checkpoint, self.device = trial, checkpoint, train.device
-        self.dtype = compute_dtype(train.device, recipe.precision)
         self.fingerprint = trial.fingerprint() if checkpoint else ""
 
         # A last batch of less than half the size is left out: its noise would count as much as a
@@ -85,14 +92,21 @@ class Run:
         self.weights = positive_weights(train.labels, recipe)
         if recipe.prior_bias:
             start_at_prevalence(self.network, train.labels, self.weights)
+        self._graph = graph
+        # In a tensor the rate can change from step to step of a recording, too.
+        on_cuda = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
-            decayed_and_spared(self.network, recipe.weight_decay), fused=True
+            decayed_and_spared(self.network, recipe.weight_decay),
+            lr=torch.tensor(0.0, device=self.device) if on_cuda else recipe.learning_rate,
+            fused=True,
+            capturable=on_cuda,
         )
         self.averaged = (
             AveragedWeights(self.network, recipe.average_epochs * self.steps_per_epoch)
             if recipe.average_epochs > 0
             else None
         )
+        self._half = HalfWeights(self.network) if trial.precision == "bf16" else None
         self.progress = Progress()
         self._loss = self._first_loss = torch.zeros((), device=train.device)
         self._outputs: list[Tensor] = []  # of this epoch's training steps
@@ -100,13 +114,6 @@ class Run:
         self._clock = self._saved = time.perf_counter()
 
         state = load_checkpoint(checkpoint, self.fingerprint, self.device) if checkpoint else None
-        if state and state.get("dtype", str(self.dtype)) != str(self.dtype):
-            warnings.warn(
-                f"{checkpoint} was trained in {state['dtype']} and this device would go on in "
-                f"{self.dtype}; the trial starts anew.",
-                stacklevel=2,
-            )
-            state = None
         self.micro_batch = min(micro_batch, state["micro_batch"] if state else micro_batch)
         share_statistics(self.network, math.ceil(recipe.batch_size / self.micro_batch))
         if state:
@@ -116,32 +123,62 @@ class Run:
 
     def step(self, signals: Tensor, labels: Tensor) -> None:
         """Train on one batch, in micro-batches whose gradients add up to the batch's."""
-        recipe, progress = self.trial.recipe, self.progress
-        parts = math.ceil(len(signals) / self.micro_batch)
-        rate = learning_rate(
-            progress.epoch * self.steps_per_epoch + progress.step, self.steps, recipe
+        progress = self.progress
+        self._set_rate(
+            learning_rate(
+                progress.epoch * self.steps_per_epoch + progress.step,
+                self.steps,
+                self.trial.recipe,
+            )
         )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        total = torch.zeros((), device=self.device)
-        for x, y in zip(signals.chunk(parts), labels.chunk(parts), strict=True):
-            with self._autocast():
-                logits = self.network(x).float()
-            loss = loss_sum(logits, y, self.weights, recipe) / len(signals)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
-            self._outputs.append(logits.detach())
-            self._labels.append(y)
-        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
-        self.optimizer.step()
+        whole = len(signals) == self.trial.recipe.batch_size == self.micro_batch
+        if self._graph is not None and whole:
+            loss, logits = self._graph(self._step, signals, labels)
+        else:
+            loss, logits = self._step(signals, labels)
         if self.averaged is not None:
             self.averaged.update()
-        self._loss = total
+        self._outputs.append(logits)
+        self._labels.append(labels)
+        self._loss = loss
         if not progress.records:
-            self._first_loss = total
+            self._first_loss = loss
         progress.step += 1
         progress.records += len(signals)
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _step(self, signals: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Move the weights; return the loss and the logits (records, classes) before the move.
+
+        All of it happens on the device, on the same tensors at every call.
+        """
+        recipe = self.trial.recipe
+        parts = math.ceil(len(signals) / self.micro_batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        network = self.network
+        if self._half is not None:
+            self._half.refresh()
+            network = self._half.network
+        outputs = []
+        for x, y in zip(signals.chunk(parts), labels.chunk(parts), strict=True):
+            with self._autocast():
+                logits = network(x).float()
+            loss = loss_sum(logits, y, self.weights, recipe) / len(signals)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self._half is not None:
+                self._half.hand_over_gradients()
+            total += loss.detach()
+            outputs.append(logits.detach())
+        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
+        self.optimizer.step()
+        return total, outputs[0] if parts == 1 else torch.cat(outputs)
 
     def check_loss(self) -> None:
         """Raise Diverged when the latest loss is no number or far above the first."""
@@ -155,9 +192,12 @@ class Run:
 
     # ---- Scoring ---- #
 
-    def training_outputs(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return labels and logits (records, classes) of this epoch's training steps."""
-        return torch.cat(self._labels).cpu().numpy(), torch.cat(self._outputs).cpu().numpy()
+    def training_outputs(
+        self, at_most: int
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return labels and logits (records, classes) of this epoch's last training steps."""
+        labels, logits = torch.cat(self._labels)[-at_most:], torch.cat(self._outputs)[-at_most:]
+        return labels.cpu().numpy(), logits.cpu().numpy()
 
     def scored_network(self) -> nn.Module:
         """Return the network that is scored: the averaged one if the recipe has it."""
@@ -166,14 +206,15 @@ class Run:
     def predict(
         self, records: ResidentRecords, between: Callable[[], None] | None = None
     ) -> npt.NDArray[np.float32]:
-        """Return the logits (records, classes) of the network that is scored.
+        """Return the logits (records, classes) of the network that is scored, computed in fp32.
 
-        `between` is called before every batch.
+        In fp32 a network is handed out, whatever it was trained in: its scores are those that it
+        has in use. `between` is called before every batch.
         """
         # Without gradients four times the records fit; on CPU smaller batches stay in the cache.
         size = self.micro_batch * (1 if self.device.type == "cpu" else 4)
         folded = fold_batch_norms(self.scored_network())  # a fifth to a third faster
-        logits = predict(folded, records, batch_size=size, dtype=self.dtype, between=between)
+        logits = predict(folded, records, batch_size=size, between=between)
         if not np.isfinite(logits).all():
             raise Diverged(f"The outputs are not finite after epoch {self.progress.epoch + 1}.")
         return logits
@@ -210,7 +251,6 @@ class Run:
         state = {
             "fingerprint": self.fingerprint,
             "micro_batch": self.micro_batch,
-            "dtype": str(self.dtype),
             "progress": {name: getattr(self.progress, name) for name in Progress.__slots__},
             "first_loss": self._first_loss,
             "network": self.network.state_dict(),
@@ -239,7 +279,7 @@ class Run:
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16
+            self.device.type, torch.bfloat16, enabled=self.trial.precision == "bf16"
         )
 
 
@@ -248,29 +288,32 @@ def predict(
     records: ResidentRecords,
     *,
     batch_size: int,
-    dtype: torch.dtype,
     between: Callable[[], None] | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Return the logits (records, classes) of a network that is in evaluation mode."""
+    """Return the fp32 logits (records, classes) of a network that is in evaluation mode."""
     parts = []
     feed = batches(records, batch_size=batch_size, seed=0, epoch=0, shuffle=False)
-    with (
-        torch.inference_mode(),
-        torch.autocast(records.device.type, torch.bfloat16, enabled=dtype is torch.bfloat16),
-    ):
+    with torch.inference_mode():
         for signals, _ in feed:
             if between is not None:
                 between()
-            parts.append(network(signals).float())
+            parts.append(network(signals))
     return torch.cat(parts).cpu().numpy()
 
 
 def decayed_and_spared(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split parameters into weights, which decay, and biases and normalisation, which do not."""
+    """Split parameters into those that decay and those that do not, in their order.
+
+    The weights of convolutions and linear layers decay; biases, normalisation and learnt factors
+    per channel (layer scale) do not.
+    """
+    weights = {
+        module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)
+    }
     parameters = list(network.parameters())
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p in weights], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p not in weights], "weight_decay": 0.0},
     ]
 
 

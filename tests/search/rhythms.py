@@ -51,7 +51,14 @@ def scored(scores):
     return repr(plain)  # repr, because NaN is not equal to itself
 
 
-QUICK = Recipe(epochs=3, batch_size=16, learning_rate=3e-3, average_epochs=0.5, augment_gain=0.1)
+QUICK = Recipe(
+    epochs=3,
+    batch_size=16,
+    learning_rate=3e-3,
+    average_epochs=0.5,
+    augment_gain=0.1,
+    precision="fp32",
+)
 
 
 def linear_network(architecture, leads, outputs):

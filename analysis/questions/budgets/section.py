@@ -6,87 +6,76 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.page.blocks import Block, Details, Drawing, Paragraph, Section, TableBlock
-from analysis.page.quantities import quantity, score, short, words
-from analysis.page.text import listed, unit_of_cost
+from analysis.page.blocks import Block, Details, Drawing, Paragraph, Section
+from analysis.page.quantities import score, short, words
+from analysis.page.text import unit_of_cost
+from analysis.page.words import Text, say
+from analysis.questions.budgets.numbers import picks, recommendations
 from analysis.questions.budgets.recommend import Recommendation, to_frame
-from analysis.questions.laws.scaled import study_shape
-from analysis.report.results import Results
+from analysis.questions.context import Context
+from analysis.questions.estimates import expected_scores
+from analysis.questions.laws.numbers import laws_of_shape, scaled_networks
+from analysis.questions.laws.scaled import Scaled, standing, study_shape
+from analysis.stats.interval import PERCENT
+from analysis.stats.refusal import Refusal
 from analysis.trials.factors import label
 
 if TYPE_CHECKING:
-    from models import Architecture
+    from models import Architecture, Shape
+
+MOST_LISTED = 12
+text = Text("budgets")
 
 
-def budgets_section(results: Results) -> Section:
+def section(context: Context) -> Section:
     """Tabulate the picks, then how each is built."""
-    table, picks = results.table, [r for r in results.recommendations if r.refusal is None]
+    found, chosen = context.of(recommendations), picks(context)
+    if isinstance(found, Refusal):
+        return Section("budgets", TITLE, (Paragraph(say(found), "refusal"),))
     blocks: list[Block] = []
-    if "recommendations" in results.reasons:
-        blocks.append(Paragraph(results.reasons["recommendations"], "refusal"))
-    refused = [r for r in results.recommendations if r.refusal is not None]
-    name = quantity(table.objective).name
-    if picks:
+    if chosen:
         blocks.append(
-            TableBlock(
+            text.table(
                 "recommendations",
-                "Best architecture per budget.",
-                f"The budget is an upper bound on {unit_of_cost(table)}. “Expected” is the "
-                f"{name} to expect of a new training of this architecture, corrected for the "
-                "luck of having been picked; “regret” is how much a perfect choice among the "
-                "candidates is expected to exceed it; “equals” is how many candidates noise does "
-                "not tell from the best, of which the smallest is named.",
-                _shown(results, picks),
-                to_frame(results.recommendations),
+                _shown(context, chosen),
+                to_frame(found),
+                cost=unit_of_cost(context.table),
+                metric=context.table.objective,
             )
         )
-        if results.shrunken is None:
-            blocks.append(
-                Paragraph(
-                    "Intervals, regret and correction for luck are missing: "
-                    + (
-                        results.noise.refusal
-                        if results.noise is not None and results.noise.refusal
-                        else "the seed noise is unknown, as no network was trained with several "
-                        "seeds."
-                    ),
-                    "refusal",
-                )
-            )
-        blocks += [Paragraph(text) for text in _notes(picks)]
-        built = [block for pick in _distinct(picks) for block in _how_built(results, pick)]
-        blocks.append(Details("How these networks are built, and their equals", tuple(built)))
-    blocks += _by_law(results)
-    for refusal in refused:
-        blocks.append(
-            Paragraph(
-                f"{short(refusal.budget)} {unit_of_cost(table)}: {refusal.refusal}", "refusal"
-            )
-        )
-    if not blocks:
-        blocks.append(Paragraph("No budget lies within the range that was sampled.", "refusal"))
-    return Section("budgets", "Which network for which budget", tuple(blocks))
+        expected = context.of(expected_scores)
+        if isinstance(expected, Refusal):
+            blocks.append(text.paragraph("missing", "refusal", reason=say(expected)))
+        blocks += [Paragraph(note) for note in _notes(chosen)]
+        built = [block for pick in _distinct(chosen) for block in _how_built(context, pick)]
+        blocks.append(Details("How these networks are built, and those like them", tuple(built)))
+    blocks += _by_law(context)
+    for budget, refused in found.items():
+        if isinstance(refused, Refusal):
+            head = f"{short(budget)} {unit_of_cost(context.table)}"
+            blocks.append(Paragraph(f"{head}: {say(refused)}", "refusal"))
+    return Section("budgets", TITLE, tuple(blocks))
 
 
-def _by_law(results: Results) -> list[Block]:
+TITLE = "Which network for which budget"
+
+
+def _by_law(context: Context) -> list[Block]:
     """Tabulate the networks that the scaling laws give, where laws stand."""
-    if not results.scaled:
-        return []
-    shape, rows = study_shape(results.table), []
-    for budget, (following, _) in results.scaled.items():
-        for network in following:
+    made, shape = context.known(scaled_networks) or {}, study_shape(context.table)
+    rows = []
+    for budget, scaled in made.items():
+        for network in scaled.law if isinstance(scaled, Scaled) else ():
             cost = network.cost(**shape)
             row = {"budget": short(budget), "network": network.hash[:8], "cost": short(cost.flops)}
             row |= {"parameters": short(cost.params)}
             rows.append(row | {words(k): label(v) for k, v in network.factors.items()})
+    if not rows:
+        return []
     shown = pd.DataFrame(rows)
-    names = listed([words(f) for law in results.shape_laws if not law.refusal for f in law.factors])
-    caption = (
-        f"Networks with the {names} that the scaling laws give at a budget, and the other factors "
-        "of networks that did well for their compute. They were not trained: a law is confirmed "
-        "only when such networks beat others of equal compute that go against it."
-    )
-    table = TableBlock("scaled_networks", "Scaled by the law.", caption, shown, shown)
+    laws = standing(context.known(laws_of_shape) or ())
+    factors = [factor for law in laws for factor in law.factors]
+    table = text.table("scaled_networks", shown, shown, factors=factors)
     return [Details("Networks that the scaling law gives", (table,))]
 
 
@@ -102,20 +91,16 @@ def resolved(pick: Recommendation) -> Architecture | None:
         return None
 
 
-def drawing(results: Results, architecture: Architecture) -> Drawing:
+def drawing(shape: Shape, architecture: Architecture) -> Drawing:
     """Draw an architecture with its stages to scale."""
     from models.diagram import architecture_svg
 
-    shape = study_shape(results.table)
-    svg = architecture_svg(
-        architecture, samples=shape["samples"], leads=shape["leads"], outputs=shape["outputs"]
-    )
+    svg = architecture_svg(architecture, **shape)
     return Drawing(svg, "Stages to scale: breadth is the length of the signal, height its width.")
 
 
-def stage_rows(results: Results, architecture: Architecture) -> pd.DataFrame:
+def stage_rows(shape: Shape, architecture: Architecture) -> pd.DataFrame:
     """Describe an architecture stage by stage, with the whole in the last row."""
-    shape = study_shape(results.table)
     rows = architecture.describe(**shape)
     shown = pd.DataFrame(
         {
@@ -129,73 +114,60 @@ def stage_rows(results: Results, architecture: Architecture) -> pd.DataFrame:
         }
     )
     cost = architecture.cost(**shape)
-    shown.loc[len(shown)] = [
-        "whole", "", "", "", short(cost.params), short(cost.flops), short(cost.activations)
-    ]  # fmt: skip
+    counts = [short(number) for number in (cost.params, cost.flops, cost.activations)]
+    shown.loc[len(shown)] = ["whole", "", "", "", *counts]
     return shown
 
 
-def _shown(results: Results, picks: list[Recommendation]) -> pd.DataFrame:
-    table = results.table
-    columns: dict[str, list[str]] = {
-        "budget": [short(pick.budget) for pick in picks],
-        "network": [pick.architecture_hash[:8] for pick in picks],
-        "cost": [short(pick.costs[table.cost]) for pick in picks],
-    }
-    if "params" in table.costs:
-        columns["parameters"] = [short(pick.costs["params"]) for pick in picks]
-    columns["expected"] = [score(pick.expected) if pick.interval else "–" for pick in picks]
-    columns["95 % interval"] = [
-        f"{score(pick.interval[0])} to {score(pick.interval[1])}" if pick.interval else "–"
-        for pick in picks
-    ]
-    columns["regret"] = [score(pick.regret) if pick.regret is not None else "–" for pick in picks]
-    columns["observed"] = [score(pick.observed) for pick in picks]
-    if "macro_auroc" in table.metrics and table.objective != "macro_auroc":
-        columns["AUROC"] = [score(pick.scores["macro_auroc"]) for pick in picks]
-    columns["runs"] = [str(pick.runs) for pick in picks]
-    columns["equals"] = [
-        f"{len(pick.indistinguishable)} of {pick.candidates}" if pick.interval else "–"
-        for pick in picks
-    ]
-    return pd.DataFrame(columns)
+def _shown(context: Context, chosen: list[Recommendation]) -> pd.DataFrame:
+    table = context.table
+    rows = []
+    for pick in chosen:
+        row = {"budget": short(pick.budget), "network": pick.architecture_hash[:8]}
+        row["cost"] = short(pick.costs[table.cost])
+        if "params" in table.costs:
+            row["parameters"] = short(pick.costs["params"])
+        found, known = pick.interval, pick.interval is not None
+        row["expected"] = score(pick.expected) if known else "–"
+        row[f"{PERCENT} interval"] = f"{score(found.low)} to {score(found.high)}" if found else "–"
+        row["regret"] = "–" if pick.regret is None else score(pick.regret)
+        row["observed"] = score(pick.observed)
+        if "macro_auroc" in table.metrics and table.objective != "macro_auroc":
+            row["AUROC"] = score(pick.scores["macro_auroc"])
+        row["runs"] = str(pick.runs)
+        row["alike"] = f"{len(pick.indistinguishable)} of {pick.candidates}" if known else "–"
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
-def _distinct(picks: list[Recommendation]) -> list[Recommendation]:
+def _distinct(chosen: list[Recommendation]) -> list[Recommendation]:
     """Keep the first pick of each architecture."""
-    return list({pick.architecture_hash: pick for pick in reversed(picks)}.values())[::-1]
+    return list({pick.architecture_hash: pick for pick in reversed(chosen)}.values())[::-1]
 
 
-def _notes(picks: list[Recommendation]) -> list[str]:
+def _notes(chosen: list[Recommendation]) -> list[str]:
     """Say each note once, with the budgets it holds for."""
     holders: dict[str, list[str]] = {}
-    for pick in picks:
+    for pick in chosen:
         for note in pick.notes:
-            holders.setdefault(note, []).append(short(pick.budget))
+            holders.setdefault(say(note).rstrip("."), []).append(short(pick.budget))
     return [
-        f"{note[0].upper()}{note[1:]}"
-        + ("." if len(budgets) == len(picks) else f" (budget {listed(budgets)}).")
+        text("note", note=note, budgets=() if len(budgets) == len(chosen) else budgets)
         for note, budgets in holders.items()
     ]
 
 
-def _how_built(results: Results, pick: Recommendation) -> list[Block]:
+def _how_built(context: Context, pick: Recommendation) -> list[Block]:
     factors = ", ".join(f"{words(name)} {label(value)}" for name, value in pick.factors.items())
-    cost = f"{short(pick.costs[results.table.cost])} {unit_of_cost(results.table)}"
-    blocks: list[Block] = [Paragraph(f"{pick.architecture_hash[:8]} ({cost}): {factors}.")]
-    architecture = resolved(pick)
+    cost = f"{short(pick.costs[context.table.cost])} {unit_of_cost(context.table)}"
+    name, architecture = pick.architecture_hash[:8], resolved(pick)
+    blocks: list[Block] = [Paragraph(f"{name} ({cost}): {factors}.")]
     if architecture is not None:
-        blocks += [
-            drawing(results, architecture),
-            TableBlock(
-                f"stages_{pick.architecture_hash[:8]}",
-                "Stages.",
-                "As built, with the exact cost of each for one ECG.",
-                stage_rows(results, architecture),
-            ),
-        ]
+        shape = study_shape(context.table)
+        stages = text.table(f"stages_{name}", stage_rows(shape, architecture), key="stages")
+        blocks += [drawing(shape, architecture), stages]
     if len(pick.indistinguishable) > 1:
-        rivals = pd.DataFrame(
+        others = pd.DataFrame(
             {
                 "network": [c.architecture_hash[:8] for c in pick.indistinguishable],
                 "cost": [short(c.cost) for c in pick.indistinguishable],
@@ -203,13 +175,6 @@ def _how_built(results: Results, pick: Recommendation) -> list[Block]:
                 "expected": [score(c.expected) for c in pick.indistinguishable],
                 "P(best)": [f"{c.probability:.0%}" for c in pick.indistinguishable],
             }
-        )
-        blocks.append(
-            TableBlock(
-                f"rivals_{pick.architecture_hash[:8]}",
-                "Networks that cannot be told from the best.",
-                "P(best) is the probability of being the best candidate.",
-                rivals.head(12),
-            )
-        )
+        ).head(MOST_LISTED)
+        blocks.append(text.table(f"alternatives_{name}", others, key="alternatives"))
     return blocks

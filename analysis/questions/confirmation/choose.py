@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from analysis.errors import AnalysisError
 from analysis.page.quantities import short
-from analysis.questions.budgets.recommend import WINDOW, estimated_scores, recommend
-from analysis.questions.fronts.pareto import Shrunken
+from analysis.page.words import say
+from analysis.questions.budgets.recommend import ranked
 from analysis.questions.laws.scaled import scaled_architectures, study_space
 from analysis.questions.laws.shape import ShapeLaw
-from analysis.stats.noise import noise
-from analysis.surrogates.surrogate import Target, surrogate
+from analysis.stats.refusal import Refusal
+from analysis.stats.shrinkage import Shrunken
 from analysis.trials.table import TrialTable
-from models import Architecture, ModelError
+from models import Architecture, ModelError, Shape
 from models.references.budget import reference_within
 from search.confirm import Candidate
 
@@ -25,8 +23,6 @@ RIVALS = (
     *("mobilenetv2", "efficientnet-b0", "regnetx-200mf", "convnext-atto"),
 )
 """One reference CNN per family; its width is fitted to each budget."""
-
-TARGETS: tuple[Target, ...] = ("score", "equal cost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +43,23 @@ def choose_candidates(
     top: int = 5,
     references: Sequence[str] = RIVALS,
     shrunken: Shrunken | None = None,
-    laws: Sequence[ShapeLaw] = (),
+    laws: Sequence[ShapeLaw | Refusal] = (),
     seed: int = 0,
 ) -> Chosen:
     """Choose for each budget from scores on validation records.
 
-    Searched: the `top` networks by shrunken, not observed, score that use at least 75 % of the
-    budget, filled up with cheaper ones. References: each in its widest form within the budget.
-    Law: three compound-scaled networks and their opposites of equal FLOPs, where a law stands.
-    A budget that the study does not cover is left out with a note; AnalysisError if all are.
+    Searched: what `recommend` names for the budget, then the `top` by expected, not observed, score
+    that use at least 75 % of it, filled up with cheaper ones. References: each in its widest form
+    within the budget. Law: three compound-scaled networks and their opposites of equal FLOPs,
+    where a law stands. A budget that the study does not cover is left out with a note;
+    AnalysisError if all are.
     """
-    shape = {"samples": samples, "leads": leads, "outputs": outputs}
+    shape = Shape(samples, leads, outputs)
     candidates: list[Candidate] = []
     notes: list[str] = []
     for budget in budgets:
         try:
-            candidates += _searched(table, budget, top, shrunken, seed)
+            candidates += _searched(table, budget, top, shrunken)
         except AnalysisError as error:
             notes.append(f"{short(budget)}: {error}")
             continue
@@ -100,20 +97,15 @@ def choose_references(
 
 
 def _searched(
-    table: TrialTable, budget: float, top: int, shrunken: Shrunken | None, seed: int
+    table: TrialTable, budget: float, top: int, shrunken: Shrunken | None
 ) -> list[Candidate]:
-    """Return the top networks of a budget by estimated score."""
-    pick = recommend(table, budget, seed=seed, shrunken=shrunken)
-    if pick.refusal:
-        raise AnalysisError(pick.refusal)
+    """Return the network recommended for a budget, and the next by expected score."""
+    order = ranked(table, budget, shrunken)
+    if isinstance(order, Refusal):
+        raise AnalysisError(say(order))
     designs = table.designs()
-    cost = designs[table.cost].to_numpy(float)
-    score = designs["score"].to_numpy(float) if shrunken is None else shrunken.mean
-    within = np.flatnonzero(cost <= budget)
-    near = cost[within] >= (1 - WINDOW) * budget
-    order = within[np.lexsort((-score[within], ~near))][:top]
     found = []
-    for row in order:
+    for row in order[:top]:
         stored = designs["architecture"].iloc[row]
         network = Architecture.from_json(str(stored))
         found.append(Candidate(network, budget, "searched", network.hash[:8]))
@@ -123,8 +115,8 @@ def _searched(
 def _by_law(
     table: TrialTable,
     budget: float,
-    laws: Sequence[ShapeLaw],
-    shape: dict[str, int],
+    laws: Sequence[ShapeLaw | Refusal],
+    shape: Shape,
     seed: int,
     notes: list[str],
 ) -> list[Candidate]:
@@ -132,25 +124,12 @@ def _by_law(
     space = study_space(table)
     if space is None or not laws:
         return []
-    try:
-        scaled = scaled_architectures(table, laws, [budget], space, **shape, seed=seed)[budget]
-    except AnalysisError as error:
-        notes.append(str(error))
+    scaled = scaled_architectures(table, laws, budget, space, shape, seed=seed)
+    if isinstance(scaled, Refusal):
+        notes.append(say(scaled))
         return []
     return [
         Candidate(network, budget, group, network.hash[:8])
         for group, networks in (("law", scaled.law), ("against the law", scaled.against))
         for network in networks
     ]
-
-
-def estimate_scores(table: TrialTable, *, seed: int = 0) -> Shrunken | None:
-    """Estimate every network's score as the report does; None where noise is unknown."""
-    measured = noise(table)
-    fitted = []
-    for target in TARGETS:
-        try:
-            fitted.append(surrogate(table, target, noise=measured, seed=seed))
-        except AnalysisError:
-            continue  # the cost alone is the prior then
-    return estimated_scores(table, measured, fitted)

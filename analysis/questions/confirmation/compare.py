@@ -17,16 +17,17 @@ from analysis.errors import AnalysisError
 from analysis.questions.confirmation.differences import find_differences
 from analysis.questions.confirmation.multiplier import multiplier
 from analysis.questions.confirmation.resampling import METRICS, Run, RunScores, score_networks
-from analysis.questions.confirmation.results import Comparison, Contestant, Estimate
+from analysis.questions.confirmation.results import Comparison, Contestant
 from analysis.questions.confirmation.uncertainty import (
     SeedVariance,
     contrast,
     half_width,
     seed_variances,
 )
-from analysis.questions.fronts.pareto import EstimatedFront, Shrunken, estimate_front
-from analysis.questions.trust.failures import wilson
+from analysis.questions.fronts.pareto import EstimatedFront, estimate_front
+from analysis.stats.interval import Interval, wilson
 from analysis.stats.patients import FEWEST_PATIENTS, interval_table, kind_patients
+from analysis.stats.shrinkage import Shrunken
 from analysis.trials.table import TrialTable
 from search.confirm import Entry
 from search.reading.records import Confirmed
@@ -46,7 +47,7 @@ def compare(
 ) -> Comparison:
     """Compare the confirmed networks of each budget.
 
-    Intervals and p-values allow for patients and seeds (`analysis.questions.confirmation.uncertainty`).
+    Intervals and p-values allow for patients and seeds (`uncertainty`).
     Raises AnalysisError if nothing was confirmed, nothing of it is done, or the table's objective
     is not one that is measured on test records.
     """
@@ -200,13 +201,13 @@ def _test_scores(
     hash_: str,
     scores: Mapping[str, Mapping[str, RunScores]],
     seeds: Mapping[str, Mapping[str, SeedVariance]],
-) -> dict[str, Estimate]:
+) -> dict[str, Interval]:
     """Return a network's mean over seeds with its interval within [0, 1], per metric."""
     found = {}
     for metric, own in scores.items():
         one = contrast(own, {hash_: 1.0}, seeds[metric]).estimate
         low, high = np.clip([one.low, one.high], 0.0, 1.0)
-        found[metric] = Estimate(one.value, float(low), float(high))
+        found[metric] = Interval(one.estimate, float(low), float(high))
     return found
 
 
@@ -229,7 +230,7 @@ def _contestant(
     entry: Entry,
     runs: pd.DataFrame,
     table: TrialTable,
-    test: Mapping[str, Estimate],
+    test: Mapping[str, Interval],
     between_seeds: SeedVariance,
     fronts: Mapping[str, EstimatedFront],
 ) -> Contestant:
@@ -243,7 +244,7 @@ def _contestant(
     near &= (designs["architecture_hash"] != hash_).to_numpy()
     better = int((designs["score"].to_numpy(float)[near] > validation).sum())
     count = int(near.sum())
-    share = Estimate(better / count, *wilson(better, count)) if count else None
+    share = wilson(better, count) if count else None
     return Contestant(
         budget=entry.budget,
         group=entry.group,

@@ -10,20 +10,30 @@ from typing import Any
 
 from analysis.errors import AnalysisError
 from analysis.page.quantities import short
+from analysis.questions.confirmation.compare import compare
 from analysis.questions.confirmation.results import LAW, Comparison, Contestant
+from analysis.stats.interval import Interval
+from analysis.trials.find import read_table
 from analysis.trials.table import TrialTable
 from models import Architecture
-from search.reading.records import Confirmed
+from search.database.storage import Storage
+from search.reading.records import Confirmed, read_confirmed
 
 SIZES = {1e7: "xs", 3e7: "s", 1e8: "m", 3e8: "l", 1e9: "xl"}
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A network of the family; `provenance` is plain data for the file beside its layers."""
+    """A network of the family, with its FLOPs and its score by `metric` on the test records.
+
+    `provenance` is plain data for the file beside its layers.
+    """
 
     name: str
     architecture: Architecture
+    flops: float
+    metric: str
+    test: Interval
     provenance: Mapping[str, Any]
 
     def write(self, folder: Path) -> Path:
@@ -33,6 +43,14 @@ class Member:
         content = {**json.loads(self.architecture.to_json()), "provenance": self.provenance}
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         return path
+
+
+def find_family(
+    study: str, storage: Storage, *, name: str | None = None, seed: int = 0
+) -> tuple[Member, ...]:
+    """Derive the family of a confirmed study, called like it unless by `name`."""
+    table, confirmed = read_table(study, storage), read_confirmed(study, storage)
+    return derive_family(table, compare(table, confirmed, seed=seed), confirmed, name or study)
 
 
 def derive_family(
@@ -54,7 +72,16 @@ def derive_family(
         layers = Architecture.from_json(str(stored.loc[chosen.architecture_hash, "architecture"]))
         called = f"{name}-{SIZES.get(budget, short(budget).replace(' ', ''))}"
         member = Architecture(called, layers.layers, layers.factors)
-        members.append(Member(called, member, _provenance(table, comparison, chosen, groups)))
+        members.append(
+            Member(
+                called,
+                member,
+                chosen.costs[table.cost],
+                comparison.objective,
+                chosen.test[comparison.objective],
+                _provenance(table, comparison, chosen, groups),
+            )
+        )
     if not members:
         raise AnalysisError(
             "Expected a confirmed network of the study in at least one budget, got none: run the "
@@ -85,7 +112,7 @@ def _provenance(
         "learning_rate": chosen.learning_rate,
         "validation": {comparison.objective: chosen.validation},
         "test": {
-            metric: {"mean": score.value, "low": score.low, "high": score.high}
+            metric: {"mean": score.estimate, "low": score.low, "high": score.high}
             for metric, score in chosen.test.items()
         },
         "test_records": comparison.records,

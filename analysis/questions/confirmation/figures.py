@@ -11,6 +11,8 @@ from analysis.page.style import (
     BLUE,
     CYCLE,
     GREY,
+    NOT_SIGNIFICANT,
+    SIGNIFICANT,
     SYMBOLS,
     Drawn,
     Sketch,
@@ -21,6 +23,7 @@ from analysis.page.style import (
 )
 from analysis.questions.confirmation.results import SEARCHED, Comparison
 from analysis.questions.fronts.pareto import EstimatedFront
+from analysis.stats.interval import ALPHA, PERCENT
 from analysis.trials.table import TrialTable
 
 # Group, what the legend says, colour, symbol.
@@ -51,7 +54,7 @@ def rivals_on_front(
     frames = [designs[["architecture_hash", cost, objective]].assign(group="random")]
     if front is not None:
         figure.band(
-            front.grid_cost, front.lower, front.upper, color=BLUE, name="95 % band",
+            front.grid_cost, front.lower, front.upper, color=BLUE, name=f"{PERCENT} band",
             shape="hv",
         )  # fmt: skip
         figure.scatter(
@@ -112,7 +115,7 @@ def differences_on_test(comparison: Comparison, metric: str) -> Drawn:
             "budget": [d.budget for d in found],
             "searched": [d.first for d in found],
             "reference": [d.second for d in found],
-            "estimate": [unit.scale * d.estimate.value for d in found],
+            "estimate": [unit.scale * d.estimate.estimate for d in found],
             "low": [unit.scale * d.estimate.low for d in found],
             "high": [unit.scale * d.estimate.high for d in found],
             "p_adjusted": [d.p_adjusted for d in found],
@@ -132,9 +135,9 @@ def differences_on_test(comparison: Comparison, metric: str) -> Drawn:
         ticks.append(place)
         labels.append(name)
     frame["position"] = position
-    settled = frame["p_adjusted"] < 0.05
+    settled = frame["p_adjusted"] < ALPHA
     figure = Sketch(int(110 - 24 * place))
-    for certain, text in ((True, "beyond doubt (Holm)"), (False, "not told from chance")):
+    for certain, text in ((True, f"{SIGNIFICANT} (Holm)"), (False, NOT_SIGNIFICANT)):
         rows = frame[settled == certain]
         figure.scatter(
             x=rows["estimate"],

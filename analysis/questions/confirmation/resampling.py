@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 
+from analysis.stats.patients import draw_patients, number_patients
+
 Floats = NDArray[np.float64]
 METRICS = ("macro_f1", "macro_auroc")
 DRAWS_AT_ONCE = 200  # keeps 20,000 records within about a hundred MB
@@ -55,11 +57,10 @@ def score_networks(
     truth = np.asarray(labels).astype(bool)
     columns = np.arange(truth.shape[1]) if classes is None else np.asarray(classes)
     truth = truth[:, columns]
-    _, owner = np.unique(np.asarray(patients), return_inverse=True)
-    count = int(owner.max()) + 1
+    owner, count = number_patients(patients)
     weights = np.ones((count, 1 + draws))  # the first draw has everybody once
     for draw in range(1, 1 + draws):
-        weights[:, draw] = np.bincount(rng.integers(0, count, count), minlength=count)
+        weights[:, draw] = draw_patients(count, rng)
     each = {name: np.empty((len(METRICS), len(own), 1 + draws)) for name, own in runs.items()}
     for start in range(0, 1 + draws, DRAWS_AT_ONCE):
         part = slice(start, start + DRAWS_AT_ONCE)

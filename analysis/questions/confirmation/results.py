@@ -8,18 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.stats.interval import ALPHA, Interval
+
 # Kinds of differences.
 SEARCHED = "searched against reference"
 LAW = "law against its opposite"
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +46,8 @@ class Contestant:
     seeds: int
     validation: float
     validation_sd: float
-    test: Mapping[str, Estimate]
-    beaten_by: Estimate | None
+    test: Mapping[str, Interval]
+    beaten_by: Interval | None
     neighbours: int
     multipliers: Mapping[str, Multiplier]
 
@@ -71,19 +64,19 @@ class Difference:
     second: str
     kind: str
     metric: str
-    estimate: Estimate
+    estimate: Interval
     p: float
     p_adjusted: float
 
     @property
     def better(self) -> bool:
-        """Whether `first` is better beyond doubt, all pairs of the kind considered."""
-        return self.p_adjusted < 0.05 and self.estimate.value > 0
+        """Whether `first` is significantly better, all pairs of the kind considered."""
+        return self.p_adjusted < ALPHA and self.estimate.estimate > 0
 
     @property
     def worse(self) -> bool:
-        """Whether `first` is worse beyond doubt, all pairs of the kind considered."""
-        return self.p_adjusted < 0.05 and self.estimate.value < 0
+        """Whether `first` is significantly worse, all pairs of the kind considered."""
+        return self.p_adjusted < ALPHA and self.estimate.estimate < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +129,10 @@ class Comparison:
             row |= {"learning_rate": c.learning_rate, "seeds": c.seeds}
             row |= {"validation": c.validation, "validation_sd": c.validation_sd}
             for metric, score in c.test.items():
-                row |= {f"test_{metric}": score.value}
+                row |= {f"test_{metric}": score.estimate}
                 row |= {f"test_{metric}_low": score.low, f"test_{metric}_high": score.high}
-            share = c.beaten_by or Estimate(np.nan, np.nan, np.nan)
-            row |= {"beaten_by": share.value, "beaten_by_low": share.low}
+            share = c.beaten_by or Interval(np.nan)
+            row |= {"beaten_by": share.estimate, "beaten_by_low": share.low}
             row |= {"beaten_by_high": share.high, "neighbours": c.neighbours}
             for cost, one in c.multipliers.items():
                 row |= {f"{cost}_times": one.times, f"{cost}_times_low": one.low}
@@ -152,7 +145,7 @@ class Comparison:
         return pd.DataFrame(
             {
                 "budget": d.budget, "first": d.first, "second": d.second, "kind": d.kind,
-                "metric": d.metric, "estimate": d.estimate.value, "low": d.estimate.low,
+                "metric": d.metric, "estimate": d.estimate.estimate, "low": d.estimate.low,
                 "high": d.estimate.high, "p": d.p, "p_adjusted": d.p_adjusted,
             }
             for d in self.differences

@@ -5,31 +5,33 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.page.blocks import Block, Details, FigureBlock, Paragraph, Section, TableBlock
+from analysis.page.blocks import Block, Details, FigureBlock, Kind, Paragraph, Section, TableBlock
 from analysis.page.quantities import difference, percent, quantity, score, short
 from analysis.page.text import listed, plural
+from analysis.page.words import say
 from analysis.questions.confirmation.figures import differences_on_test, rivals_on_front
-from analysis.questions.confirmation.results import LAW, SEARCHED, Comparison, Contestant, Estimate
-from analysis.report.results import Results
+from analysis.questions.confirmation.numbers import confirmation
+from analysis.questions.confirmation.results import LAW, SEARCHED, Comparison, Contestant
+from analysis.questions.context import Context, Finding
+from analysis.questions.fronts.numbers import Fronts, estimated_fronts
+from analysis.stats.interval import Interval
 from analysis.stats.patients import FEWEST_PATIENTS
+from analysis.stats.refusal import Refusal
+from analysis.trials.table import TrialTable
 
 TITLE = "Against known networks"
 OTHER_COSTS = ("params", "latency_ms")
 GROUPS = ("searched", "law", "against the law", "reference")
 
 
-def rivals_section(results: Results) -> Section:
+def section(context: Context) -> Section:
     """Say who won within each budget, draw the differences, and tabulate every contestant."""
-    found = results.rivals
-    if results.table.study.condition:
-        reason = (
-            "Networks are confirmed for a study as a whole: see its report without a condition."
-        )
-        return Section("rivals", TITLE, (Paragraph(reason),))
-    if found is None:
-        reason = results.reasons.get("confirmation", "Nothing was confirmed on test records yet.")
-        return Section("rivals", TITLE, (Paragraph(reason, "refusal"),))
-    blocks: list[Block] = [Paragraph(_how(results, found))]
+    found = context.of(confirmation)
+    if isinstance(found, Refusal):
+        kind: Kind = "text" if found.code == "confirmation.part" else "refusal"
+        return Section("rivals", TITLE, (Paragraph(say(found), kind),))
+    fronts = context.known(estimated_fronts) or {}
+    blocks: list[Block] = [Paragraph(_how(context.table, found))]
     if found.added:
         blocks.append(
             Paragraph(
@@ -69,10 +71,12 @@ def rivals_section(results: Results) -> Section:
     blocks += [Paragraph(text) for text in law_sentences(found)]
     if any(d.kind == SEARCHED for d in found.differences):
         blocks.append(_differences(found, found.objective, "test_differences"))
-    blocks.append(_beside_front(results, found, results.table.cost, "rivals"))
-    blocks.append(_contestants(results, found))
-    others = [cost for cost in OTHER_COSTS if (found.objective, cost) in results.fronts]
-    beside = [_beside_front(results, found, cost, f"rivals_{cost}") for cost in others]
+    blocks.append(_beside_front(context.table, found, fronts, context.table.cost, "rivals"))
+    blocks.append(_contestants(context.table, found))
+    others = [cost for cost in OTHER_COSTS if (found.objective, cost) in fronts]
+    beside = [
+        _beside_front(context.table, found, fronts, cost, f"rivals_{cost}") for cost in others
+    ]
     if beside:
         blocks.append(Details("The same over other costs", tuple(beside)))
     more = [
@@ -83,6 +87,31 @@ def rivals_section(results: Results) -> Section:
         blocks.append(Details("The same in AUROC, and for rare classes", tuple(more)))
     blocks.append(Details("Diagnosis by diagnosis, and source by source", _in_detail(found)))
     return Section("rivals", TITLE, tuple(blocks))
+
+
+def finding(context: Context) -> Finding:
+    """Count the pairs of searched and known networks that the test records settle."""
+    found = context.known(confirmation)
+    pairs = [
+        d
+        for d in (() if found is None else found.differences)
+        if (d.kind, d.metric) == (SEARCHED, context.table.objective)
+    ]
+    if found is None or not pairs:
+        return Finding(TITLE, ())
+    better, worse = sum(d.better for d in pairs), sum(d.worse for d in pairs)
+    known = {d.second.partition("@")[0] for d in pairs}
+    often = f"{better} of {plural(len(pairs), 'comparison')}"
+    sentences = [
+        f"Trained again with fresh seeds and scored on {plural(found.records, 'test record')}, "
+        f"the searched networks are better than known ones within the same budget in {often} "
+        f"({listed(sorted(known))}), worse in {worse or 'none'}, and the others are not "
+        "statistically significant."
+    ]
+    beaten = {d.second.partition("@")[0] for d in pairs if d.better}
+    if never := sorted(known - beaten):
+        sentences.append(f"Never beaten statistically significantly: {listed(never)}.")
+    return Finding(TITLE, tuple(sentences))
 
 
 def budget_sentences(found: Comparison) -> list[str]:
@@ -107,14 +136,14 @@ def budget_sentences(found: Comparison) -> list[str]:
             continue
         better = [d for d in own if d.better]
         worse = [d for d in own if d.worse]
-        closest = min(own, key=lambda d: d.estimate.value)
+        closest = min(own, key=lambda d: d.estimate.estimate)
         text += f". Of {plural(len(own), 'known network')} it is better than {len(better)}"
         if worse:
             text += f" and worse than {len(worse)} ({listed([d.second for d in worse])})"
         undecided = len(own) - len(better) - len(worse)
         if undecided:
             text += f"; {undecided} cannot be told from it"
-        margin = unit.written(closest.estimate.value, closest.estimate.low, closest.estimate.high)
+        margin = unit.written(closest.estimate)
         sentences.append(
             f"{text}. Against the strongest, {closest.second}, it is {margin}, that pair taken "
             "alone."
@@ -128,7 +157,7 @@ def law_sentences(found: Comparison) -> list[str]:
     for d in found.differences:
         if d.kind != LAW or d.metric != found.objective:
             continue
-        margin = unit.written(d.estimate.value, d.estimate.low, d.estimate.high)
+        margin = unit.written(d.estimate)
         verdict = (
             "the law holds there"
             if d.better
@@ -143,8 +172,8 @@ def law_sentences(found: Comparison) -> list[str]:
     return sentences
 
 
-def _how(results: Results, found: Comparison) -> str:
-    own = set(results.table.designs()["architecture_hash"])
+def _how(table: TrialTable, found: Comparison) -> str:
+    own = set(table.designs()["architecture_hash"])
     searched = {c.architecture_hash for c in found.contestants if c.group == "searched"}
     origin = (
         "which the search never read"
@@ -169,14 +198,16 @@ def _how(results: Results, found: Comparison) -> str:
     )
 
 
-def _beside_front(results: Results, found: Comparison, cost: str, name: str) -> FigureBlock:
+def _beside_front(
+    table: TrialTable, found: Comparison, fronts: Fronts, cost: str, name: str
+) -> FigureBlock:
     return FigureBlock(
         name,
         f"Known networks beside the front over {quantity(cost).name.lower()}.",
         "Grey: the random networks. Line and band: the best score to expect within each cost, "
         "corrected for luck. Marks: confirmed networks, mean and sd over fresh seeds. All "
         "scores on validation records, on which the front stands.",
-        rivals_on_front(results.table, found, cost, results.fronts.get((found.objective, cost))),
+        rivals_on_front(table, found, cost, fronts.get((found.objective, cost))),
     )
 
 
@@ -202,8 +233,8 @@ def _other_metrics(found: Comparison) -> list[str]:
     return [metric for metric in present if metric != found.objective]
 
 
-def _contestants(results: Results, found: Comparison) -> TableBlock:
-    cost, objective = results.table.cost, found.objective
+def _contestants(table: TrialTable, found: Comparison) -> TableBlock:
+    cost, objective = table.cost, found.objective
     chosen = [found.chosen(budget) for budget in found.budgets]
     ordered = sorted(
         found.contestants, key=lambda c: (c.budget, GROUPS.index(c.group), -c.validation)
@@ -245,7 +276,7 @@ def _in_detail(found: Comparison) -> tuple[Block, ...]:
     data = found.details
     cells = data.assign(
         cell=[
-            _with_interval(Estimate(*values))
+            _with_interval(Interval(*values))
             for values in zip(data["estimate"], data["low"], data["high"], strict=True)
         ]
     )
@@ -280,10 +311,10 @@ def _in_detail(found: Comparison) -> tuple[Block, ...]:
     return tuple(tables)
 
 
-def _with_interval(estimate: Estimate) -> str:
+def _with_interval(estimate: Interval) -> str:
     if not np.isfinite([estimate.low, estimate.high]).all():
-        return score(estimate.value)
-    return f"{score(estimate.value)} ({score(estimate.low)} to {score(estimate.high)})"
+        return score(estimate.estimate)
+    return f"{score(estimate.estimate)} ({score(estimate.low)} to {score(estimate.high)})"
 
 
 def _beaten(contestant: Contestant) -> str:
@@ -291,7 +322,7 @@ def _beaten(contestant: Contestant) -> str:
     if share is None:
         return "–"
     return (
-        f"{percent(share.value)} of {contestant.neighbours} "
+        f"{percent(share.estimate)} of {contestant.neighbours} "
         f"({percent(share.low)} to {percent(share.high)})"
     )
 

@@ -1,9 +1,9 @@
 """How far a mean over a few seeds, or a difference of such means, can be trusted.
 
 Two things vary: whom the test split happened to hold, and how trainings happened to go. The first
-is drawn (`analysis.questions.confirmation.resampling`). Of the second there are a handful of seeds per
-network, too few to draw from: their variance is added, and t intervals with Satterthwaite's degrees
-of freedom allow for how badly it is known.
+is drawn (`resampling`). Of the second there are a handful of seeds per network, too few to draw
+from: their variance is added, and t intervals with Satterthwaite's degrees of freedom allow for how
+badly it is known.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from scipy import optimize, special, stats
 
 from analysis.questions.confirmation.resampling import RunScores
-from analysis.questions.confirmation.results import Estimate
+from analysis.stats.interval import TAILS, Interval
 
 Floats = NDArray[np.float64]
-LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class SeedVariance:
 class Contrast:
     """A weighted sum of networks' mean scores, its interval, and the p-value of 0."""
 
-    estimate: Estimate
+    estimate: Interval
     p: float
 
 
@@ -93,7 +92,7 @@ def contrast(
     weights: Mapping[str, float],
     seeds: Mapping[str, SeedVariance],
 ) -> Contrast:
-    """Estimate the sum of weights times mean scores, with its 95 % interval and p-value.
+    """Estimate the sum of weights times mean scores, with its interval and p-value.
 
     The draws' variance holds how patients tell one seed from another, which the variance between
     seeds holds too: that part is taken out of the draws, not counted twice.
@@ -105,7 +104,7 @@ def contrast(
     )
     defined = np.isfinite(drawn)
     if 2 * defined.sum() < len(drawn):
-        return Contrast(Estimate(value, np.nan, np.nan), np.nan)
+        return Contrast(Interval(value), np.nan)
     patients = float(np.var(drawn[defined], ddof=1))
     chance, doubt, shared = 0.0, 0.0, np.inf
     for name, weight in weights.items():
@@ -122,8 +121,8 @@ def contrast(
 
 
 def half_width(variance: float, freedom: float) -> float:
-    """Return half the 95 % t interval of a mean with this variance."""
-    return float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(variance))
+    """Return half the t interval of a mean with this variance."""
+    return float(stats.t.ppf(TAILS[1], freedom) * np.sqrt(variance))
 
 
 def _interplay(drawn: Floats) -> float:
@@ -136,10 +135,10 @@ def _interplay(drawn: Floats) -> float:
 
 def _t(value: float, variance: float, freedom: float) -> Contrast:
     if not np.isfinite(variance):
-        return Contrast(Estimate(value, np.nan, np.nan), np.nan)
+        return Contrast(Interval(value), np.nan)
     half = half_width(variance, freedom)
     if variance == 0:
         p = 1.0 if value == 0 else 0.0
     else:
         p = float(2 * stats.t.sf(abs(value) / np.sqrt(variance), freedom))
-    return Contrast(Estimate(value, value - half, value + half), p)
+    return Contrast(Interval(value, value - half, value + half), p)

@@ -12,18 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
+from analysis.stats.coding import groups
+from analysis.stats.interval import ALPHA
+from analysis.stats.matching import (
+    DEFAULT_BINS,
+    Floats,
+    Ints,
+    log_flops_bins,
+    matched_weights,
+    permute_within,
+)
 from analysis.stats.regression import holm
-from analysis.trials.factors import FactorInfo, label
 from analysis.trials.table import TrialTable
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-DEFAULT_BINS = 8
 PERMUTATIONS_AT_ONCE = 250  # keeps a test on 5,000 networks within 100 MB
 
 
@@ -55,6 +59,11 @@ class MatchedComparison:
     p_holm: float
     permutations: int
 
+    @property
+    def settled(self) -> bool:
+        """Whether the values differ statistically significantly, all factors considered."""
+        return self.p_holm < ALPHA
+
 
 @dataclass(frozen=True, slots=True)
 class BestOfN:
@@ -67,22 +76,9 @@ class BestOfN:
     n: int
 
 
-def log_flops_bins(flops: ArrayLike, n_bins: int = DEFAULT_BINS) -> Ints:
-    """Number the equal-width bins of log FLOPs that cover the data, from 0."""
-    log_flops = np.log(np.asarray(flops, dtype=np.float64))
-    if log_flops.size == 0:
-        return np.zeros(0, dtype=np.int64)
-    low, high = log_flops.min(), log_flops.max()
-    if high <= low:
-        return np.zeros(log_flops.size, dtype=np.int64)
-    position: Ints = np.floor(n_bins * (log_flops - low) / (high - low)).astype(np.int64)
-    position[position == n_bins] = n_bins - 1
-    return position
-
-
-def dkw_half_width(n: float, level: float = 0.95) -> float:
+def dkw_half_width(n: float) -> float:
     """Half-width of the Dvoretzky-Kiefer-Wolfowitz band, sqrt(ln(2 / alpha) / 2n) (Massart)."""
-    return min(1.0, math.sqrt(math.log(2 / (1 - level)) / (2 * n))) if n > 0 else 1.0
+    return min(1.0, math.sqrt(math.log(2 / ALPHA) / (2 * n))) if n > 0 else 1.0
 
 
 def share_at_least(scores: ArrayLike, weights: ArrayLike | None = None) -> tuple[Floats, Floats]:
@@ -95,9 +91,7 @@ def share_at_least(scores: ArrayLike, weights: ArrayLike | None = None) -> tuple
     return distinct, total / total[0] if distinct.size else np.zeros(0)
 
 
-def score_curve(
-    name: str, scores: ArrayLike, weights: ArrayLike | None = None, level: float = 0.95
-) -> ScoreCurve:
+def score_curve(name: str, scores: ArrayLike, weights: ArrayLike | None = None) -> ScoreCurve:
     """Build the curve of one group; with weights, the band uses Kish's effective n."""
     values = np.asarray(scores, dtype=np.float64)
     weight = np.ones(values.size) if weights is None else np.asarray(weights, dtype=np.float64)
@@ -105,27 +99,7 @@ def score_curve(
     distinct, share = share_at_least(values[used], weight[used])
     squares = float((weight**2).sum())
     effective = float(weight.sum()) ** 2 / squares if squares else 0.0
-    return ScoreCurve(name, int(used.sum()), distinct, share, dkw_half_width(effective, level))
-
-
-def matched_weights(bins: Ints, group: NDArray[np.bool_]) -> Floats:
-    """Weight a group and its complement to the same FLOPs.
-
-    Every bin that holds both gets the same total weight in each, shared evenly by its members:
-    w_i = 1 / (k m), k common bins, m members of i's side in i's bin. Networks in other bins get 0.
-    """
-    n_bins = int(bins.max()) + 1 if bins.size else 0
-    inside = np.bincount(bins[group], minlength=n_bins)
-    outside = np.bincount(bins[~group], minlength=n_bins)
-    common = (inside > 0) & (outside > 0)
-    weights = np.zeros(bins.size)
-    if not common.any():
-        return weights
-    k = int(common.sum())
-    members = np.where(group, inside[bins], outside[bins])
-    usable = common[bins]
-    weights[usable] = 1.0 / (k * members[usable])
-    return weights
+    return ScoreCurve(name, int(used.sum()), distinct, share, dkw_half_width(effective))
 
 
 def weighted_distance(scores: ArrayLike, group: NDArray[np.bool_], weights: Floats) -> float:
@@ -135,16 +109,6 @@ def weighted_distance(scores: ArrayLike, group: NDArray[np.bool_], weights: Floa
     signed = np.where(group, weights, -weights)[order]
     gaps = np.abs(np.cumsum(signed))[last]
     return float(gaps.max()) if gaps.size else 0.0
-
-
-def permute_within(bins: Ints, copies: int, rng: np.random.Generator) -> Ints:
-    """Draw `copies` permutations of row numbers that leave every row in its bin."""
-    by_bin = np.argsort(bins, kind="stable")
-    keys = rng.random((copies, bins.size)) + bins[by_bin][None, :]
-    shuffled = np.argsort(keys, axis=1)
-    permutations = np.empty_like(shuffled)
-    permutations[:, by_bin] = by_bin[shuffled]
-    return permutations
 
 
 def compare_at_equal_flops(
@@ -203,11 +167,11 @@ def compare_factors(
     n_bins = int(np.clip(len(designs) // 12, 1, DEFAULT_BINS))
     comparisons = []
     for index, factor in enumerate(table.factors):
-        labels, order = levels(factor, designs[factor.name])
+        group, order = groups(factor, designs[factor.name])
         rng = np.random.default_rng([seed, index])  # the same for a factor whatever else is there
         comparison = compare_at_equal_flops(
             factor.name,
-            labels,
+            [order[place] for place in group],
             designs["score"],
             designs[table.cost],
             order=order,
@@ -217,27 +181,6 @@ def compare_factors(
         )
         comparisons += [comparison] if comparison else []
     return tuple(adjust(comparisons))
-
-
-def levels(factor: FactorInfo, values: pd.Series) -> tuple[list[str], tuple[str, ...]]:
-    """Name each value's group and all groups in order: choices, few numbers, or thirds."""
-    if factor.kind == "choice":
-        names = [label(value) for value in values]
-        present = set(names)
-        return names, tuple(name for name in factor.level_labels() if name in present)
-    numbers = values.to_numpy(dtype=np.float64)
-    distinct = np.unique(numbers)
-    if distinct.size <= 6:
-        return [label(value) for value in numbers], tuple(label(value) for value in distinct)
-    edges = np.quantile(numbers, [1 / 3, 2 / 3], method="inverted_cdf")
-    third = np.searchsorted(edges, numbers, side="left")
-    parts = [numbers[third == k] for k in range(3)]
-    order = {
-        k: f"{label(float(part.min()))} to {label(float(part.max()))}"
-        for k, part in enumerate(parts)
-        if part.size
-    }
-    return [order[int(k)] for k in third], tuple(order.values())
 
 
 def adjust(comparisons: Sequence[MatchedComparison]) -> list[MatchedComparison]:

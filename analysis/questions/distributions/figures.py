@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.page.quantities import p_value, percent, quantity, short
+from analysis.page.quantities import cost_word, quantity, short
 from analysis.page.style import (
     BLACK,
     CYCLE,
@@ -25,13 +25,14 @@ from analysis.questions.distributions.curves import (
     best_of_n,
     score_curve,
 )
+from analysis.stats.interval import PERCENT
 from analysis.trials.table import TrialTable
 
 SHARE = "Share of networks that score at least this (%)"
 
 
 def score_distribution(table: TrialTable, metric: str) -> Drawn:
-    """Draw the share of networks that reach each score: all, with a 95 % band, and by compute."""
+    """Draw the share of networks that reach each score: all, with a band, and by compute."""
     designs = table.designs()
     designs = designs[designs[metric].notna()]
     curves = [score_curve(f"all {len(designs)} networks", designs[metric])]
@@ -39,13 +40,18 @@ def score_distribution(table: TrialTable, metric: str) -> Drawn:
         parts = np.array_split(np.arange(len(designs)), 3)  # designs are sorted by cost
         for part in parts:
             costs = designs[table.cost].iloc[part]
-            name = f"{short(costs.min())} to {short(costs.max())} {_cost_word(table)}"
+            name = f"{short(costs.min())} to {short(costs.max())} {cost_word(table.cost)}"
             curves.append(score_curve(name, designs[metric].iloc[part]))
     frame = pd.concat([_curve_frame(curve, i == 0) for i, curve in enumerate(curves)])
     figure = Sketch()
     whole = frame[frame["networks"] == curves[0].name]
     figure.band(
-        whole["score"], whole["lower"], whole["upper"], color=BLACK, name="95 % band", shape="vh"
+        whole["score"],
+        whole["lower"],
+        whole["upper"],
+        color=BLACK,
+        name=f"{PERCENT} band",
+        shape="vh",
     )
     for index, curve in enumerate(curves):
         part_frame = frame[frame["networks"] == curve.name]
@@ -83,7 +89,7 @@ def best_of_n_curve(table: TrialTable, metric: str) -> Drawn:
     if len(designs) >= 15:
         for part in np.array_split(np.arange(len(designs)), 3):
             costs = designs[table.cost].iloc[part]
-            name = f"{short(costs.min())} to {short(costs.max())} {_cost_word(table)}"
+            name = f"{short(costs.min())} to {short(costs.max())} {cost_word(table.cost)}"
             curves.append((name, best_of_n(designs[metric].iloc[part])))
     frame = pd.concat(
         [
@@ -116,14 +122,6 @@ def best_of_n_curve(table: TrialTable, metric: str) -> Drawn:
         y=axis(f"Expected best {quantity(metric).axis}"),
     )
     return figure.drawn(frame)
-
-
-def caption(comparison: MatchedComparison) -> str:
-    """Say under a factor's panel how far its curves lie apart."""
-    return (
-        f"largest gap {percent(max(comparison.distances))}, "
-        f"{p_value(comparison.p_holm)} after Holm, {max(comparison.n_bins)} FLOPs bins"
-    )
 
 
 def _curve_frame(curve: ScoreCurve, with_band: bool) -> pd.DataFrame:
@@ -159,8 +157,3 @@ def _curve(
 def _ordered_colors(count: int) -> tuple[str, ...]:
     """Colour few groups by hue and many by an ordered scale."""
     return CYCLE[:count] if count <= 3 else (*SEQUENTIAL, BLACK, CYCLE[1])[:count]
-
-
-def _cost_word(table: TrialTable) -> str:
-    """Name the unit of the cost in a legend."""
-    return "FLOPs" if table.cost == "flops" else quantity(table.cost).name.lower()

@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.errors import AnalysisError
-from analysis.questions.distributions.curves import (
-    DEFAULT_BINS,
-    MatchedComparison,
-    compare_at_equal_flops,
-)
-from analysis.trials.table import TrialTable
+from analysis.questions.distributions.curves import MatchedComparison, compare_at_equal_flops
+from analysis.stats.interval import Interval, percentiles
+from analysis.stats.matching import DEFAULT_BINS
+from analysis.stats.refusal import Refusal
+from analysis.trials.table import SEARCHED, TrialTable
 
 SAME = ("data_hash", "recipe_hash")
 DRAWS = 2000
@@ -25,31 +23,23 @@ DRAWS = 2000
 class SpacesComparison:
     """Score curves of two studies at equal FLOPs, and their mean difference there.
 
-    `difference` is first minus second, the mean over bins of log FLOPs that both reach, with a
-    95 % interval from drawing networks within bins. `unlike` names what else differs between the
+    `difference` is first minus second, the mean over bins of log FLOPs that both reach, with an
+    interval from drawing networks within bins. `unlike` names what else differs between the
     studies and could be the cause.
     """
 
     names: tuple[str, str]
     matched: MatchedComparison
-    difference: float
-    low: float
-    high: float
+    difference: Interval
     unlike: tuple[str, ...]
 
 
 def compare_spaces(
     first: TrialTable, second: TrialTable, *, seed: int = 0, permutations: int = 999
-) -> SpacesComparison:
-    """Compare the randomly drawn networks of two studies (Radosavovic et al. 2019).
-
-    Raises AnalysisError if the studies have different objectives or share no FLOPs.
-    """
+) -> SpacesComparison | Refusal:
+    """Compare the randomly drawn networks of two studies (Radosavovic et al. 2019)."""
     if (first.objective, first.cost) != (second.objective, second.cost):
-        raise AnalysisError(
-            f"Expected two studies of one objective, got {first.objective} over {first.cost} and "
-            f"{second.objective} over {second.cost}."
-        )
+        return Refusal("distributions.other_objective", {"first": first, "second": second})
     names = (_name(first), _name(second))
     if names[0] == names[1]:
         names = (f"{names[0]} ({first.study.name})", f"{names[1]} ({second.study.name})")
@@ -64,18 +54,18 @@ def compare_spaces(
         permutations=permutations,
     )  # fmt: skip
     if matched is None:
-        raise AnalysisError(
-            f"Expected networks of like FLOPs in both studies, got {one[first.cost].min():.3g} to "
-            f"{one[first.cost].max():.3g} and {other[first.cost].min():.3g} to "
-            f"{other[first.cost].max():.3g}: sample both in one range."
-        )
+        ends = [
+            (float(f[c].min()), float(f[c].max()))
+            for f, c in ((one, first.cost), (other, first.cost))
+        ]
+        return Refusal("distributions.no_overlap", {"first": ends[0], "second": ends[1]})
     edges = np.geomspace(flops.min(), flops.max() * (1 + 1e-12), bins + 1)
     drawn = _difference(one, other, first.cost, edges, rng)
-    low, high = np.quantile(drawn[1:], [0.025, 0.975])
+    difference = Interval(float(drawn[0]), *percentiles(drawn[1:]).tolist())
     unlike = tuple(
         column for column in SAME if set(_values(first, column)) != set(_values(second, column))
     )
-    return SpacesComparison(names, matched, float(drawn[0]), float(low), float(high), unlike)
+    return SpacesComparison(names, matched, difference, unlike)
 
 
 def _name(table: TrialTable) -> str:
@@ -83,7 +73,7 @@ def _name(table: TrialTable) -> str:
 
 
 def _values(table: TrialTable, column: str) -> list[str]:
-    complete = table.complete(["sample", "replicate"])
+    complete = table.complete(SEARCHED)
     return sorted(set(complete[column])) if column in complete else []
 
 

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.page.quantities import Difference, factor_axis, words
+from analysis.page.quantities import Unit, factor_axis, words
 from analysis.page.style import (
     BLUE,
     GREY,
+    NOT_SIGNIFICANT,
+    SIGNIFICANT,
     SMALL_HEIGHT,
     Drawn,
     Sketch,
@@ -22,12 +24,10 @@ from analysis.page.style import (
 )
 from analysis.questions.effects.interactions import Interaction
 from analysis.questions.effects.main import Effects, FactorEffect
-from analysis.questions.importance.ale import Ale
 from analysis.stats.coding import LevelEstimate
-from analysis.trials.factors import FactorInfo
 
 
-def forest(found: Effects, unit: Difference) -> Drawn:
+def forest(found: Effects, unit: Unit) -> Drawn:
     """Draw every factor's effect at equal cost with its interval; filled where it is settled."""
     frame = found.to_frame()
     frame["settled"] = [effect.settled for effect in found.effects]
@@ -42,7 +42,7 @@ def forest(found: Effects, unit: Difference) -> Drawn:
             x=rows["shown_estimate"],
             y=rows["position"],
             mode="markers",
-            name="beyond doubt" if settled else "not told from chance",
+            name=SIGNIFICANT if settled else NOT_SIGNIFICANT,
             marker=certainty(settled),
             error_x=interval(
                 rows["shown_estimate"],
@@ -64,14 +64,14 @@ def forest(found: Effects, unit: Difference) -> Drawn:
     return figure.drawn(frame)
 
 
-def effect_of_levels(effect: FactorEffect, unit: Difference) -> Drawn:
+def effect_of_levels(effect: FactorEffect, unit: Unit) -> Drawn:
     """Draw each level of one factor against the mean of all networks, in a small panel."""
     frame = _levels(effect.levels, unit, factor=effect.factor)
     color = BLUE if effect.settled else GREY
     return _by_level(frame, effect.factor, color, f"Against the mean ({_unit(unit)})")
 
 
-def effect_within(pair: Interaction, unit: Difference) -> Drawn:
+def effect_within(pair: Interaction, unit: Unit) -> Drawn:
     """Draw one factor's effect for each value of another, in a small panel."""
     compared = f"{pair.level} against {pair.baseline}"
     frame = _levels(
@@ -80,13 +80,13 @@ def effect_within(pair: Interaction, unit: Difference) -> Drawn:
     return _by_level(frame, pair.condition, BLUE, f"{compared} ({_unit(unit)})")
 
 
-def _levels(levels: Sequence[LevelEstimate], unit: Difference, **same: str) -> pd.DataFrame:
+def _levels(levels: Sequence[LevelEstimate], unit: Unit, **same: str) -> pd.DataFrame:
     """Return one row per level, in the unit of the figure; `same` are columns that all share."""
-    ends = np.sort([[unit.scale * level.low, unit.scale * level.high] for level in levels])
+    ends = np.sort(unit.scale * np.array([[one.effect.low, one.effect.high] for one in levels]))
     frame = pd.DataFrame({"level": [level.level for level in levels]}).assign(**same)
     frame["position"] = np.arange(len(levels))
     frame["n"] = [level.n for level in levels]
-    frame["estimate"] = [unit.scale * level.estimate for level in levels]
+    frame["estimate"] = [unit.scale * level.effect.estimate for level in levels]
     frame["low"], frame["high"] = ends.T
     return frame
 
@@ -118,43 +118,8 @@ def _by_level(frame: pd.DataFrame, factor: str, color: str, title: str) -> Drawn
     return figure.drawn(frame)
 
 
-def _unit(unit: Difference) -> str:
+def _unit(unit: Unit) -> str:
     return unit.unit or "its own unit"
-
-
-def accumulated_effect(found: Ale, factor: FactorInfo, unit: Difference) -> Drawn:
-    """Draw a factor's accumulated local effect with its band, in a small panel."""
-    frame = found.curve.assign(factor=found.factor)
-    for column in ("effect", "low", "high"):
-        frame[column] = unit.scale * frame[column]
-    choice = factor.kind == "choice"
-    frame["position"] = (
-        np.arange(len(frame)) if choice else 2.0 ** frame["code"] if factor.log else frame["code"]
-    )
-    figure = Sketch(SMALL_HEIGHT, legend=False)
-    if choice:
-        x_axis = axis(
-            factor_axis(found.factor),
-            tickvals=frame["position"].tolist(),
-            ticktext=[html.escape(value) for value in frame["value"]],
-            range=[-0.5, len(frame) - 0.5],
-        )
-    else:
-        x_axis = axis(factor_axis(found.factor), log=factor.log, dtick="D2" if factor.log else None)
-    figure.band(frame["position"], frame["low"], frame["high"], color=BLUE, name="95 % band")
-    figure.scatter(
-        x=frame["position"],
-        y=frame["effect"],
-        mode="lines+markers",
-        line={"color": BLUE, "width": 2},
-        marker={"size": 6},
-        text=frame["value"],
-        hovertemplate="%{text}: %{y:+.2f}<extra></extra>",
-    )
-    figure.zero(y=0)
-    figure.small()
-    figure.axes(x=x_axis, y=axis(f"Against the mean ({_unit(unit)})", nticks=6))
-    return figure.drawn(frame)
 
 
 def _label(effect: FactorEffect) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.stats.coding import CodedFactor, LevelEstimate, ends, equal_cost, groups
+from analysis.stats.interval import ALPHA, row_of
+from analysis.stats.refusal import Refusal
 from analysis.stats.regression import beyond, holm, least_squares, told_by
 from analysis.trials.factors import label
 from analysis.trials.table import TrialTable
@@ -34,8 +36,8 @@ class Interaction:
 
     @property
     def settled(self) -> bool:
-        """Whether one depends on the other beyond doubt, all pairs considered."""
-        return self.p_adjusted < 0.05
+        """Whether it is statistically significant, all pairs considered."""
+        return self.p_adjusted < ALPHA
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,11 +46,10 @@ class Interactions:
 
     pairs: tuple[Interaction, ...]
     n: int
-    refusal: str | None = None
 
     @property
     def settled(self) -> tuple[Interaction, ...]:
-        """The pairs beyond doubt."""
+        """The statistically significant pairs."""
         return tuple(pair for pair in self.pairs if pair.settled)
 
     def to_frame(self) -> pd.DataFrame:
@@ -56,15 +57,15 @@ class Interactions:
         named = ("factor", "baseline", "level", "condition", "p", "p_adjusted")
         rows = [
             {name: getattr(pair, name) for name in named}
-            | {"at": one.level, "n": one.n, "estimate": one.estimate}
-            | {"low": one.low, "high": one.high}
+            | {"at": one.level, "n": one.n}
+            | row_of(one.effect)
             for pair in self.pairs
             for one in pair.within
         ]
         return pd.DataFrame(rows, columns=[*named, "at", "n", "estimate", "low", "high"])
 
 
-def interactions(table: TrialTable) -> Interactions:
+def interactions(table: TrialTable) -> Interactions | Refusal:
     """Regress the score on a spline in ln cost, two factors and their product, for each pair.
 
     As for single effects, factors that do not go with the cost enter as covariates.
@@ -72,8 +73,7 @@ def interactions(table: TrialTable) -> Interactions:
     designs = table.designs()
     n = len(designs)
     if n < FEWEST_DESIGNS:
-        reason = f"pairs of choices need {FEWEST_DESIGNS} architectures; there are {n}"
-        return Interactions((), n, reason)
+        return Refusal("effects.few_for_pairs", {"n": n, "needed": FEWEST_DESIGNS})
     setup = equal_cost(table, designs)
     every = [
         _interaction(
@@ -152,6 +152,5 @@ def _within(
         row[start : start + slopes.shape[1]] = slopes[high] - slopes[low]
         if not told_by(columns, row):
             continue
-        estimate, lower, upper, _ = fit.contrast(row)
-        found.append(LevelEstimate(name, int(member[:, g].sum()), estimate, lower, upper))
+        found.append(LevelEstimate(name, int(member[:, g].sum()), fit.contrast(row)))
     return tuple(found)

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.stats.coding import CodedFactor, LevelEstimate, ends, equal_cost, groups
+from analysis.stats.interval import ALPHA, Interval, row_of
+from analysis.stats.refusal import Refusal
 from analysis.stats.regression import holm, least_squares
 from analysis.trials.factors import FactorInfo, label
 from analysis.trials.table import TrialTable
@@ -18,7 +20,7 @@ FEWEST_DESIGNS = 20
 
 @dataclass(frozen=True, slots=True)
 class FactorEffect:
-    """Score at `level` minus score at `baseline` of one factor, at equal cost (95 % interval).
+    """Score at `level` minus score at `baseline` of one factor, at equal cost.
 
     Switches: on against off. Ordered factors: the 90th against the 10th percentile of the values
     on a fitted curve. Unordered levels: the pair that differs most, its interval widened for the
@@ -29,9 +31,7 @@ class FactorEffect:
     factor: str
     baseline: str
     level: str
-    estimate: float
-    low: float
-    high: float
+    effect: Interval
     se: float
     p: float
     p_adjusted: float
@@ -39,18 +39,18 @@ class FactorEffect:
 
     @property
     def settled(self) -> bool:
-        """Whether the factor matters beyond doubt, all factors considered."""
-        return self.p_adjusted < 0.05
+        """Whether it is statistically significant, all factors considered."""
+        return self.p_adjusted < ALPHA
 
     @property
     def bent(self) -> bool:
         """Whether it matters though the two values compared do not differ: others do."""
-        return self.settled and self.low <= 0 <= self.high
+        return self.settled and self.effect.low <= 0 <= self.effect.high
 
     @property
     def best(self) -> LevelEstimate:
         """The level with the best score at equal cost."""
-        return max(self.levels, key=lambda level: level.estimate)
+        return max(self.levels, key=lambda level: level.effect.estimate)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,26 +60,26 @@ class Effects:
     effects: tuple[FactorEffect, ...]
     residual_sd: float
     n: int
-    refusal: str | None = None
+
+    @property
+    def settled(self) -> tuple[FactorEffect, ...]:
+        """The factors with a statistically significant effect."""
+        return tuple(effect for effect in self.effects if effect.settled)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per factor, for the CSV."""
-        columns = [f for f in FactorEffect.__dataclass_fields__ if f != "levels"]
-        rows = [{name: getattr(effect, name) for name in columns} for effect in self.effects]
-        return pd.DataFrame(rows, columns=columns).assign(n=self.n)
+        return pd.DataFrame([row_of(one, "levels") for one in self.effects]).assign(n=self.n)
 
     def levels_frame(self) -> pd.DataFrame:
         """Return one row per factor and level, for the CSV."""
-        columns = list(LevelEstimate.__dataclass_fields__)
-        rows = [
-            {"factor": effect.factor} | {name: getattr(level, name) for name in columns}
+        return pd.DataFrame(
+            {"factor": effect.factor} | row_of(level)
             for effect in self.effects
             for level in effect.levels
-        ]
-        return pd.DataFrame(rows, columns=["factor", *columns])
+        )
 
 
-def effects(table: TrialTable) -> Effects:
+def effects(table: TrialTable) -> Effects | Refusal:
     """Regress the score on a spline in ln cost plus one factor at a time.
 
     Factors are drawn independently, so the coefficient is an effect: of changing this factor
@@ -89,9 +89,10 @@ def effects(table: TrialTable) -> Effects:
     designs = table.designs()
     n = len(designs)
     if n < FEWEST_DESIGNS:
-        reason = f"effects at equal cost need {FEWEST_DESIGNS} architectures; there are {n}"
-        return Effects((), float("nan"), n, reason)
+        return Refusal("effects.few", {"n": n, "needed": FEWEST_DESIGNS})
     setup = equal_cost(table, designs)
+    if not setup.factors:
+        return Refusal("effects.fixed")
     found = [_effect(one, setup.nuisance(name), setup.score) for name, one in setup.factors.items()]
     adjusted = holm(np.array([effect.p for effect in found]))
     final = [
@@ -110,7 +111,7 @@ def _effect(coded: CodedFactor, nuisance: np.ndarray, y: np.ndarray) -> FactorEf
     p = fit.wald(np.arange(k, k + block.shape[1]))
     levels = _levels(factor, values, codes, nuisance, y)
     row = np.zeros(k + block.shape[1])
-    confidence = 0.95
+    alpha = ALPHA
     if factor.ordered:
         low, high = ends(codes)
         row[k:] = block[high] - block[low]
@@ -127,12 +128,10 @@ def _effect(coded: CodedFactor, nuisance: np.ndarray, y: np.ndarray) -> FactorEf
                 row[k + place - 1] = sign
         labels = factor.level_labels()
         names = [labels[present[low]], labels[present[high]]]
-        confidence = 1 - 0.05 / len(pairs)
-    estimate, lower, upper, _ = fit.contrast(row, confidence)
+        alpha = ALPHA / len(pairs)
+    effect = fit.contrast(row, alpha)
     se = float(np.sqrt(row @ fit.covariance @ row))
-    return FactorEffect(
-        factor.name, names[0], names[1], estimate, lower, upper, se, p, float("nan"), levels
-    )
+    return FactorEffect(factor.name, names[0], names[1], effect, se, p, float("nan"), levels)
 
 
 def _levels(
@@ -153,6 +152,5 @@ def _levels(
             row[k + j] = 1.0
         else:
             row[k:] = -shares[:-1] / shares[-1]
-        estimate, low, high, _ = fit.contrast(row)
-        out.append(LevelEstimate(name, int(dummies[:, j].sum()), estimate, low, high))
+        out.append(LevelEstimate(name, int(dummies[:, j].sum()), fit.contrast(row)))
     return tuple(out)

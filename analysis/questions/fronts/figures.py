@@ -21,6 +21,7 @@ from analysis.page.style import (
     hover_texts,
 )
 from analysis.questions.fronts.pareto import EstimatedFront, front
+from analysis.stats.interval import PERCENT
 from analysis.trials.table import TrialTable
 
 GRID = "estimated best within this cost"
@@ -41,7 +42,8 @@ def pareto_front(
     designs = table.designs()
     designs = designs[designs[metric].notna()].reset_index(drop=True)
     shown = [*table.metrics, *table.costs, "repeats"]
-    members = front(designs[cost], designs[metric])
+    turned = metric == table.objective and not table.maximize
+    members = front(designs[cost], -designs[metric] if turned else designs[metric])
     drawn = designs[["architecture_hash", *dict.fromkeys([cost, metric, *table.costs, "repeats"])]]
     drawn = drawn.assign(series="network", on_observed_front=False, front_probability=np.nan)
     drawn.loc[members, "on_observed_front"] = True
@@ -56,7 +58,7 @@ def pareto_front(
     )
     frames = [drawn]
     if estimated is not None:
-        frames.append(_add_estimated(figure, estimated, cost, metric))
+        frames.append(_add_estimated(figure, estimated, cost, metric, -1.0 if turned else 1.0))
     figure.scatter(
         x=designs[cost],
         y=designs[metric],
@@ -124,20 +126,23 @@ def pareto_front(
 
 
 def _add_estimated(
-    figure: Sketch, estimated: EstimatedFront, cost: str, metric: str
+    figure: Sketch, estimated: EstimatedFront, cost: str, metric: str, sign: float
 ) -> pd.DataFrame:
     """Draw the band and median of the best true score within each cost; tabulate them."""
+    median, lower, upper = (
+        sign * one for one in (estimated.median, estimated.lower, estimated.upper)
+    )
     figure.band(
         estimated.grid_cost,
-        estimated.lower,
-        estimated.upper,
+        lower,
+        upper,
         color=BLUE,
-        name="95 % band",
+        name=f"{PERCENT} band",
         shape="hv",
     )
     figure.scatter(
         x=estimated.grid_cost,
-        y=estimated.median,
+        y=median,
         mode="lines",
         name="estimated front",
         line={"color": BLUE, "width": 2, "shape": "hv", "dash": "dash"},
@@ -147,9 +152,9 @@ def _add_estimated(
         {
             "series": GRID,
             cost: estimated.grid_cost,
-            metric: estimated.median,
-            "lower": estimated.lower,
-            "upper": estimated.upper,
+            metric: median,
+            "lower": lower,
+            "upper": upper,
         }
     )
 

@@ -2,120 +2,129 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from analysis.page.blocks import (
-    Block,
-    Details,
-    FigureBlock,
-    GridBlock,
-    Paragraph,
-    Section,
-    TableBlock,
-)
+from analysis.page.blocks import Block, Details, FigureBlock, Section
 from analysis.page.quantities import percent, quantity, score, short
-from analysis.page.text import plural
+from analysis.page.text import networks, unit_of_cost
+from analysis.page.words import Text, say
+from analysis.questions.context import Context, Finding
+from analysis.questions.estimates import expected_scores
 from analysis.questions.fronts.figures import pareto_front
+from analysis.questions.fronts.numbers import COSTS, better_up, estimated_fronts, shown_metrics
 from analysis.questions.fronts.pareto import EstimatedFront, dominance, front, reference_point
-from analysis.report.results import FRONT_COSTS, Results
+from analysis.questions.laws.numbers import rise_with_cost
+from analysis.questions.laws.section import growth_sentences
+from analysis.stats.interval import Interval
+from analysis.stats.refusal import Refusal
 
 LIKELY = 0.1
 MOST_SHOWN = 25
+NEAR = 0.01
+text = Text("fronts")
 
 
-def fronts_section(results: Results) -> Section:
+def section(context: Context) -> Section:
     """Draw the fronts of the objective and of AUROC over every cost that was measured."""
-    table = results.table
-    metrics = [m for m in dict.fromkeys((table.objective, "macro_auroc")) if m in table.metrics]
-    blocks: list[Block] = [
-        Paragraph(
-            "A network is on the Pareto front when none that costs less, or as much, scores "
-            "better. The observed front takes scores as they came; because scores are noisy it "
-            "flatters its members. The estimated front corrects for that.",
-        )
-    ]
+    table, metrics = context.table, shown_metrics(context.table)
+    found = context.of(estimated_fronts)
+    fronts = {} if isinstance(found, Refusal) else found
+    blocks: list[Block] = [text.paragraph("intro")]
     for metric in metrics:
-        estimated = results.fronts.get((metric, table.cost))
-        blocks.append(
-            FigureBlock(
-                f"front_{metric}_{table.cost}",
-                f"{quantity(metric).name} against {quantity(table.cost).name.lower()}.",
-                _caption(results, metric, table.cost),
-                pareto_front(table, metric, table.cost, estimated),
-            )
-        )
-    blocks += _members(results)
-    if not results.fronts:
-        reason = results.noise.refusal if results.noise is not None else None
-        blocks.append(
-            Paragraph(
-                "Only observed fronts are drawn. " + (reason or "The seed noise is not known."),
-                "refusal",
-            )
-        )
-    panels = tuple(
+        estimated = fronts.get((metric, table.cost))
+        drawn = pareto_front(table, metric, table.cost, estimated)
+        about = _about(context, metric, estimated)
+        blocks.append(text.figure(f"front_{metric}_{table.cost}", drawn, key="front", **about))
+    blocks += _members(context, fronts.get((table.objective, table.cost)))
+    if isinstance(found, Refusal):
+        blocks.append(text.paragraph("only_observed", "refusal", reason=say(found)))
+    panels = [
         FigureBlock(
             f"front_{metric}_{cost}",
             f"{quantity(metric).name} against {quantity(cost).name.lower()}",
             "",
-            pareto_front(table, metric, cost, results.fronts.get((metric, cost)), small=True),
+            pareto_front(table, metric, cost, fronts.get((metric, cost)), small=True),
         )
         for metric in metrics
-        for cost in FRONT_COSTS
+        for cost in COSTS
         if cost in table.costs and cost != table.cost
-    )
+    ]
     if panels:
-        blocks.append(
-            GridBlock(
-                "fronts_other_costs",
-                "The same over other costs.",
-                "Marks as above: grey all networks, orange-red the observed front, blue the "
-                "estimated front with its 95 % band.",
-                panels,
-            )
-        )
+        blocks.append(text.grid("fronts_other_costs", panels))
     return Section("fronts", "What compute buys", tuple(blocks))
 
 
-def _caption(results: Results, metric: str, cost: str) -> str:
-    designs, estimated = results.designs, results.fronts.get((metric, cost))
-    used = designs[designs[metric].notna()]
-    members = front(used[cost], used[metric])
-    text = (
-        f"Each point is one of {plural(len(used), 'network')}, the mean over its seeds; "
-        f"{len(members)} are on the observed front."
+def best_network(context: Context) -> Finding:
+    """Name the best network, and what its score is worth, corrected for selection."""
+    table, designs = context.table, context.designs
+    place = int(np.argmax(designs["score"].to_numpy()))
+    row = designs.iloc[place]
+    others = [
+        (metric, float(row[metric]))
+        for metric in ("macro_auroc", "challenge_score")
+        if metric in table.metrics and metric != table.objective and np.isfinite(row[metric])
+    ]
+    observed = text(
+        "best",
+        networks=networks(table, len(designs)),
+        metric=table.objective,
+        observed=float(row[table.objective]),
+        others=others,
+        cost=f"{short(float(row[table.cost]))} {unit_of_cost(table)}",
     )
-    if estimated is None:
-        return text
-    likely = int((estimated.membership >= 0.5).sum())
-    return (
-        f"{text} Circled in blue: networks that are on the true front with a probability of at "
-        f"least 10 % ({plural(likely, 'network')} with at least 50 %), larger circles for higher "
-        f"ones.{_hypervolume_sentence(estimated, used[cost], used[metric])}"
-    )
+    shrunken = context.known(expected_scores)
+    if shrunken is None or not table.maximize:
+        return Finding("The best network", (observed, text("best_by_chance")))
+    mean, margin = float(shrunken.mean[place]), float(shrunken.margin[place])
+    expected = Interval(mean, mean - margin, mean + margin)
+    corrected = text("best_corrected", metric=table.objective, expected=expected)
+    return Finding("The best network", (observed, corrected))
 
 
-def _hypervolume_sentence(estimated: EstimatedFront, cost: pd.Series, objective: pd.Series) -> str:
-    low, high = estimated.hypervolume_interval
-    if not np.isfinite(estimated.observed_hypervolume):
-        return ""
-    dearest, lowest = reference_point(cost, objective)
-    return (
-        f" Hypervolume (log cost, reference point {short(dearest)} and {score(lowest)}) "
-        f"{estimated.observed_hypervolume:.3f} of the box observed; corrected for noise {low:.3f} "
-        f"to {high:.3f} (95 %)."
-    )
+def finding(context: Context) -> Finding:
+    """Say what compute buys, and from where on it buys little."""
+    table, sentences = context.table, growth_sentences(context)
+    fronts, rise = context.known(estimated_fronts), context.known(rise_with_cost)
+    estimated = (fronts or {}).get((table.objective, table.cost))
+    if estimated is not None:
+        best = float(estimated.median[-1])
+        enough = float(estimated.grid_cost[int(np.argmax(estimated.median >= best - NEAR))])
+        most = float(estimated.grid_cost[-1])
+        key = "enough" if most / enough >= 2 else "rises"
+        about = {"enough": enough, "most": most, "times": most / enough, "near": f"{NEAR:.2f}"}
+        sentences.append(text(key, cost=unit_of_cost(table), **about))
+    elif rise is not None and not rise.rises:
+        sentences.append(Text("laws")("never"))
+    return Finding("What compute buys", tuple(sentences))
 
 
-def _members(results: Results) -> list[Block]:
+def _about(context: Context, metric: str, estimated: EstimatedFront | None) -> dict[str, Any]:
+    """Say what the caption of a front needs."""
+    cost = context.table.cost
+    used = context.designs[context.designs[metric].notna()]
+    about: dict[str, Any] = {"metric": metric, "cost": cost, "n": len(used)}
+    scores = better_up(context.table, used, metric)
+    about |= {"members": len(front(used[cost], scores)), "estimated": estimated}
+    if estimated is not None:
+        volume = estimated.observed_hypervolume
+        about["likely"] = int((estimated.membership >= 0.5).sum())
+        about["volume"] = volume if np.isfinite(volume) else None
+        corner = reference_point(used[cost], scores)
+        about["corner"] = (corner[0], abs(corner[1]))
+    return about
+
+
+def _members(context: Context, estimated: EstimatedFront | None) -> list[Block]:
     """Tabulate the networks that may be on the front, each with its strongest rival."""
-    table, designs = results.table, results.designs
-    estimated = results.fronts.get((table.objective, table.cost))
-    if estimated is None or results.shrunken is None or not table.maximize:
+    table, designs = context.table, context.designs
+    shrunken = context.known(expected_scores)
+    if estimated is None or shrunken is None or not table.maximize:
         return []
     rows = np.flatnonzero(estimated.membership >= LIKELY)
-    beaten = dominance(designs[table.cost], results.shrunken, rows)
+    beaten = dominance(designs[table.cost], shrunken, rows)
     rival = beaten.argmax(axis=0)
     hashes = designs["architecture_hash"].to_numpy()
     data = pd.DataFrame(
@@ -123,7 +132,7 @@ def _members(results: Results) -> list[Block]:
             "architecture_hash": hashes[rows],
             table.cost: designs[table.cost].to_numpy()[rows],
             "observed": designs[table.objective].to_numpy(float)[rows],
-            "expected": results.shrunken.mean[rows],
+            "expected": shrunken.mean[rows],
             "front_probability": estimated.membership[rows],
             "rival": hashes[rival],
             "rival_dominates_probability": beaten[rival, np.arange(len(rows))],
@@ -142,10 +151,5 @@ def _members(results: Results) -> list[Block]:
         }
     )
     left = f", the {MOST_SHOWN} likeliest of {len(data)}" if len(data) > MOST_SHOWN else ""
-    caption = (
-        f"Networks that are on the true front with a probability of at least 10 %{left}. The "
-        "strongest "
-        "rival costs no more and is the likeliest to score better as well."
-    )
-    members = TableBlock("front_members", "Who may be on the front.", caption, shown, data)
+    members = text.table("front_members", shown, data, left=left)
     return [Details("The networks that may be on the front", (members,))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -11,6 +13,7 @@ from analysis.page.style import (
     GREY,
     SEQUENTIAL,
     SMALL_HEIGHT,
+    SYMBOLS,
     VERMILLION,
     Drawn,
     Sketch,
@@ -19,9 +22,13 @@ from analysis.page.style import (
     interval,
     row_axis,
 )
+from analysis.questions.importance.agreement import Agreement
 from analysis.questions.importance.shap import Importance
+from analysis.questions.importance.ties import Design
 from analysis.trials.factors import FactorInfo, label
 from analysis.trials.table import TrialTable
+
+MOST_TIES = 15
 
 
 def importance_bars(result: Importance, metric: str) -> Drawn:
@@ -203,6 +210,77 @@ def predicted_against_observed(predictions: pd.DataFrame, metric: str) -> Drawn:
         x=axis(f"Predicted {quantity(metric).axis}"), y=axis(f"Observed {quantity(metric).axis}")
     )
     return figure.drawn(frame)
+
+
+def rankings(found: Agreement) -> Drawn:
+    """Draw each method's share of importance per factor, side by side."""
+    shares = 100 * found.importances.clip(lower=0) / found.importances.clip(lower=0).sum()
+    order = shares.mean(axis=1).sort_values(kind="stable").index
+    shares = shares.loc[order]
+    figure = Sketch(110 + 32 * len(shares))
+    parts = []
+    for place, method in enumerate(shares):
+        offset = (place - (len(shares.columns) - 1) / 2) * -0.22
+        part = pd.DataFrame(
+            {
+                "method": method,
+                "factor": shares.index,
+                "share_percent": shares[method].to_numpy(),
+                "position": np.arange(len(shares)) + offset,
+            }
+        )
+        parts.append(part)
+        figure.scatter(
+            x=part["share_percent"],
+            y=part["position"],
+            mode="markers",
+            cliponaxis=False,
+            name=method,
+            marker={
+                "color": (BLUE, VERMILLION)[place % 2],
+                "symbol": SYMBOLS[place % len(SYMBOLS)],
+                "size": 9,
+            },
+            text=[words(name) for name in shares.index],
+            hovertemplate="%{text}: %{x:.0f} %<extra>" + str(method) + "</extra>",
+        )
+    figure.axes(
+        x=axis("Share of all importance (%)", rangemode="tozero"),
+        y=row_axis([words(str(name)) for name in shares.index]),
+    )
+    return figure.drawn(pd.concat(parts, ignore_index=True))
+
+
+def ties(found: Design) -> Drawn:
+    """Draw the strongest ties between factors, and between factors and the cost."""
+    frame = found.to_frame().assign(material=[pair.material for pair in found.pairs])
+    shown = frame.head(MOST_TIES).iloc[::-1].reset_index(drop=True)
+    shown["position"] = np.arange(len(shown))
+    figure = Sketch(100 + 26 * len(shown))
+    for material in (True, False):
+        rows = shown[shown["material"] == material]
+        figure.scatter(
+            x=rows["strength"],
+            y=rows["position"],
+            mode="markers",
+            name="strong enough to matter" if material else "weak, or chance",
+            marker=certainty(material, VERMILLION),
+            text=[f"{_pair(row)}, {row['measure']}" for row in rows.to_dict("records")],
+            hovertemplate="%{text}: %{x:.2f}<extra></extra>",
+        )
+    figure.zero(x=0)
+    figure.axes(
+        x=axis("Strength of the tie (−1 to 1)", range=[-1.04, 1.04], nticks=5),
+        y=row_axis(
+            [_pair(row).replace(" and ", "<br>and ") for row in shown.to_dict("records")],
+            tickfont={"size": 10},
+        ),
+    )
+    return figure.drawn(frame.merge(shown[["first", "second", "position"]], how="left"))
+
+
+def _pair(row: Mapping[Hashable, object]) -> str:
+    return f"{words(str(row['first']))} and {words(str(row['second']))}"
 
 
 def _scale() -> list[list[object]]:

@@ -2,203 +2,176 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from analysis.page.blocks import (
-    Block,
-    Details,
-    FigureBlock,
-    GridBlock,
-    Heading,
-    Paragraph,
-    Section,
-    TableBlock,
-)
-from analysis.page.quantities import quantity, words
+from analysis.page.blocks import Block, Details, FigureBlock, Heading, Paragraph, Section
+from analysis.page.quantities import fixed, words
+from analysis.page.words import Text, say
+from analysis.questions.context import Context
+from analysis.questions.estimates import SURROGATES
 from analysis.questions.importance.figures import (
     beeswarm,
     dependence,
     importance_bars,
     predicted_against_observed,
+    rankings,
+    ties,
 )
+from analysis.questions.importance.numbers import AGREEMENTS, IMPORTANCES, ties_of_design
 from analysis.questions.importance.shap import Importance, Subset
-from analysis.questions.importance.ties_section import ties_blocks
-from analysis.report.results import TARGETS, Results
-from analysis.surrogates.surrogate import Surrogate, Target
+from analysis.questions.importance.ties import MATERIAL, Design, Pair
+from analysis.stats.refusal import Refusal
+from analysis.surrogates.surrogate import TARGETS, Surrogate, Target
 
-QUESTION = {
-    "score": "What matters for the score",
-    "equal cost": "What matters among networks of equal compute",
-}
 SUBSETS: dict[Subset, str] = {"all": "all networks", "best quarter": "the best quarter"}
 MOST_PANELS = 6
+MOST_PAIRS = 8
+# What the table of models shows: column, title, digits.
+QUALITIES = (
+    ("r2", "R²", 2),
+    ("mae", "mean absolute error", 4),
+    ("tau", "τ", 2),
+    ("tau_within", "τ at like cost", 2),
+    ("top_recall", "top-tenth recall", 2),
+    ("coverage", "90 % coverage", 2),
+    ("r2_new_costs", "R² on new costs", 2),
+)
+text = Text("importance")
 
 
-def matters_section(results: Results) -> Section:
+def section(context: Context) -> Section:
     """Show importances for the score as it is and at equal cost, or why there are none."""
-    blocks: list[Block] = [
-        Paragraph(
-            "A surrogate model learns to predict the score from the design choices; SHAP values "
-            "split each prediction among the choices. That is worth as much as the surrogate "
-            "predicts of networks it has not seen, so its quality is stated first. A choice is "
-            "called important only when its interval lies above what meaningless (permuted) "
-            "choices reach in the same procedure."
-        )
-    ]
+    blocks: list[Block] = [text.paragraph("intro")]
     for target in TARGETS:
-        blocks += _target_blocks(results, target)
-    blocks += ties_blocks(results)
+        blocks += _target(context, target)
+    blocks += _ties(context)
     return Section("matters", "Which design choices matter", tuple(blocks))
 
 
 def quality_sentence(fitted: Surrogate) -> str:
     """Say how well the surrogate predicts, beside the cost alone and the noise ceiling."""
-    quality = fitted.quality
-    alone = next(q for q in fitted.baselines if q.name == "cost alone")
-    text = (
-        f"The surrogate ({quality.name}) predicts networks it has not "
-        f"seen with R² = {quality.r2:.2f} (the cost alone {alone.r2:.2f}; gain "
-        f"{fitted.gain:+.2f}, 95 % interval {fitted.gain_low:+.2f} to {fitted.gain_high:+.2f}) "
-        f"and Kendall τ = {quality.tau:.2f}, {quality.tau_within:.2f} among networks of like cost."
+    return text(
+        "quality",
+        q=fitted.quality,
+        alone=next(q.r2 for q in fitted.baselines if q.name == "cost alone"),
+        gain=fitted.gain,
+        ceiling=fitted.ceiling if np.isfinite(fitted.ceiling) else None,
     )
-    if pd.notna(fitted.ceiling):
-        text += f" Seed noise allows no model more than R² = {fitted.ceiling:.2f}."
-    return text
 
 
-def _target_blocks(results: Results, target: Target) -> list[Block]:
-    fitted = results.surrogates.get(target)
-    if fitted is None:
-        reason = results.reasons.get(f"surrogate of {target}", "no surrogate")
-        return [Heading(QUESTION[target]), Paragraph(reason, "refusal")]
-    blocks: list[Block] = [Heading(QUESTION[target]), Paragraph(quality_sentence(fitted))]
-    if f"importance for {target}" in results.reasons:
-        blocks.append(Paragraph(results.reasons[f"importance for {target}"], "refusal"))
-    key = target.replace(" ", "_")
-    for subset in SUBSETS:
-        explained = results.importances.get((target, subset))
-        if explained is not None and (subset == "all" or fitted.adequate):
-            blocks += _importance_blocks(results, explained, f"{key}_{subset.replace(' ', '_')}")
-    blocks.append(
-        Details(
-            "How well the surrogate predicts, beside its rivals",
-            (
-                _rivals(fitted, key),
-                FigureBlock(
-                    f"surrogate_{key}_predictions",
-                    "Predicted and observed.",
-                    "Every network as predicted by surrogates that did not see it; on the dashed "
-                    "line the prediction is exact.",
-                    predicted_against_observed(fitted.predictions, results.table.objective),
-                ),
-            ),
-        )
-    )
-    return blocks
+def _target(context: Context, target: Target) -> list[Block]:
+    fitted, key = context.of(SURROGATES[target]), target.replace(" ", "_")
+    question = text(f"question_{key}")
+    if isinstance(fitted, Refusal):
+        return [Heading(question), Paragraph(say(fitted), "refusal")]
+    blocks: list[Block] = [Heading(question), Paragraph(quality_sentence(fitted))]
+    explained = context.of(IMPORTANCES[target])
+    if isinstance(explained, Refusal):
+        blocks.append(Paragraph(say(explained), "refusal"))
+    else:
+        for subset, each in explained.items():
+            blocks += _importance(context, each, f"{key}_{subset.replace(' ', '_')}", question)
+        blocks += _agreement(context, target, key)
+    return [*blocks, _models(context, fitted, key)]
 
 
-def _importance_blocks(results: Results, explained: Importance, key: str) -> list[Block]:
-    which = SUBSETS[explained.subset]
-    shown: list[Block] = [_bars(results, explained, key)]
-    if explained.subset == "all":
-        shown.append(_swarm(results, explained, key))
-    if explained.refusal is not None:
-        text = f"Not to be relied on, {which}: {explained.refusal.rstrip('.')}."
-        folded = f"The importances all the same, {which} – without evidence"
-        return [Paragraph(text, "refusal"), Details(folded, tuple(shown))]
-    if explained.subset != "all":
-        return [Details(f"The same within {which}", tuple(shown))]
-    each_value = tuple(_each_value(results, explained, key))
-    return [*shown, Details("Effect of each value, and pairs of factors", each_value)]
-
-
-def _bars(results: Results, explained: Importance, key: str) -> FigureBlock:
-    metric = results.table.objective
-    return FigureBlock(
+def _importance(context: Context, found: Importance, key: str, question: str) -> list[Block]:
+    table, metric = context.table, context.table.objective
+    bars = text.figure(
         f"importance_{key}",
-        f"{QUESTION[explained.target]}, {SUBSETS[explained.subset]}.",
-        f"Mean absolute SHAP value over {explained.n} networks, each explained by a surrogate "
-        f"that did not see it, with 95 % intervals over {explained.bootstraps} bootstrap refits. "
-        "The dashed line is what permuted factors reach; filled points lie above it. The unit is "
-        f"that of {quantity(metric).name}: a factor at 0.010 moves the score by 0.010 on average.",
-        importance_bars(explained, metric),
+        importance_bars(found, metric),
+        key="importance",
+        question=question,
+        which=SUBSETS[found.subset],
+        n=found.n,
+        bootstraps=found.bootstraps,
+        metric=metric,
     )
-
-
-def _swarm(results: Results, explained: Importance, key: str) -> FigureBlock:
-    return FigureBlock(
-        f"beeswarm_{key}",
-        "Direction of effects.",
-        "One point per network and factor; to the right the choice raised the predicted score. "
-        "Colour runs from the factor's lowest to its highest value.",
-        beeswarm(explained, results.table, results.table.objective),
-    )
-
-
-def _each_value(results: Results, explained: Importance, key: str) -> list[Block]:
-    table = results.table
-    names = [f.factor for f in explained.factors][:MOST_PANELS]
-    panels = tuple(
+    if found.subset != "all":
+        return [Details(f"The same within {SUBSETS[found.subset]}", (bars,))]
+    swarm = text.figure(f"beeswarm_{key}", beeswarm(found, table, metric), key="beeswarm")
+    names = [f.factor for f in found.factors][:MOST_PANELS]
+    panels = [
         FigureBlock(
-            f"dependence_{key}_{name}",
-            words(name),
-            "",
-            dependence(explained, table, name, table.objective),
+            f"dependence_{key}_{name}", words(name), "", dependence(found, table, name, metric)
         )
         for name in names
-    )
-    grid = GridBlock(
-        f"dependence_{key}",
-        "Effect of each value.",
-        f"SHAP values over the values of the {len(names)} most important factors; colour is the "
-        "compute of the network.",
-        panels,
-    )
-    return [grid, *_pairs(explained, key)]
+    ]
+    grid = text.grid(f"dependence_{key}", panels, key="dependence", n=len(names))
+    pairs = text.table(f"pairs_{key}", _pairs(found), found.pairs_frame(), key="pairs")
+    folded: tuple[Block, ...] = (grid, pairs) if found.pairs else (grid,)
+    return [bars, swarm, Details("Effect of each value, and pairs of factors", folded)]
 
 
-def _pairs(explained: Importance, key: str) -> list[Block]:
-    strongest = explained.pairs[:8]
-    if not strongest:
-        return []
-    shown = pd.DataFrame(
+def _pairs(found: Importance) -> pd.DataFrame:
+    strongest = found.pairs[:MOST_PAIRS]
+    return pd.DataFrame(
         {
             "pair": [f"{words(p.first)} × {words(p.second)}" for p in strongest],
-            "mean |interaction|": [f"{p.importance:.4f}" for p in strongest],
-            "95 % interval": [f"{p.low:.4f} to {p.high:.4f}" for p in strongest],
-            "Friedman's H": [f"{p.h:.2f}" if pd.notna(p.h) else "–" for p in strongest],
+            "mean |interaction|": [fixed(p.importance.estimate, 4) for p in strongest],
+            "interval": [
+                f"{fixed(p.importance.low, 4)} to {fixed(p.importance.high, 4)}" for p in strongest
+            ],
         }
     )
+
+
+def _agreement(context: Context, target: Target, key: str) -> list[Block]:
+    found = context.of(AGREEMENTS[target])
+    if isinstance(found, Refusal):
+        return [Paragraph(say(found), "refusal")]
+    firsts = list(found.firsts.values())
     return [
-        TableBlock(
-            f"pairs_{key}",
-            "Strongest pairs.",
-            "What two factors do together beyond the sum of each, by SHAP interaction values; "
-            "Friedman's H is the share of the pair's joint effect that is not additive.",
-            shown,
-            explained.pairs_frame(),
-        )
+        text.paragraph("agreement", tau=found.tau, firsts=firsts),
+        Details(
+            "The two rankings side by side",
+            (text.figure(f"agreement_{key}", rankings(found), key="agreement"),),
+        ),
     ]
 
 
-def _rivals(fitted: Surrogate, key: str) -> TableBlock:
+def _models(context: Context, fitted: Surrogate, key: str) -> Details:
     frame = fitted.to_frame()
-    columns = ["r2", "mae", "tau", "tau_within", "top_recall", "coverage", "r2_new_costs"]
-    titles = ["R²", "mean error", "τ", "τ at like cost", "top-tenth recall", "90 % coverage",
-              "R² on new costs"]  # fmt: skip
     shown = pd.DataFrame(
         {"model": frame["model"].where(~frame["chosen"], frame["model"] + " (used)")}
     )
-    for column, title in zip(columns, titles, strict=True):
-        digits = 4 if column == "mae" else 2
-        shown[title] = [
-            f"{v:.{digits}f}".replace("-", "−") if pd.notna(v) else "–" for v in frame[column]
-        ]
-    return TableBlock(
-        f"surrogate_{key}",
-        "Models compared.",
-        f"Means over {fitted.repeats} repeats of 5-fold cross-validation over {fitted.n} "
-        "networks; the last rows are the baselines to beat.",
-        shown,
-        frame,
+    for column, title, digits in QUALITIES:
+        shown[title] = [fixed(value, digits) for value in frame[column]]
+    models = text.table(
+        f"surrogate_{key}", shown, frame, key="surrogate", repeats=fitted.repeats, n=fitted.n
+    )
+    predictions = text.figure(
+        f"surrogate_{key}_predictions",
+        predicted_against_observed(fitted.predictions, context.table.objective),
+        key="predictions",
+    )
+    return Details("How well the surrogate predicts", (models, predictions))
+
+
+def _ties(context: Context) -> list[Block]:
+    """Say which factors go together by design: what importances must be read beside."""
+    found = context.of(ties_of_design)
+    heading = Heading("Which factors go together by design")
+    if isinstance(found, Refusal):
+        return [heading, Paragraph(say(found), "refusal")]
+    figure = text.figure("ties", ties(found), material=MATERIAL)
+    return [
+        heading,
+        Paragraph(ties_sentence(found)),
+        Details("How strong the ties are", (figure,)),
+    ]
+
+
+def ties_sentence(found: Design) -> str:
+    """Say which factors go together by design, and which with the cost."""
+
+    def strength(pair: Pair) -> str:
+        return f"({fixed(pair.strength)})"
+
+    return text(
+        "ties",
+        pairs=[f"{words(p.first)} with {words(p.second)} {strength(p)}" for p in found.between],
+        costs=[f"{words(p.first)} {strength(p)}" for p in found.with_cost],
+        material=MATERIAL,
     )

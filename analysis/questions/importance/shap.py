@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.stats.interval import TAILS, Interval, percentiles, row_of
+from analysis.stats.refusal import Refusal
 from analysis.stats.regression import folds
-from analysis.surrogates.candidates import explain
+from analysis.surrogates.model import explain
 from analysis.surrogates.surrogate import FOLDS, Surrogate, Target, fit_target
 from analysis.trials.factors import FactorInfo
 from analysis.trials.table import TrialTable
@@ -24,7 +26,7 @@ FEWEST_ROWS = 24
 
 @dataclass(frozen=True, slots=True)
 class FactorImportance:
-    """Mean |SHAP| of one factor in units of the score, with its 95 % bootstrap interval.
+    """Mean |SHAP| of one factor in units of the score.
 
     `direction` is Spearman's correlation of the factor's code with its SHAP values (NaN for
     unordered levels), `top` the probability to be among the three most important, `important`
@@ -32,9 +34,7 @@ class FactorImportance:
     """
 
     factor: str
-    importance: float
-    low: float
-    high: float
+    importance: Interval
     share: float
     rank: int
     rank_low: int
@@ -46,18 +46,11 @@ class FactorImportance:
 
 @dataclass(frozen=True, slots=True)
 class PairImportance:
-    """Mean |SHAP interaction| of two factors (both halves), with its 95 % bootstrap interval.
-
-    `h` is Friedman's H: the share of the pair's joint effect that is not additive, from partial
-    dependence (NaN where not computed).
-    """
+    """Mean |SHAP interaction| of two factors (both halves), with its bootstrap interval."""
 
     first: str
     second: str
-    importance: float
-    low: float
-    high: float
-    h: float
+    importance: Interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +59,6 @@ class Importance:
 
     `values` holds the out-of-fold SHAP values (architectures × factors, in score units) and
     `designs` the same rows' factors and cost; `ranks` the probability of each rank per factor.
-    `refusal` carries the surrogate's: the numbers below it are then not to be trusted.
     """
 
     target: Target
@@ -81,16 +73,15 @@ class Importance:
     additivity_gap: float
     bootstraps: int
     n: int
-    refusal: str | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per factor, most important first, for the CSV."""
-        frame = pd.DataFrame([_as_row(f) for f in self.factors])
+        frame = pd.DataFrame([row_of(factor) for factor in self.factors])
         return frame.assign(floor=self.floor, target=self.target, subset=self.subset, n=self.n)
 
     def pairs_frame(self) -> pd.DataFrame:
         """Return one row per pair of factors, strongest first, for the CSV."""
-        return pd.DataFrame([_as_row(pair) for pair in self.pairs])
+        return pd.DataFrame([row_of(pair) for pair in self.pairs])
 
 
 @dataclass(slots=True)
@@ -108,14 +99,16 @@ def importance(
     subsets: Sequence[Subset] = ("all", "best quarter"),
     bootstraps: int = 200,
     seed: int = 0,
-) -> dict[Subset, Importance]:
-    """Explain the surrogate on architectures it was not fitted to.
+) -> dict[Subset, Importance] | Refusal:
+    """Explain the surrogate, if it is adequate, on architectures it was not fitted to.
 
     Point estimates: 5 folds, each explained by a model of the others, with a background from
     those. Intervals: each of `bootstraps` refits resamples architectures and explains those left
     out. In every fit, three permuted copies of factors ("shadows") show what noise alone reaches.
     The best quarter is taken by out-of-fold prediction, not by the noisy score.
     """
+    if not surrogate.adequate:
+        return surrogate.refusal
     designs = table.designs()
     rng = np.random.default_rng(seed)
     problem = _Problem(
@@ -123,20 +116,19 @@ def importance(
         designs["score"].to_numpy(float), seed,
     )  # fmt: skip
     masks = {subset: _mask(surrogate, subset) for subset in subsets}
+    masks = {subset: mask for subset, mask in masks.items() if mask.sum() >= FEWEST_ROWS}
+    if not masks:
+        return Refusal("importance.few", {"n": len(designs), "needed": FEWEST_ROWS})
     phi, pairs, gap = _cross_fit(problem, masks, rng)
     draws = _bootstrap(problem, masks, bootstraps, rng)
-    order = np.argsort(-pairs[subsets[0]], axis=None)
-    p = len(table.factors)
-    strongest = [(i // p, i % p) for i in order.tolist() if i // p < i % p][:8]
-    friedman = _friedman(problem, strongest, rng)
     shown = ["architecture_hash", *table.factor_names, table.cost, "score"]
     return {
         subset: _summary(
-            problem, subset, mask, phi[subset], pairs[subset], gap, draws[subset], friedman,
-            designs[shown],
+            problem, subset, mask, phi[subset], pairs[subset], gap, draws[subset], designs[shown]
         )
         for subset, mask in masks.items()
-    }  # fmt: skip
+        if 2 * len(draws[subset]) >= bootstraps  # too few rows to explain in most refits
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +178,7 @@ def _cross_fit(
     for k in np.unique(fold):
         train, test = fold != k, fold == k
         fitted = fit_target(
-            problem.surrogate.candidate, problem.surrogate.target, x[train],
+            problem.surrogate.model, problem.surrogate.target, x[train],
             problem.log_cost[train], problem.y[train], factors, problem.seed,
         ).model  # fmt: skip
         for subset, mask in masks.items():
@@ -206,14 +198,14 @@ def _bootstrap(
     problem: _Problem, masks: dict[Subset, np.ndarray], count: int, rng: np.random.Generator
 ) -> dict[Subset, list[_Draw]]:
     n, p = problem.x.shape
-    afford = problem.surrogate.candidate.affordable
+    afford = problem.surrogate.model.affordable
     draws: dict[Subset, list[_Draw]] = {subset: [] for subset in masks}
     for b in range(count):
         x, factors = _shadowed(problem, rng)
         times = np.bincount(rng.integers(0, n, n), minlength=n)
         inside = np.flatnonzero(times)
         fitted = fit_target(
-            problem.surrogate.candidate, problem.surrogate.target, x[inside],
+            problem.surrogate.model, problem.surrogate.target, x[inside],
             problem.log_cost[inside], problem.y[inside], factors, problem.seed + b + 1,
             times[inside].astype(float),
         ).model  # fmt: skip
@@ -240,20 +232,12 @@ def _summary(
     pairs: np.ndarray,
     gap: float,
     draws: list[_Draw],
-    friedman: dict[tuple[int, int], float],
     designs: pd.DataFrame,
 ) -> Importance:
     p, names = len(problem.factors), [factor.name for factor in problem.factors]
     phi = phi[mask]
     estimate = np.abs(phi).mean(0)
     sampled = np.array([draw.importance for draw in draws]).reshape(-1, p + SHADOWS)
-    refusal = problem.surrogate.refusal
-    if int(mask.sum()) < FEWEST_ROWS or len(sampled) < 20:
-        refusal = refusal or (
-            f"too few architectures to explain: {int(mask.sum())}, {FEWEST_ROWS} are needed"
-        )
-    if len(sampled) == 0:
-        sampled = np.full((1, p + SHADOWS), np.nan)
     low, high = _interval(sampled[:, :p], estimate[:p])
     floor = float(np.quantile(sampled[:, p:].max(1), 0.95))
     place = (-sampled[:, :p]).argsort(1).argsort(1) + 1
@@ -265,25 +249,23 @@ def _summary(
         rows.append(
             FactorImportance(
                 factor=names[j],
-                importance=float(estimate[j]),
-                low=float(low[j]),
-                high=float(high[j]),
+                importance=Interval(float(estimate[j]), float(low[j]), float(high[j])),
                 share=float(estimate[j] / total) if total > 0 else 0.0,
                 rank=rank,
-                rank_low=int(np.quantile(place[:, j], 0.025, method="lower")),
-                rank_high=int(np.quantile(place[:, j], 0.975, method="higher")),
+                rank_low=int(np.quantile(place[:, j], TAILS[0], method="lower")),
+                rank_high=int(np.quantile(place[:, j], TAILS[1], method="higher")),
                 top=float((place[:, j] <= 3).mean()),
                 direction=_direction(problem, mask, j, phi[:, j]),
-                important=bool(refusal is None and low[j] > floor),
+                important=bool(low[j] > floor),
             )
         )
     columns = [names[j] for j in order]
     return Importance(
         target=problem.surrogate.target,
         subset=subset,
-        model=problem.surrogate.candidate.name,
+        model=problem.surrogate.model.name,
         factors=tuple(rows),
-        pairs=_pairs(names, pairs, draws, friedman if subset == "all" else {}),
+        pairs=_pairs(names, pairs, draws),
         values=pd.DataFrame(phi[:, order], columns=columns),
         designs=designs[mask].reset_index(drop=True),
         ranks=pd.DataFrame(ranks[order], index=columns, columns=range(1, p + 1)),
@@ -291,17 +273,16 @@ def _summary(
         additivity_gap=gap,
         bootstraps=len(draws),
         n=int(mask.sum()),
-        refusal=refusal,
     )
 
 
 def _interval(sampled: np.ndarray, estimate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 95 % percentile interval of bootstrap draws (draws, p), centred on the estimate.
+    """Return the percentile interval of bootstrap draws (draws, p), centred on the estimate.
 
     Refits see 63 % of the architectures and shrink more, so their quantiles are taken relative to
     their median; ratios keep an importance above zero.
     """
-    low, middle, high = np.quantile(sampled, [0.025, 0.5, 0.975], axis=0)
+    low, middle, high = np.quantile(sampled, [TAILS[0], 0.5, TAILS[1]], axis=0)
     middle = np.maximum(middle, 1e-12)
     return estimate * low / middle, estimate * high / middle
 
@@ -317,45 +298,11 @@ def _pairs(
     names: Sequence[str],
     estimate: np.ndarray,
     draws: list[_Draw],
-    friedman: dict[tuple[int, int], float],
 ) -> tuple[PairImportance, ...]:
     drawn = [draw.pairs for draw in draws if draw.pairs is not None]
     sampled = np.array(drawn) if drawn else np.full((1, *estimate.shape), np.nan)
     out = []
     for j, k in combinations(range(len(names)), 2):
-        low, high = np.quantile(sampled[:, j, k], [0.025, 0.975])
-        h = friedman.get((j, k), float("nan"))
-        pair = (float(estimate[j, k]), float(low), float(high), h)
-        out.append(PairImportance(names[j], names[k], *pair))
-    return tuple(sorted(out, key=lambda pair: -pair.importance))
-
-
-def _friedman(
-    problem: _Problem, pairs: Sequence[tuple[int, int]], rng: np.random.Generator
-) -> dict[tuple[int, int], float]:
-    """Return Friedman and Popescu's H of pairs, from partial dependence on up to 40 rows."""
-    model = fit_target(
-        problem.surrogate.candidate, problem.surrogate.target, problem.x, problem.log_cost,
-        problem.y, problem.factors, problem.seed,
-    ).model  # fmt: skip
-    rows = problem.x[_some(np.arange(len(problem.x)), 40, rng)]
-
-    def dependence(columns: Sequence[int]) -> np.ndarray:
-        grid = np.repeat(rows[None], len(rows), axis=0)
-        for column in columns:
-            grid[:, :, column] = rows[:, None, column]
-        mean = model.predict(grid.reshape(-1, rows.shape[1])).reshape(len(rows), -1).mean(1)
-        return np.asarray(mean - mean.mean())
-
-    single = {j: dependence([j]) for j in {j for pair in pairs for j in pair}}
-    out = {}
-    for j, k in pairs:
-        both = dependence([j, k])
-        rest = both - single[j] - single[k]
-        whole = float((both**2).sum())
-        out[j, k] = float(np.sqrt((rest**2).sum() / whole)) if whole > 0 else 0.0
-    return out
-
-
-def _as_row(result: FactorImportance | PairImportance) -> dict[str, object]:
-    return {field: getattr(result, field) for field in type(result).__dataclass_fields__}
+        found = Interval(float(estimate[j, k]), *percentiles(sampled[:, j, k]).tolist())
+        out.append(PairImportance(names[j], names[k], found))
+    return tuple(sorted(out, key=lambda pair: -pair.importance.estimate))

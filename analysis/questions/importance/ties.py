@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis.stats.interval import ALPHA, row_of
+from analysis.stats.refusal import Refusal
 from analysis.stats.regression import holm
 from analysis.trials.factors import FactorInfo
 from analysis.trials.table import TrialTable
 
 COST = "cost"
+FEWEST_DESIGNS = 10
 MATERIAL = 0.2  # below this a correlation bends no effect worth mentioning
 
 
@@ -34,8 +37,8 @@ class Pair:
 
     @property
     def material(self) -> bool:
-        """Whether they go together beyond doubt and strongly enough to matter."""
-        return self.p_adjusted < 0.05 and abs(self.strength) >= MATERIAL
+        """Whether they go together significantly and strongly enough to matter."""
+        return self.p_adjusted < ALPHA and abs(self.strength) >= MATERIAL
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +47,6 @@ class Design:
 
     pairs: tuple[Pair, ...]
     n: int
-    refusal: str | None = None
 
     @property
     def with_cost(self) -> tuple[Pair, ...]:
@@ -58,12 +60,10 @@ class Design:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per pair, for the CSV."""
-        columns = list(Pair.__dataclass_fields__)
-        rows = [{c: getattr(pair, c) for c in columns} for pair in self.pairs]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame([row_of(pair) for pair in self.pairs])
 
 
-def design(table: TrialTable) -> Design:
+def design(table: TrialTable) -> Design | Refusal:
     """Measure how the sampled factors are tied to each other and to the cost.
 
     Factors drawn independently are independent; constraints, drawing by ranges of cost, failures
@@ -71,14 +71,16 @@ def design(table: TrialTable) -> Design:
     """
     designs = table.designs()
     n = len(designs)
-    if n < 10:
-        return Design((), n, f"10 architectures are needed to see ties in the design; here are {n}")
+    if n < FEWEST_DESIGNS:
+        return Refusal("importance.few_for_ties", {"n": n, "needed": FEWEST_DESIGNS})
     varying = [f for f in table.factors if designs[f.name].nunique() > 1]
     columns = {f.name: f.code(designs[f.name]) for f in varying}
     infos: dict[str, FactorInfo | None] = {f.name: f for f in varying}
     cost = table.log_cost(designs)
     if np.ptp(cost) > 0:
         columns[COST], infos[COST] = cost, None
+    if len(columns) < 2:
+        return Refusal("importance.nothing_varies")
     found = []
     for first, second in combinations(columns, 2):
         ordered = [infos[name] is None or infos[name].ordered for name in (first, second)]  # type: ignore[union-attr]

@@ -2,81 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
-from analysis.stats.gates import Gate, gates_frame, refusal
+from analysis.stats.interval import Interval, percentiles
+from analysis.stats.refusal import Gate, Refusal, failed
 from analysis.stats.regression import folds
 from analysis.trials.table import TrialTable
 
 EXPONENTS = np.geomspace(0.01, 3.0, 60)
 FEWEST_DESIGNS = 40
 DECADES = 1.5
+PARAMETERS = ("floor", "amplitude", "exponent")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ErrorLaw:
-    """A floor and a power law for a low quantile of the error over cost (95 % intervals).
+    """A floor and a power law for a low quantile of the error over cost.
 
     `quantile` 0.1 means: the error that the best tenth of architectures stay below at a cost.
     `curve` holds cost, error, low, high; `profile` the relative loss of each exponent with the
-    best floor and amplitude; `models` the cross-validated pinball loss of each rival form;
-    `observed` the architectures. Where `refusal` is set the numbers are shown but not claimed.
+    best floor and amplitude; `models` the cross-validated pinball loss of each rival form. Where
+    it does not stand, the numbers are shown but not claimed.
     """
 
     quantile: float
     reference_cost: float
-    floor: float
-    floor_low: float
-    floor_high: float
-    amplitude: float
-    amplitude_low: float
-    amplitude_high: float
-    exponent: float
-    exponent_low: float
-    exponent_high: float
+    floor: Interval
+    amplitude: Interval
+    exponent: Interval
     decades: float
     n: int
     curve: pd.DataFrame
     profile: pd.DataFrame
     models: pd.DataFrame
     gates: tuple[Gate, ...]
-    refusal: str | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether every gate is met."""
+        return not failed(self.gates)
 
     @property
     def floor_supported(self) -> bool:
         """Whether a floor predicts unseen architectures better than none."""
-        if self.models.empty:
-            return False
         losses = self.models.set_index("model")["loss"]
-        return bool(self.floor_low > 0 and losses["floor + power law"] < losses["power law"])
+        return bool(self.floor.low > 0 and losses["floor + power law"] < losses["power law"])
 
     def error_at(self, cost: np.ndarray) -> np.ndarray:
         """Evaluate the fitted law."""
         relative = np.asarray(cost, dtype=float) / self.reference_cost
-        return np.asarray(self.floor + self.amplitude * relative**-self.exponent)
+        falling = self.amplitude.estimate * relative**-self.exponent.estimate
+        return np.asarray(self.floor.estimate + falling)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per parameter, for the CSV."""
-        rows = [
-            {"parameter": k, "estimate": getattr(self, k)}
-            | {end: getattr(self, f"{k}_{end}") for end in ("low", "high")}
-            for k in ("floor", "amplitude", "exponent")
-        ]
+        rows = [{"parameter": k} | asdict(getattr(self, k)) for k in PARAMETERS]
         return pd.DataFrame(rows).assign(
             quantile=self.quantile, reference_cost=self.reference_cost, n=self.n
         )
 
-    def gates_frame(self) -> pd.DataFrame:
-        """Return one row per gate, for the CSV."""
-        return gates_frame(self.gates)
-
 
 def error_law(
     table: TrialTable, *, quantile: float = 0.1, bootstraps: int = 200, seed: int = 0
-) -> ErrorLaw:
+) -> ErrorLaw | Refusal:
     """Fit the law to a quantile of the error by variable projection.
 
     For each exponent floor and amplitude follow linearly (quantile regression, both at least
@@ -85,50 +76,30 @@ def error_law(
     """
     designs = table.designs()
     e, c = designs["error"].to_numpy(float), table.log_cost(designs)
-    middle = float(c.mean()) if len(c) else 0.0
-    t = c - middle
-    decades = float(np.ptp(c) / np.log(10)) if len(c) else 0.0
     n, rng = len(designs), np.random.default_rng(seed)
-    reason = None
     if n < FEWEST_DESIGNS:
-        reason = f"no error law is identified: {n} architectures, {FEWEST_DESIGNS} are needed"
-    elif not (e > 0).all():
-        reason = "no error law is identified: it needs errors above zero"
-    elif decades == 0 or np.ptp(e) == 0:
-        reason = "no error law is identified: all architectures have one cost or one error"
-    if reason is not None:
-        nan, empty = float("nan"), pd.DataFrame()
-        numbers = (nan,) * 9
-        return ErrorLaw(
-            quantile, float(np.exp(middle)), *numbers, decades, n, empty, empty, empty, (), reason
-        )
+        return Refusal("laws.error_few", {"n": n, "needed": FEWEST_DESIGNS})
+    if not (e > 0).all():
+        return Refusal("laws.error_zero")
+    if np.ptp(c) == 0 or np.ptp(e) == 0:
+        return Refusal("laws.error_flat")
+    middle, decades = float(c.mean()), float(np.ptp(c) / np.log(10))
+    t = c - middle
     losses, weights = _profile(t, e, quantile)
     best = int(np.argmin(losses))
-    fits = np.empty((bootstraps, 3))
-    for b in range(bootstraps):
-        rows = rng.integers(0, n, n)
-        again, w = _profile(t[rows], e[rows], quantile, EXPONENTS[::2], weights[::2])
-        k = int(np.argmin(again))
-        fits[b] = *w[k], EXPONENTS[2 * k]
+    fits = _bootstrap(t, e, quantile, weights, bootstraps, rng)
     grid = np.linspace(t.min(), t.max(), 60)
     curves = fits[:, :1] + fits[:, 1:2] * np.exp(-fits[:, 2:] * grid)
     (floor, amplitude), exponent = weights[best], float(EXPONENTS[best])
-    limits = np.quantile(fits, [0.025, 0.975], axis=0)
-    models, beats, low, high = _rivals(t, e, quantile, rng)
-    band = np.quantile(curves, [0.025, 0.975], axis=0)
-    gates = _gates(decades, limits[:, 2], (beats, low, high), _forecast(t, e, quantile))
+    limits, band = percentiles(fits), percentiles(curves)
+    power = _bounded(exponent, limits[:, 2])
+    models, gain = _rivals(t, e, quantile, rng)
     return ErrorLaw(
         quantile=quantile,
         reference_cost=float(np.exp(middle)),
-        floor=float(floor),
-        floor_low=float(limits[0, 0]),
-        floor_high=float(limits[1, 0]),
-        amplitude=float(amplitude),
-        amplitude_low=float(limits[0, 1]),
-        amplitude_high=float(limits[1, 1]),
-        exponent=exponent,
-        exponent_low=float(limits[0, 2]),
-        exponent_high=float(limits[1, 2]),
+        floor=_bounded(floor, limits[:, 0]),
+        amplitude=_bounded(amplitude, limits[:, 1]),
+        exponent=power,
         decades=decades,
         n=n,
         curve=pd.DataFrame(
@@ -141,9 +112,30 @@ def error_law(
         ),
         profile=pd.DataFrame({"exponent": EXPONENTS, "loss": losses / losses.min()}),
         models=models,
-        gates=gates,
-        refusal=refusal("error law", gates),
+        gates=_gates(decades, power, gain, *_forecast(t, e, quantile)),
     )
+
+
+def _bounded(value: float, limits: np.ndarray) -> Interval:
+    return Interval(float(value), *limits.tolist())
+
+
+def _bootstrap(
+    t: np.ndarray,
+    e: np.ndarray,
+    quantile: float,
+    weights: np.ndarray,
+    count: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Fit to resampled architectures: floor, amplitude and exponent of each (count, 3)."""
+    fits = np.empty((count, 3))
+    for fit in fits:
+        rows = rng.integers(0, len(t), len(t))
+        losses, found = _profile(t[rows], e[rows], quantile, EXPONENTS[::2], weights[::2])
+        k = int(np.argmin(losses))
+        fit[:] = *found[k], EXPONENTS[2 * k]
+    return fits
 
 
 def pinball(residuals: np.ndarray, quantile: float) -> np.ndarray:
@@ -213,7 +205,7 @@ def _forms(t: np.ndarray, e: np.ndarray, quantile: float, at: np.ndarray) -> dic
 
 def _rivals(
     t: np.ndarray, e: np.ndarray, quantile: float, rng: np.random.Generator, repeats: int = 4
-) -> tuple[pd.DataFrame, float, float, float]:
+) -> tuple[pd.DataFrame, Interval]:
     """Cross-validate all forms; return them and the law's gain over a constant with interval."""
     losses: dict[str, np.ndarray] = {}
     for _ in range(repeats):
@@ -226,12 +218,11 @@ def _rivals(
     gain = losses["constant"] - losses["floor + power law"]
     share = 1 / losses["constant"].mean()
     draws = gain[rng.integers(0, len(t), (1000, len(t)))].mean(1) * share
-    low, high = np.quantile(draws, [0.025, 0.975])
     frame = pd.DataFrame(
         {"model": list(losses), "loss": [float(row.mean()) for row in losses.values()]}
     )
     frame["relative"] = frame["loss"] / frame["loss"].min()
-    return frame, float(gain.mean() * share), float(low), float(high)
+    return frame, Interval(float(gain.mean() * share), *percentiles(draws).tolist())
 
 
 def _forecast(t: np.ndarray, e: np.ndarray, quantile: float) -> tuple[float, float]:
@@ -249,30 +240,18 @@ def _forecast(t: np.ndarray, e: np.ndarray, quantile: float) -> tuple[float, flo
 
 
 def _gates(
-    decades: float,
-    exponents: np.ndarray,
-    gain: tuple[float, float, float],
-    forecast: tuple[float, float],
+    decades: float, exponent: Interval, gain: Interval, loss: float, level: float
 ) -> tuple[Gate, ...]:
-    estimate, low, high = gain
-    law, level = forecast
-    inside = EXPONENTS[2] < exponents[0] and exponents[1] < EXPONENTS[-3]
+    bounded = bool(EXPONENTS[2] < exponent.low and exponent.high < EXPONENTS[-3])
+    search = {"lowest": EXPONENTS[0], "highest": EXPONENTS[-1]}
     return (
-        Gate("the costs span at least 1.5 decades", decades >= DECADES, f"{decades:.1f} decades"),
-        Gate(
-            "the law predicts unseen architectures better than a constant",
-            low > 0,
-            f"loss lower by {estimate:.0%}, 95 % interval {low:.0%} to {high:.0%}",
-        ),
-        Gate(
-            "the exponent is bounded on both sides",
-            bool(inside),
-            f"95 % interval {exponents[0]:.2f} to {exponents[1]:.2f} of a search from "
-            f"{EXPONENTS[0]:g} to {EXPONENTS[-1]:g}",
-        ),
-        Gate(
-            "fitted to the cheaper four fifths it predicts the rest no worse than their last level",
-            law <= level * 1.1,
-            f"loss {law:.2g} against {level:.2g}",
-        ),
+        decades_gate(decades),
+        Gate("laws.beats_constant", gain.low > 0, {"gain": gain}),
+        Gate("laws.bounded", bounded, {"exponent": exponent, **search}),
+        Gate("laws.forecast", loss <= level * 1.1, {"loss": loss, "level_loss": level}),
     )
+
+
+def decades_gate(decades: float) -> Gate:
+    """Ask whether the costs span enough to tell a law by."""
+    return Gate("laws.decades", decades >= DECADES, {"needed": DECADES, "decades": decades})

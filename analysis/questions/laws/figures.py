@@ -22,6 +22,7 @@ from analysis.page.style import (
 from analysis.questions.laws.error import ErrorLaw
 from analysis.questions.laws.monotone import Monotone
 from analysis.questions.laws.shape import ShapeLaw
+from analysis.stats.interval import PERCENT
 from analysis.trials.table import TrialTable
 
 
@@ -54,14 +55,14 @@ def error_law_curve(law: ErrorLaw, table: TrialTable) -> Drawn:
         marker={"color": GREY, "size": 5, "opacity": 0.5},
         hoverinfo="skip",
     )
-    color = BLUE if law.refusal is None else PALE
-    figure.band(curve[table.cost], curve["low"], curve["high"], color=BLUE, name="95 % band")
+    color = BLUE if law.stands else PALE
+    figure.band(curve[table.cost], curve["low"], curve["high"], color=BLUE, name=f"{PERCENT} band")
     figure.scatter(
         x=curve[table.cost],
         y=curve["objective"],
         mode="lines",
         name=f"law of the best {law.quantile:.0%}",
-        line={"color": color, "width": 2.4, "dash": "solid" if law.refusal is None else "dash"},
+        line={"color": color, "width": 2.4, "dash": "solid" if law.stands else "dash"},
         hovertemplate="%{x:.3s}: %{y:.3f}<extra></extra>",
     )
     figure.axes(x=column_axis(table.cost, designs[table.cost]), y=axis(_axis(table.objective)))
@@ -78,7 +79,7 @@ def exponent_profile(law: ErrorLaw) -> Drawn:
         line={"color": BLUE, "width": 2},
         hovertemplate="exponent %{x:.3f}: %{y:.3f}<extra></extra>",
     )
-    figure.mark(law.exponent, "best", log=True)
+    figure.mark(law.exponent.estimate, "best", log=True)
     figure.axes(
         x=axis("Exponent (error falls as compute to minus this)", log=True, tickformat="~g",
                dtick="D2"),
@@ -128,12 +129,12 @@ def shape_law_curve(law: ShapeLaw, name: str, table: TrialTable) -> Drawn:
         marker={"color": PALE, "size": 5, "opacity": 0.7},
         hoverinfo="skip",
     )
-    figure.band(best[table.cost], best["low"], best["high"], color=BLUE, name="95 % band")
+    figure.band(best[table.cost], best["low"], best["high"], color=BLUE, name=f"{PERCENT} band")
     figure.scatter(
         x=best[table.cost],
         y=best["value"],
         mode="lines",
-        name=f"best value, exponent {found.exponent:.2f}",
+        name=f"best value, exponent {found.exponent.estimate:.2f}",
         line={"color": BLUE, "width": 2.4},
         hovertemplate="%{x:.3s}: %{y:.3g}<extra></extra>",
     )
@@ -154,7 +155,7 @@ def shape_law_curve(law: ShapeLaw, name: str, table: TrialTable) -> Drawn:
     return figure.drawn(frame)
 
 
-def rise_with_cost(found: Monotone, table: TrialTable) -> Drawn:
+def mean_over_cost(found: Monotone, table: TrialTable) -> Drawn:
     """Draw mean scores in bins of cost with the closest curve that never falls."""
     unit = difference(table.objective)
     frame = found.curve.copy()

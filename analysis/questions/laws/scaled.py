@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.errors import AnalysisError
-from analysis.page.quantities import short
 from analysis.questions.laws.shape import ShapeLaw, shape_laws
+from analysis.stats.refusal import Refusal
 from analysis.stats.regression import fit_spline
-from analysis.trials.factors import Level
+from analysis.trials.factors import Level, plain
 from analysis.trials.table import TrialTable
 from models.shape import Shape
 
@@ -35,42 +34,34 @@ class Scaled(NamedTuple):
     against: tuple[Architecture, ...]
 
 
-def standing(laws: Sequence[ShapeLaw]) -> tuple[ShapeLaw, ...]:
-    """Return the laws that passed their gates.
-
-    Raises:
-        AnalysisError: none did.
-    """
-    kept = tuple(law for law in laws if law.refusal is None)
-    if not kept:
-        reasons = "; ".join(str(law.refusal) for law in laws) or "none was looked for"
-        raise AnalysisError(f"No network can be scaled by a law, as none stands: {reasons}.")
-    return kept
+Laws = Sequence[ShapeLaw | Refusal]
 
 
-def best_values(laws: Sequence[ShapeLaw], budget: float) -> dict[str, float]:
-    """Return the best value of each factor of the laws that stand at a cost they reach.
+def standing(laws: Laws) -> tuple[ShapeLaw, ...]:
+    """Return the laws that passed their gates."""
+    return tuple(law for law in laws if isinstance(law, ShapeLaw) and law.stands)
 
-    Raises:
-        AnalysisError: no law stands, or the budget lies outside the laws' costs, or the best
-            shape there outside what was sampled.
-    """
+
+def best_values(laws: Laws, budget: float) -> dict[str, float] | Refusal:
+    """Return the best value of each factor of the laws that stand at a cost they reach."""
+    if not standing(laws):
+        return Refusal("laws.none_stands", {"laws": [_why_not(law) for law in laws]})
     best: dict[str, float] = {}
     for law in standing(laws):
+        about = {"factors": law.factors, "budget": budget}
         costs = law.curve["cost"]
         if not costs.min() <= budget <= costs.max():
-            raise AnalysisError(
-                f"The law of {' and '.join(law.factors)} holds from {short(costs.min())} to "
-                f"{short(costs.max())}, not at {short(budget)}: choose a budget within."
-            )
+            ends = {"lowest": float(costs.min()), "highest": float(costs.max())}
+            return Refusal("laws.beyond", about | ends)
         nearest = law.curve[np.isclose(costs, costs.iloc[(costs / budget - 1).abs().argmin()])]
         if not nearest["inside"].all():
-            raise AnalysisError(
-                f"At {short(budget)} the best {' and '.join(law.factors)} lie outside what was "
-                "sampled: choose another budget."
-            )
+            return Refusal("laws.outside", about)
         best |= law.optimum(budget)
     return best
+
+
+def _why_not(law: ShapeLaw | Refusal) -> Refusal:
+    return law if isinstance(law, Refusal) else law.refusal
 
 
 def study_space(table: TrialTable) -> Space | None:
@@ -100,65 +91,49 @@ def study_shape(table: TrialTable) -> Shape:
 
 def scaled_architectures(
     table: TrialTable,
-    laws: Sequence[ShapeLaw],
-    budgets: Sequence[float],
+    laws: Laws,
+    budget: float,
     space: Space,
+    shape: Shape,
     *,
-    samples: int,
-    leads: int,
-    outputs: int,
     count: int = 3,
     seed: int = 0,
-) -> dict[float, Scaled]:
-    """Build per budget `count` networks by the law and as many of equal FLOPs against it.
+) -> Scaled | Refusal:
+    """Build `count` networks of a budget by the law and as many of equal FLOPs against it.
 
     The factors outside the law are taken from networks of the study that did well for their
     cost, the same in both networks of a pair. Within a pair the law's factors move along equal
     FLOPs, held by the size factor that the FLOPs depend on most.
 
-    Raises:
-        AnalysisError: no law stands, it does not reach a budget, or no such pair exists there.
+    Refused where no law stands, none reaches the budget, or no such pair exists there.
     """
     names = {factor.name for factor in space.factors}
     if names != set(_shape_factors(table)):
-        other = ", ".join(sorted(names ^ set(_shape_factors(table))))
-        raise AnalysisError(
-            f"Expected the study's own design space, but {space.name} and the study do not share "
-            f"{other}: load the space it was drawn in."
-        )
-    shape = Shape(samples, leads, outputs)
-    found = {}
-    for budget in budgets:
-        best, designs = best_values(laws, budget), table.designs()
-        spread = {name: float(np.log(designs[name].to_numpy(float)).std()) for name in best}
-        balance = _balance(table, designs, best)
-        found[budget] = _Budget(table, designs, best, spread, balance, budget, space, shape).pairs(
-            count, np.random.default_rng(seed)
-        )
-    return found
+        return Refusal("laws.other_space", {"space": space.name})
+    best, designs = best_values(laws, budget), table.designs()
+    if isinstance(best, Refusal):
+        return best
+    spread = {name: float(np.log(designs[name].to_numpy(float)).std()) for name in best}
+    balance = _balance(table, designs, best)
+    if balance is None:
+        return Refusal("laws.no_balance")
+    found = _Budget(table, designs, best, spread, balance, budget, space, shape)
+    return found.pairs(count, np.random.default_rng(seed))
 
 
 def law_network(
     table: TrialTable, budget: float, *, bootstraps: int = 400, seed: int = 0
-) -> Architecture:
-    """Return the network that the study's scaling laws give at a budget; it was not trained.
-
-    Raises:
-        AnalysisError: no law stands, it does not reach the budget, or the study's design space is
-            not at hand.
-    """
-    laws = standing(shape_laws(table, bootstraps=bootstraps, seed=seed))
+) -> Architecture | Refusal:
+    """Return the network that the study's scaling laws give at a budget; it was not trained."""
+    laws = shape_laws(table, bootstraps=bootstraps, seed=seed)
     space = study_space(table)
     if space is None:
-        raise AnalysisError(
-            "No network can be built by a law: the study's design space is not at hand."
-        )
-    shape = study_shape(table)
-    made = scaled_architectures(table, laws, [budget], space, **shape, count=1, seed=seed)
-    return made[budget].law[0]
+        return Refusal("laws.no_space")
+    made = scaled_architectures(table, laws, budget, space, study_shape(table), count=1, seed=seed)
+    return made if isinstance(made, Refusal) else made.law[0]
 
 
-def _balance(table: TrialTable, designs: pd.DataFrame, best: Mapping[str, float]) -> str:
+def _balance(table: TrialTable, designs: pd.DataFrame, best: Mapping[str, float]) -> str | None:
     """Return the size factor whose logarithm the cost follows most, to hold the cost with."""
     c = table.log_cost(designs)
     sizes = {
@@ -171,11 +146,7 @@ def _balance(table: TrialTable, designs: pd.DataFrame, best: Mapping[str, float]
     }
     if set(best) <= set(sizes) and len(best) == 1:  # its value is the law's, so another must give
         sizes = {name: follows for name, follows in sizes.items() if name not in best}
-    if not sizes:
-        raise AnalysisError(
-            "FLOPs cannot be held equal: the study has no further size factor spaced by ratios."
-        )
-    return max(sizes, key=lambda name: sizes[name])
+    return max(sizes, key=lambda name: sizes[name], default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +173,7 @@ class _Budget:
     space: Space
     shape: Shape
 
-    def pairs(self, count: int, rng: np.random.Generator) -> Scaled:
+    def pairs(self, count: int, rng: np.random.Generator) -> Scaled | Refusal:
         """Choose the pairs whose first network is nearest to the law."""
         found: list[tuple[_Built, _Built]] = []
         for number, others in enumerate(self._others(rng)):
@@ -223,11 +194,7 @@ class _Budget:
         distinct = {pair[0].architecture.hash: pair for pair in found[::-1]}.values()
         chosen = sorted(distinct, key=lambda pair: pair[0].distance)[:count]
         if len(chosen) < count:
-            raise AnalysisError(
-                f"Only {len(chosen)} of {count} networks within {TOLERANCE:.0%} of "
-                f"{short(self.budget)} FLOPs lie near the law and have a counterpart far from it: "
-                "choose another budget or fewer networks."
-            )
+            return Refusal("laws.few_pairs", {"n": len(chosen), "of": count, "budget": self.budget})
         law, against = zip(*chosen, strict=True)
         return Scaled(
             tuple(built.architecture for built in law),
@@ -243,7 +210,7 @@ class _Budget:
         rows = rng.permutation(best)[:OTHERS]  # not the very best: those were lucky
         values = self.designs.iloc[rows][_shape_factors(self.table)]
         return [
-            {str(name): _plain(value) for name, value in row.items()}
+            {str(name): plain(value) for name, value in row.items()}
             for row in values.astype(object).to_dict("records")
         ]
 
@@ -302,8 +269,3 @@ class _Budget:
             for name, best in self.best.items()
         ]
         return _Built(architecture, architecture.cost(**self.shape).flops, np.array(away))
-
-
-def _plain(value: object) -> Level:
-    """Unwrap a numpy scalar."""
-    return value.item() if isinstance(value, np.generic) else value  # type: ignore[return-value]

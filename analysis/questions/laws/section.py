@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -9,262 +11,232 @@ from analysis.page.blocks import (
     Block,
     Details,
     FigureBlock,
-    GridBlock,
     Heading,
     Paragraph,
     Section,
     TableBlock,
 )
-from analysis.page.quantities import p_value, score, short, words
+from analysis.page.quantities import fixed, short, words
 from analysis.page.text import listed, unit_of_cost
+from analysis.page.words import Text, gates_frame, say, sentence
+from analysis.questions.context import Context, Finding
 from analysis.questions.laws.error import ErrorLaw
 from analysis.questions.laws.figures import (
     error_law_curve,
     exponent_profile,
-    rise_with_cost,
+    mean_over_cost,
     shape_law_curve,
 )
+from analysis.questions.laws.numbers import law_of_error, laws_of_shape, rise_with_cost
+from analysis.questions.laws.scaled import standing
 from analysis.questions.laws.shape import ShapeLaw
-from analysis.report.results import Results
-from analysis.stats.gates import Gate
+from analysis.stats.interval import PERCENT, Interval
+from analysis.stats.refusal import Gate, Refusal, failed
+
+text = Text("laws")
 
 
-def laws_section(results: Results) -> Section:
+def section(context: Context) -> Section:
     """Show the error law, the rise with cost and the shape laws with all their gates."""
     blocks: list[Block] = [
-        Paragraph(
-            "A law is called one only if it passes every check in the table below it. Where one "
-            "does not, that is a finding too: the networks tried do not show such a rule, and a "
-            "line drawn through the best of them would mostly show how they were chosen."
-        ),
+        text.paragraph("intro"),
         Heading("How the score grows with compute"),
-        *_error_law(results),
-        *_rise(results),
+        *_error_law(context),
+        *_rise(context),
         Heading("How the best shape grows with compute"),
-        *_shape_laws(results),
+        *_shape_laws(context),
     ]
     return Section("laws", "Scaling laws", tuple(blocks))
 
 
-def error_law_sentence(law: ErrorLaw, results: Results) -> str:
+def finding(context: Context) -> Finding:
+    """Say how the best depth and width grow with compute, or that no such rule was found."""
+    laws = context.of(laws_of_shape)
+    if isinstance(laws, Refusal):
+        return Finding("How to scale", ())
+    parts = [text("scaling_part", e=e) for law in standing(laws) for e in law.exponents]
+    if parts:
+        return Finding("How to scale", (text("scaling", parts=parts),))
+    first = laws[0]
+    if isinstance(first, ShapeLaw):
+        factors, why = first.factors, means(first.gates)
+    else:
+        factors = first.values["factors"]
+        why = text("too_few" if "n" in first.values else "flat", **first.values)
+    return Finding("How to scale", (text("no_scaling", factors=factors, why=why),))
+
+
+def growth_sentences(context: Context) -> list[str]:
+    """Say by the error law what compute buys, or why there is none."""
+    law = context.known(law_of_error)
+    if law is None:
+        return []
+    if not law.stands:
+        return [text("no_rule", gates=failed(law.gates))]
+    table, cost = context.table, context.designs[context.table.cost]
+    low, high = float(cost.min()), float(cost.max())
+    start = float(np.sqrt(low * high / 10)) if high > 10 * low else low
+    end = min(10 * start, high)
+    before, after = table.from_error(law.error_at(np.array([start, end])))
+    limit = None
+    if law.floor_supported:
+        at, *ends = table.from_error(
+            np.array([law.floor.estimate, law.floor.low, law.floor.high])
+        ).tolist()
+        limit = Interval(at, min(ends), max(ends))
+    values = {"before": float(before), "after": float(after), "start": start, "limit": limit}
+    return [
+        text(
+            "buys",
+            times=end / start,
+            metric=table.objective,
+            cost=unit_of_cost(table),
+            **values,
+        )
+    ]
+
+
+def means(gates: Sequence[Gate]) -> str:
+    """Say in plain words which checks of a law failed."""
+    return text("means", gates=failed(gates))
+
+
+def error_law_sentence(law: ErrorLaw, context: Context) -> str:
     """Say the error law with its exponent and what ten times the compute does."""
-    table = results.table
-    costs = np.array([law.reference_cost, 10 * law.reference_cost])
-    before, after = law.error_at(costs)
-    floor = (
-        f" A floor of {score(law.floor)} (95 % interval {score(law.floor_low)} to "
-        f"{score(law.floor_high)}) remains however much is spent."
-        if law.floor_supported
-        else " Whether a floor remains cannot be told from these networks."
-    )
-    return (
-        f"The error that the best {law.quantile:.0%} of the networks stay below falls as compute "
-        f"to the power −{law.exponent:.2f} (95 % interval {law.exponent_low:.2f} to "
-        f"{law.exponent_high:.2f}) above its floor: ten times the compute takes it from "
-        f"{score(float(before))} at {short(law.reference_cost)} {unit_of_cost(table)} to "
-        f"{score(float(after))}.{floor}"
+    before, after = law.error_at(np.array([law.reference_cost, 10 * law.reference_cost]))
+    return text(
+        "error_law",
+        law=law,
+        share=f"{law.quantile:.0%}",
+        before=float(before),
+        after=float(after),
+        cost=unit_of_cost(context.table),
     )
 
 
 def shape_law_sentence(law: ShapeLaw) -> str:
     """Say a shape law with the design's own slope beside each exponent."""
-    return (
-        listed(
-            [
-                f"the best {words(e.factor)} grows as compute to the power {_two(e.exponent)} "
-                f"(95 % interval {_two(e.low)} to {_two(e.high)}; the design's own slope "
-                f"{_two(e.design_slope)})"
-                for e in law.exponents
-            ]
-        )
-        + "."
-    )
+    return sentence(listed([text("shape", e=e) for e in law.exponents]))
 
 
-def gates_table(name: str, title: str, gates: tuple[Gate, ...], data: pd.DataFrame) -> TableBlock:
+def _gates(name: str, gates: Sequence[Gate]) -> TableBlock:
     """Tabulate the checks of a law."""
+    frame = gates_frame(gates)
     shown = pd.DataFrame(
         {
-            "check": [gate.name for gate in gates],
-            "passed": ["yes" if gate.passed else "no" for gate in gates],
-            "what was found": [gate.detail for gate in gates],
+            "check": frame["gate"],
+            "passed": frame["passed"].map({True: "yes", False: "no"}),
+            "what was found": frame["detail"],
         }
     )
-    return TableBlock(name, title, "A law needs every “yes”.", shown, data)
+    return text.table(name, shown, frame, key="gates")
 
 
-def _error_law(results: Results) -> list[Block]:
-    law = results.error_law
-    if law is None:
-        return [Paragraph(results.reasons.get("error law", "No law was looked for."), "refusal")]
-    if not law.gates:
-        return [Paragraph(_sentence(law.refusal), "refusal")]
-    blocks: list[Block] = []
-    if law.refusal is None:
-        blocks.append(Paragraph(error_law_sentence(law, results)))
-    else:
-        blocks.append(Paragraph(_sentence(law.refusal), "refusal"))
-    blocks.append(
-        FigureBlock(
-            "error_law",
-            "Score against compute.",
-            f"Grey: all networks. Curve: the score that the best {law.quantile:.0%} reach at each "
-            "compute, by floor + power law with a 95 % bootstrap band"
-            + (" (dashed, as it is not claimed)." if law.refusal else "."),
-            error_law_curve(law, results.table),
-        )
+def _error_law(context: Context) -> list[Block]:
+    law = context.of(law_of_error)
+    if isinstance(law, Refusal):
+        return [Paragraph(say(law), "refusal")]
+    claim = (
+        Paragraph(error_law_sentence(law, context))
+        if law.stands
+        else Paragraph(say(Refusal("laws.error_gates", {"gates": failed(law.gates)})), "refusal")
     )
-    blocks.append(gates_table("error_law_gates", "Checks of this law.", law.gates,
-                              law.gates_frame()))  # fmt: skip
+    figure = text.figure(
+        "error_law",
+        error_law_curve(law, context.table),
+        share=f"{law.quantile:.0%}",
+        stands=law.stands,
+    )
     rivals = pd.DataFrame(
         {
             "form": law.models["model"],
-            "loss on unseen networks": [f"{loss:.5f}" for loss in law.models["loss"]],
-            "relative to the best": [f"{r:.3f}" for r in law.models["relative"]],
+            "loss on unseen networks": [fixed(loss, 5) for loss in law.models["loss"]],
+            "relative to the best": [fixed(r, 3) for r in law.models["relative"]],
         }
     )
-    blocks.append(
-        Details(
-            "Rival forms, and how well the exponent is known",
-            (
-                TableBlock(
-                    "error_law_rivals",
-                    "Forms of the law.",
-                    "Cross-validated pinball loss; where two forms are within a few per cent, "
-                    "these networks do not tell them apart.",
-                    rivals,
-                    law.models,
-                ),
-                TableBlock(
-                    "error_law_parameters",
-                    "Parameters.",
-                    f"error = floor + amplitude · (cost / {short(law.reference_cost)})^−exponent; "
-                    "95 % bootstrap intervals.",
-                    _parameters(law),
-                    law.to_frame(),
-                ),
-                FigureBlock(
-                    "error_law_profile",
-                    "Profile of the exponent.",
-                    "Loss with floor and amplitude at their best for each exponent: a wide valley "
-                    "means that floor and exponent trade off.",
-                    exponent_profile(law),
-                ),
-            ),
-        )
+    more = (
+        text.table("error_law_rivals", rivals, law.models),
+        text.table(
+            "error_law_parameters", _parameters(law), law.to_frame(), reference=law.reference_cost
+        ),
+        text.figure("error_law_profile", exponent_profile(law)),
     )
-    return blocks
+    folded = Details("Rival forms, and how well the exponent is known", more)
+    return [claim, figure, _gates("error_law_gates", law.gates), folded]
 
 
-def _rise(results: Results) -> list[Block]:
+def _rise(context: Context) -> list[Block]:
     """Say whether more compute ever hurt."""
-    found = results.monotone
-    if found is None or found.refusal is not None:
+    found = context.known(rise_with_cost)
+    if found is None:
         return []
-    away = (
-        f"the largest fall is {found.violation:.4f} away from a curve that never falls (two "
-        f"standard errors there: {found.limit:.4f}; {p_value(found.p)})."
-    )
-    if found.violation == 0:
-        text = "The mean score rises from each range of compute to the next."
-    elif found.rises:
-        text = f"More compute never hurt beyond chance: {away}"
-    else:
-        text = f"The score does not rise throughout: {away}"
-    figure = FigureBlock(
-        "rise_with_cost",
-        "Mean score over compute.",
-        "Isotonic regression (pool adjacent violators) of the means in ranges of equal numbers of "
-        "networks.",
-        rise_with_cost(found, results.table),
-    )
-    return [Paragraph(text), Details("The rise of the mean", (figure,))]
+    figure = text.figure("rise_with_cost", mean_over_cost(found, context.table))
+    return [text.paragraph("rise", found=found), Details("The rise of the mean", (figure,))]
 
 
-def _shape_laws(results: Results) -> list[Block]:
-    if "shape laws" in results.reasons:
-        return [Paragraph(results.reasons["shape laws"], "refusal")]
-    if not results.shape_laws:
-        return [Paragraph("No factor is a size spaced by ratios.", "refusal")]
+def _shape_laws(context: Context) -> list[Block]:
+    laws = context.of(laws_of_shape)
+    if isinstance(laws, Refusal):
+        return [Paragraph(say(laws), "refusal")]
     blocks: list[Block] = []
-    for law in sorted(results.shape_laws, key=lambda law: law.refusal is not None):
-        key = "_".join(law.factors)
-        if law.refusal is not None:
-            blocks.append(Paragraph(_sentence(law.refusal), "refusal"))
-        else:
-            text = shape_law_sentence(law)
-            blocks.append(Paragraph(f"{text[0].upper()}{text[1:]}"))
-            blocks.append(_curves(results, law, key))
-        if not law.gates:
+    for law in sorted(laws, key=lambda law: law not in standing(laws)):
+        if isinstance(law, Refusal):
+            blocks.append(Paragraph(say(law), "refusal"))
             continue
-        inner: list[Block] = [
-            gates_table(f"shape_law_{key}_gates", "Checks of this law.", law.gates,
-                        law.gates_frame()),
-            _exponents(law, key),
-        ]  # fmt: skip
+        key = "_".join(law.factors)
+        if law.stands:
+            blocks += [Paragraph(shape_law_sentence(law)), _curves(context, law, key)]
+        else:
+            blocks.append(Paragraph(say(law.refusal), "refusal"))
+        inner = (_gates(f"shape_law_{key}_gates", law.gates), _exponents(law, key))
         names = listed([words(name) for name in law.factors])
-        blocks.append(Details(f"Checks and numbers for {names}", tuple(inner)))
+        blocks.append(Details(f"Checks and numbers for {names}", inner))
     return blocks
 
 
-def _curves(results: Results, law: ShapeLaw, key: str) -> GridBlock:
-    panels = tuple(
+def _curves(context: Context, law: ShapeLaw, key: str) -> Block:
+    panels = [
         FigureBlock(
-            f"shape_law_{key}_{name}", words(name), "", shape_law_curve(law, name, results.table)
+            f"shape_law_{key}_{name}", words(name), "", shape_law_curve(law, name, context.table)
         )
         for name in law.factors
-    )
-    return GridBlock(
-        f"shape_law_{key}",
-        "Best shape over compute.",
-        "Blue: the best value with its 95 % bootstrap band, from a spline in log cost and a "
-        "quadratic surface in the logarithms of the sizes. Dashed: what a line through all "
-        "networks gives, good or bad – the design's own slope, which says nothing about what is "
-        "good. Where both agree, look at the checks before believing the law.",
-        panels,
-    )
+    ]
+    return text.grid(f"shape_law_{key}", panels, key="shape_law")
 
 
 def _exponents(law: ShapeLaw, key: str) -> TableBlock:
     shown = pd.DataFrame(
         {
             "factor": [words(e.factor) for e in law.exponents],
-            "exponent": [_two(e.exponent) for e in law.exponents],
-            "95 % interval": [f"{_two(e.low)} to {_two(e.high)}" for e in law.exponents],
-            "design's own slope": [_two(e.design_slope) for e in law.exponents],
-            f"best at {short(law.reference_cost)}": [f"{e.best:.3g}" for e in law.exponents],
+            "exponent": [fixed(e.exponent.estimate) for e in law.exponents],
+            f"{PERCENT} interval": [_ends(e.exponent, 2) for e in law.exponents],
+            "design's own slope": [fixed(e.design_slope) for e in law.exponents],
+            f"best at {short(law.reference_cost)}": [
+                f"{e.best.estimate:.3g}" for e in law.exponents
+            ],
         }
     )
-    note = "" if law.refusal is None else " Not to be relied on: the law is refused."
-    return TableBlock(
+    return text.table(
         f"shape_law_{key}_exponents",
-        "Exponents.",
-        f"{law.n} networks over {law.decades:.1f} decades of compute.{note}",
         shown,
         law.to_frame(),
+        key="exponents",
+        n=law.n,
+        decades=law.decades,
+        stands=law.stands,
     )
 
 
 def _parameters(law: ErrorLaw) -> pd.DataFrame:
-    frame = law.to_frame()
+    found = {"floor": law.floor, "amplitude": law.amplitude, "exponent": law.exponent}
     return pd.DataFrame(
         {
-            "parameter": frame["parameter"],
-            "estimate": [f"{v:.3f}" for v in frame["estimate"]],
-            "95 % interval": [
-                f"{low:.3f} to {high:.3f}"
-                for low, high in zip(frame["low"], frame["high"], strict=True)
-            ],
+            "parameter": list(found),
+            "estimate": [fixed(one.estimate, 3) for one in found.values()],
+            f"{PERCENT} interval": [_ends(one, 3) for one in found.values()],
         }
     )
 
 
-def _sentence(reason: str | None) -> str:
-    text = reason or ""
-    for name in ("width_growth", "kernel_size", "stem_kernel", "se_ratio"):
-        text = text.replace(name, words(name))
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _two(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+def _ends(found: Interval, digits: int) -> str:
+    return f"{fixed(found.low, digits)} to {fixed(found.high, digits)}"

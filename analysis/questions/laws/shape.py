@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.errors import AnalysisError
+from analysis.questions.laws.error import decades_gate
 from analysis.stats.coding import factor_columns
-from analysis.stats.gates import Gate, gates_frame, refusal
+from analysis.stats.interval import ALPHA, LEVEL, Interval, Z, percentiles, row_of
+from analysis.stats.refusal import Gate, Refusal, failed
 from analysis.stats.regression import folds, natural_spline, spline_knots
 from analysis.trials.factors import FactorInfo
 from analysis.trials.table import TrialTable
 
 FEWEST_DESIGNS = 60
-DECADES = 1.5
 PERMUTATIONS = 499
 IMMATERIAL = 0.02
 # How fast a wrong shape costs less as networks grow, per ln cost: where all errors shrink with
@@ -26,7 +28,7 @@ FADING = np.linspace(-0.2, 0.6, 9)
 
 @dataclass(frozen=True, slots=True)
 class Exponent:
-    """Growth of one factor's best value with cost (95 % bootstrap interval).
+    """Growth of one factor's best value with cost.
 
     `best` is the best value at the law's reference cost, `design_slope` what a regression of the
     factor on the cost over all architectures gives: the design's own slope, which says nothing
@@ -34,19 +36,15 @@ class Exponent:
     """
 
     factor: str
-    exponent: float
-    low: float
-    high: float
+    exponent: Interval
     se: float
-    best: float
-    best_low: float
-    best_high: float
+    best: Interval
     design_slope: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ShapeLaw:
-    """A joint law of some factors; not claimed where `refusal` is set.
+    """A joint law of some factors; not claimed where it does not stand.
 
     `curve` holds per factor and cost the best value with its band: factor, cost, value, low,
     high, and whether it is `inside` the sampled range.
@@ -59,25 +57,31 @@ class ShapeLaw:
     n: int
     curve: pd.DataFrame
     gates: tuple[Gate, ...]
-    refusal: str | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Whether every gate is met."""
+        return not failed(self.gates)
+
+    @property
+    def refusal(self) -> Refusal:
+        """Why it is not claimed, where it does not stand."""
+        return Refusal("laws.gates", {"factors": self.factors, "gates": failed(self.gates)})
 
     def optimum(self, cost: float) -> Mapping[str, float]:
         """Return the best value of each factor at a cost."""
         relative = cost / self.reference_cost
-        return {e.factor: e.best * relative**e.exponent for e in self.exponents}
+        return {e.factor: e.best.estimate * relative**e.exponent.estimate for e in self.exponents}
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per factor, for the CSV."""
-        rows = [{k: getattr(e, k) for k in Exponent.__dataclass_fields__} for e in self.exponents]
-        frame = pd.DataFrame(rows, columns=list(Exponent.__dataclass_fields__))
+        frame = pd.DataFrame([row_of(exponent) for exponent in self.exponents])
         return frame.assign(reference_cost=self.reference_cost, n=self.n)
 
-    def gates_frame(self) -> pd.DataFrame:
-        """Return one row per gate, for the CSV."""
-        return gates_frame(self.gates)
 
-
-def shape_laws(table: TrialTable, *, bootstraps: int = 400, seed: int = 0) -> tuple[ShapeLaw, ...]:
+def shape_laws(
+    table: TrialTable, *, bootstraps: int = 400, seed: int = 0
+) -> tuple[ShapeLaw | Refusal, ...]:
     """Look for a joint law of the size factors and for one of each other spaced-by-ratios factor.
 
     Size factors are the logarithmic numbers that the cost grows with (depth, width); the others
@@ -104,7 +108,7 @@ def _grow(table: TrialTable, factors: Sequence[FactorInfo]) -> set[str]:
 
 def shape_law(
     table: TrialTable, names: Sequence[str], *, bootstraps: int = 400, seed: int = 0
-) -> ShapeLaw:
+) -> ShapeLaw | Refusal:
     """Fit a spline in ln C plus a quadratic surface in the factors' logs z.
 
     e = B(c)'g + exp(−k c~) [sum_j (b_j + h_j c~) z_j + z'Qz] + other factors; the best z at c is
@@ -117,24 +121,21 @@ def shape_law(
     designs = table.designs()
     n = len(designs)
     infos = [table.factor(name) for name in names]
-    c = table.log_cost(designs)
-    decades = float(np.ptp(c) / np.log(10)) if n else 0.0
-    middle = float(c.mean()) if n else 0.0
-    claim = f"scaling law of {' and '.join(names)}"
     if not all(factor.logarithmic for factor in infos):
-        raise AnalysisError(f"A {claim} needs factors spaced by ratios: leave the others out.")
+        raise AnalysisError(
+            f"A scaling law of {' and '.join(names)} needs factors spaced by ratios: leave the "
+            "others out."
+        )
     terms = 2 * len(names) + len(names) * (len(names) + 1) // 2
     wanted = max(FEWEST_DESIGNS, 2 * (5 + 2 * len(table.factors) + terms))
-    reason = None
+    about: dict[str, Any] = {"factors": tuple(names)}
     if n < wanted:
-        reason = f"no {claim} is identified: {n} architectures, {wanted} are needed"
-    elif decades == 0 or any(designs[name].nunique() < 3 for name in (*names, "error")):
-        reason = f"no {claim} is identified: a factor, the cost or the score does not vary"
-    if reason is not None:
-        empty = pd.DataFrame(columns=["factor", "cost", "value", "low", "high", "inside"])
-        return ShapeLaw(tuple(names), (), float(np.exp(middle)), decades, n, empty, (), reason)
-    surface = _surface(table, designs, infos, c - middle)
-    return _law(surface, claim, tuple(names), middle, decades, bootstraps, seed)
+        return Refusal("laws.shape_few", about | {"n": n, "needed": wanted})
+    c = table.log_cost(designs)
+    if np.ptp(c) == 0 or any(designs[name].nunique() < 3 for name in (*names, "error")):
+        return Refusal("laws.shape_flat", about)
+    surface = _surface(table, designs, infos, c - c.mean())
+    return _law(surface, tuple(names), float(c.mean()), bootstraps, seed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,41 +199,60 @@ def _fit(surface: _Surface, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _law(
-    surface: _Surface,
-    claim: str,
-    names: tuple[str, ...],
-    middle: float,
-    decades: float,
-    bootstraps: int,
-    seed: int,
+    surface: _Surface, names: tuple[str, ...], middle: float, bootstraps: int, seed: int
 ) -> ShapeLaw:
     t, z, n = surface.t, surface.z, len(surface.t)
+    decades = float(np.ptp(t) / np.log(10))
     rng = np.random.default_rng(seed)
     _, intercepts, exponents = surface.optimum(_fit(surface, np.arange(n))[0])
-    positive = 0
+    curved = 0
     drawn = np.empty((bootstraps, 2, len(names)))
     for b in range(bootstraps):
         q, *drawn[b] = surface.optimum(_fit(surface, rng.integers(0, n, n))[0])
-        positive += bool(np.linalg.eigvalsh(q).min() > 0)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    se = (high[1] - low[1]) / 3.92  # of the interval: draws have heavy tails
+        curved += bool(np.linalg.eigvalsh(q).min() > 0)
+    low, high = percentiles(drawn)
+    se = (high[1] - low[1]) / (2 * Z)  # of the interval: draws have heavy tails
     design = np.linalg.lstsq(np.column_stack([np.ones(n), t]), z, rcond=None)[0][1]
     rows = []
     for j, name in enumerate(names):
         best = np.exp(surface.centre[j] + np.array([intercepts[j], low[0, j], high[0, j]]))
-        numbers = (exponents[j], low[1, j], high[1, j], se[j], *best, design[j])
-        rows.append(Exponent(name, *(float(number) for number in numbers)))
+        growth = Interval(*(float(x) for x in (exponents[j], low[1, j], high[1, j])))
+        rows.append(
+            Exponent(name, growth, float(se[j]), Interval(*best.tolist()), float(design[j]))
+        )
     grid = np.linspace(t.min(), t.max(), 41)
     path = intercepts + exponents * grid[:, None]  # (41, k)
-    paths = drawn[:, None, 0] + drawn[:, None, 1] * grid[:, None]
-    band = np.quantile(paths, [0.025, 0.975], axis=0)
     inside = (path >= z.min(0)) & (path <= z.max(0))
-    curve = pd.concat(
+    gates = (
+        Gate("laws.curved", curved >= LEVEL * bootstraps, {"share": curved / bootstraps}),
+        Gate("laws.inside", bool(inside.all(1).mean() >= 0.8), {"share": inside.all(1).mean()}),
+        _by_chance(surface, rng),
+        decades_gate(decades),
+        _stable(surface, exponents, se),
+        _predictive(surface, rng),
+        _sum_rule(surface, drawn[:, 1], names),
+    )
+    curve = _curve(surface, names, drawn, grid, np.exp(grid + middle), path, inside)
+    return ShapeLaw(names, tuple(rows), float(np.exp(middle)), decades, n, curve, gates)
+
+
+def _curve(
+    surface: _Surface,
+    names: Sequence[str],
+    drawn: np.ndarray,
+    grid: np.ndarray,
+    costs: np.ndarray,
+    path: np.ndarray,
+    inside: np.ndarray,
+) -> pd.DataFrame:
+    """Tabulate the best value of each factor along centred ln costs `grid`, with its band."""
+    band = percentiles(drawn[:, None, 0] + drawn[:, None, 1] * grid[:, None])
+    return pd.concat(
         [
             pd.DataFrame(
                 {
                     "factor": name,
-                    "cost": np.exp(grid + middle),
+                    "cost": costs,
                     "value": np.exp(surface.centre[j] + path[:, j]),
                     "low": np.exp(surface.centre[j] + np.clip(band[0, :, j], -50, 50)),
                     "high": np.exp(surface.centre[j] + np.clip(band[1, :, j], -50, 50)),
@@ -242,26 +262,6 @@ def _law(
             for j, name in enumerate(names)
         ],
         ignore_index=True,
-    )
-    gates = (
-        Gate(
-            "there is a best shape and no saddle or edge",
-            positive >= 0.95 * bootstraps,
-            f"curved upwards in {positive / bootstraps:.0%} of bootstraps, 95 % are needed",
-        ),
-        Gate(
-            "the best shape lies within what was sampled",
-            bool(inside.all(1).mean() >= 0.8),
-            f"for {inside.all(1).mean():.0%} of the costs, 80 % are needed",
-        ),
-        _by_chance(surface, rng),
-        Gate("the costs span at least 1.5 decades", decades >= DECADES, f"{decades:.1f} decades"),
-        _stable(surface, exponents, se),
-        _predictive(surface, rng),
-        _sum_rule(surface, drawn[:, 1], names),
-    )
-    return ShapeLaw(
-        names, tuple(rows), float(np.exp(middle)), decades, n, curve, gates, refusal(claim, gates)
     )
 
 
@@ -279,11 +279,7 @@ def _by_chance(surface: _Surface, rng: np.random.Generator) -> Gate:
     permuted -= (permuted @ base) @ base.T
     explained = ((permuted @ shape) ** 2).sum(1) / (permuted**2).sum(1)
     p = float((explained >= explained[0] - 1e-12).mean())
-    return Gate(
-        "shape matters at equal cost",
-        p < 0.05,
-        f"permuted within bins of cost: p = {p:.3f}, below 0.05 is needed",
-    )
+    return Gate("laws.matters", p < ALPHA, {"p": p, "needed": ALPHA})
 
 
 def _stable(surface: _Surface, exponents: np.ndarray, se: np.ndarray) -> Gate:
@@ -296,11 +292,7 @@ def _stable(surface: _Surface, exponents: np.ndarray, se: np.ndarray) -> Gate:
     # Two, as dropping a tenth moves a true exponent by about 0.7 standard errors; and a shift
     # of 0.02 is of no matter however small the standard error.
     worst = float(np.max(np.array(shifts) / np.maximum(2 * se, IMMATERIAL)))
-    return Gate(
-        "stable without the cheapest or the most expensive tenth",
-        worst < 1,
-        f"exponents move by at most {np.max(shifts):.3f}, {worst:.0%} of what is allowed",
-    )
+    return Gate("laws.stable", worst < 1, {"shift": float(np.max(shifts)), "share": worst})
 
 
 def _predictive(surface: _Surface, rng: np.random.Generator, repeats: int = 3) -> Gate:
@@ -316,11 +308,7 @@ def _predictive(surface: _Surface, rng: np.random.Generator, repeats: int = 3) -
             for m, predicted in enumerate((surface.base @ weights, shaped)):
                 squares[m, test] += (surface.e[test] - predicted[test]) ** 2 / repeats
     gain = float(0.5 * np.log(squares[0].mean() / squares[1].mean()))
-    return Gate(
-        "shape helps to predict unseen architectures",
-        gain > 0,
-        f"log-score per architecture {gain:+.3f}",
-    )
+    return Gate("laws.predictive", gain > 0, {"gain": gain})
 
 
 def _sum_rule(surface: _Surface, exponents: np.ndarray, names: Sequence[str]) -> Gate:
@@ -331,9 +319,5 @@ def _sum_rule(surface: _Surface, exponents: np.ndarray, names: Sequence[str]) ->
     """
     columns = np.hstack([np.ones((len(surface.t), 1)), surface.z])
     shares = np.linalg.lstsq(columns, surface.t, rcond=None)[0][1 : 1 + len(names)]
-    low, high = np.quantile(exponents @ shares, [0.025, 0.975])
-    return Gate(
-        "the exponents add up to no more than the cost",
-        bool(low <= 1.0),
-        f"they take up {low:.2f} to {high:.2f} of its growth",
-    )
+    low, high = percentiles(exponents @ shares).tolist()
+    return Gate("laws.sum", low <= 1.0, {"low": low, "high": high})

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.questions.effects.main import Effects
+from analysis.questions.effects.main import Effects, FactorEffect
 from analysis.questions.laws.error import ErrorLaw
 from analysis.questions.laws.shape import ShapeLaw
+from analysis.stats.interval import ALPHA, Interval, Z, row_of
 from analysis.stats.noise import Noise
+from analysis.stats.refusal import Refusal
 from analysis.stats.regression import folds, r_squared
 from analysis.surrogates.surrogate import Surrogate, fit_target
 from analysis.trials.table import TrialTable
@@ -20,6 +22,7 @@ from analysis.trials.table import TrialTable
 EFFECT = 0.003  # score: 0.3 points, about the smallest difference worth a design choice
 EXPONENT = 0.05
 NOISE_SHARE = 0.2
+POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,13 @@ class Power:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per question, for the CSV."""
-        columns = list(Need.__dataclass_fields__)
-        rows = [{name: getattr(need, name) for name in columns} for need in self.needs]
-        frame = pd.DataFrame(rows, columns=columns)
+        frame = pd.DataFrame([row_of(need) for need in self.needs])
         return frame.assign(more=[need.more for need in self.needs])
 
 
 def power(
     effects: Effects,
-    shape_laws: Sequence[ShapeLaw] = (),
+    shape_laws: Sequence[ShapeLaw | Refusal] = (),
     error_law: ErrorLaw | None = None,
     noise: Noise | None = None,
     learning: pd.DataFrame | None = None,
@@ -75,60 +76,47 @@ def power(
 ) -> Power:
     """Extrapolate standard errors by 1/√n to the number of architectures that suffices.
 
-    n' = n ((z(1 − α/2) + z(0.8)) · se / effect)², with α = 0.05 shared by all factors
-    (Bonferroni, slightly more than Holm asks); exponents: 95 % interval of ± `exponent`.
+    n' = n ((z(1 − α/2) + z(0.8)) · se / effect)², with α shared by all factors (Bonferroni,
+    slightly more than Holm asks); exponents: an interval of ± `exponent`.
     """
-    needs = []
-    z = stats.norm.ppf(1 - 0.025 / max(len(effects.effects), 1)) + stats.norm.ppf(0.8)
-    for found in effects.effects:
-        looks = abs(found.estimate)
-        needs.append(
-            Need(
-                f"{found.factor}: {found.level} against {found.baseline}",
-                "effect",
-                found.estimate,
-                found.se,
-                float(z * found.se),
-                effect,
-                effects.n,
-                _grown(effects.n, z * found.se / effect),
-                _grown(effects.n, z * found.se / looks) if looks > 0 else None,
-                found.settled,
-            )
-        )
-    exponents = [
-        (f"growth of {found.factor} with cost", found.exponent, found.low, found.high, law.n,
-         law.refusal is None)
-        for law in shape_laws
-        for found in law.exponents
-    ]  # fmt: skip
-    if error_law is not None and np.isfinite(error_law.exponent):
-        ends = (error_law.exponent_low, error_law.exponent_high)
-        done = error_law.refusal is None
-        exponents.append(
-            ("exponent of the error law", error_law.exponent, *ends, error_law.n, done)
-        )
-    for question, estimate, low, high, n, claimed in exponents:
-        half = (high - low) / 2
-        needed = _grown(n, half / exponent)
-        settled = claimed and half <= exponent
-        needs.append(
-            Need(
-                question,
-                "exponent",
-                estimate,
-                half / 1.96,
-                half,
-                exponent,
-                n,
-                needed,
-                None,
-                settled,
-            )
-        )
+    z = stats.norm.ppf(1 - ALPHA / 2 / max(len(effects.effects), 1)) + stats.norm.ppf(POWER)
+    needs = [_effect_need(found, effects.n, float(z), effect) for found in effects.effects]
+    for law in shape_laws:
+        if isinstance(law, ShapeLaw):
+            needs += [
+                _exponent_need(f"growth of {e.factor} with cost", e.exponent, law, exponent)
+                for e in law.exponents
+            ]
+    if error_law is not None:
+        question = "exponent of the error law"
+        needs.append(_exponent_need(question, error_law.exponent, error_law, exponent))
     if noise is not None:
         needs.append(_noise_need(noise))
     return Power(tuple(needs), pd.DataFrame() if learning is None else learning)
+
+
+def _effect_need(found: FactorEffect, n: int, z: float, goal: float) -> Need:
+    looks = abs(found.effect.estimate)
+    return Need(
+        f"{found.factor}: {found.level} against {found.baseline}",
+        "effect",
+        found.effect.estimate,
+        found.se,
+        z * found.se,
+        goal,
+        n,
+        _grown(n, z * found.se / goal),
+        _grown(n, z * found.se / looks) if looks > 0 else None,
+        found.settled,
+    )
+
+
+def _exponent_need(question: str, found: Interval, law: ErrorLaw | ShapeLaw, goal: float) -> Need:
+    half = found.half
+    return Need(
+        question, "exponent", found.estimate, half / Z, half, goal, law.n,
+        _grown(law.n, half / goal), None, law.stands and half <= goal,
+    )  # fmt: skip
 
 
 def _grown(n: int, ratio: float) -> int:
@@ -138,13 +126,13 @@ def _grown(n: int, ratio: float) -> int:
 def _noise_need(noise: Noise) -> Need:
     """Count further seeds (not architectures) for an sd known within a fifth."""
     freedom = noise.degrees_of_freedom
-    needed = int(np.ceil(1.96**2 / (2 * NOISE_SHARE**2)))
-    half = 1.96 / np.sqrt(2 * freedom) if freedom > 0 else float("inf")
+    needed = int(np.ceil(Z**2 / (2 * NOISE_SHARE**2)))
+    half = float(Z / np.sqrt(2 * freedom))
     return Need(
         "seed noise (further seeds of replicated architectures)",
         "noise",
-        noise.sd,
-        noise.sd * half / 1.96,
+        noise.sd.estimate,
+        noise.sd.estimate * half / Z,
         half,
         NOISE_SHARE,
         freedom,
@@ -172,7 +160,7 @@ def learning(
             test = folds(c, 5, rng) == 0
             train = rng.choice(np.flatnonzero(~test), min(size, int((~test).sum())), replace=False)
             model = fit_target(
-                surrogate.candidate, surrogate.target, x[train], c[train], y[train],
+                surrogate.model, surrogate.target, x[train], c[train], y[train],
                 table.factors, seed + draw,
             )  # fmt: skip
             found.append(r_squared(y[test], model.predict(x[test], c[test])))

@@ -5,113 +5,70 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.page.blocks import Block, FigureBlock, Paragraph, Section, TableBlock
-from analysis.page.quantities import percent, short, words
-from analysis.page.text import plural
-from analysis.questions.effects.section import difference_of
+from analysis.page.blocks import Block, Paragraph, Section
+from analysis.page.quantities import fixed, percent, short, words
+from analysis.page.words import Text, say
+from analysis.questions.context import Context
 from analysis.questions.fronts.figures import hypervolume_curve
+from analysis.questions.fronts.numbers import growth_of_front
 from analysis.questions.power.figures import learning_curve, networks_needed
-from analysis.questions.power.needs import EFFECT, EXPONENT, Need
-from analysis.report.results import Results
+from analysis.questions.power.needs import EFFECT, EXPONENT, Need, Power
+from analysis.questions.power.numbers import trials_needed
+from analysis.stats.refusal import Refusal
 
 MOST = 10**6
+text = Text("power")
 
 
-def more_section(results: Results) -> Section:
+def section(context: Context) -> Section:
     """Tabulate what each question needs, and draw what further trials would add."""
-    blocks: list[Block] = []
-    found = results.power
-    if found is None or not found.needs:
-        reason = results.reasons.get("power") or (
-            results.effects.refusal if results.effects is not None else None
-        )
-        blocks.append(
-            Paragraph(f"Not computed: {(reason or 'no effects').rstrip('.')}.", "refusal")
-        )
-    else:
-        blocks.append(Paragraph(need_sentence(results)))
-        blocks.append(
-            FigureBlock(
-                "networks_needed",
-                "Networks that would answer each question.",
-                "Number of networks in all for an effect of the goal below to be found with 80 % "
-                "probability, or an exponent to be known within it; the dashed line is how many "
-                "there are. Filled: answered already. Extrapolated from today's standard errors.",
-                networks_needed(found),
-            )
-        )
-        blocks.append(
-            TableBlock(
-                "power",
-                "What is known now, and what it would take.",
-                f"Effects: goal {_goal(results)}; “seen now” is the smallest effect found with "
-                f"80 % power today. Exponents: goal ± {EXPONENT:g}; “seen now” is half the 95 % "
-                "interval. The last row counts further seeds, for an sd of the noise known within "
-                "a fifth.",
-                _shown(results, found.needs),
-                found.to_frame(),
-            )
-        )
-        if not found.learning.empty:
-            blocks.append(
-                FigureBlock(
-                    "learning_curve",
-                    "Would more networks teach the surrogate more?",
-                    "R² on unseen networks as the surrogate is fitted to more of them. A curve "
-                    "that still rises at its end says that more trials help.",
-                    learning_curve(found),
-                )
-            )
-    if results.growth is not None:
-        g = results.growth
-        blocks.append(
-            FigureBlock(
-                "hypervolume",
-                "Would more networks move the front?",
-                "Hypervolume under the observed front (log cost; share of the box between the "
-                "cheapest and dearest network and the lowest and highest score) as networks are "
-                "added in random order. A curve that has become flat says that more random "
-                "networks would add little.",
-                hypervolume_curve(g.sizes, g.mean, g.low, g.high),
-            )
-        )
+    found, growth = context.of(trials_needed), context.known(growth_of_front)
+    blocks: list[Block] = (
+        [Paragraph(say(found), "refusal")] if isinstance(found, Refusal) else _needs(context, found)
+    )
+    if growth is not None:
+        drawn = hypervolume_curve(growth.sizes, growth.mean, growth.low, growth.high)
+        blocks.append(text.figure("hypervolume", drawn))
     return Section("more", "How many more trials", tuple(blocks))
 
 
-def need_sentence(results: Results) -> str:
+def need_sentence(found: Power, goal: str) -> str:
     """Say what the trials resolve and what a smaller effect would take."""
-    assert results.power is not None
-    effects = [need for need in results.power.needs if need.kind == "effect"]
+    effects = [need for need in found.needs if need.kind == "effect"]
     if not effects:
-        return "No effect could be measured, so none can be planned for."
-    settled = sum(need.settled for need in effects)
+        return text("nothing")
     worst = max(effects, key=lambda need: need.needed)
-    text = f"{settled} of {plural(len(effects), 'effect')} are settled."
-    if worst.more == 0:
-        return f"{text} An effect of {_goal(results)} would have been found for every factor."
-    return (
-        f"{text} To find effects of {_goal(results)} with 80 % probability for every factor, "
-        f"{short(worst.more)} more networks would be needed (most for "
-        f"{words(worst.question.split(':')[0])})."
+    return text(
+        "needs",
+        settled=sum(need.settled for need in effects),
+        of=len(effects),
+        goal=goal,
+        more=worst.more,
+        factor=worst.question.split(":")[0],
     )
 
 
-def _goal(results: Results) -> str:
-    unit = difference_of(results)
-    return f"{abs(unit.scale) * EFFECT:g} {unit.unit}".strip()
+def _needs(context: Context, found: Power) -> list[Block]:
+    unit = context.unit
+    goal = f"{abs(unit.scale) * EFFECT:g} {unit.unit}".strip()
+    shown = _shown(context, found.needs)
+    blocks: list[Block] = [
+        Paragraph(need_sentence(found, goal)),
+        text.figure("networks_needed", networks_needed(found)),
+        text.table("power", shown, found.to_frame(), goal=goal, exponent=f"{EXPONENT:g}"),
+    ]
+    if not found.learning.empty:
+        blocks.append(text.figure("learning_curve", learning_curve(found)))
+    return blocks
 
 
-def _shown(results: Results, needs: tuple[Need, ...]) -> pd.DataFrame:
-    unit = difference_of(results)
-
+def _shown(context: Context, needs: tuple[Need, ...]) -> pd.DataFrame:
     def number(need: Need, value: float) -> str:
         if not np.isfinite(value):
             return "–"
-        if need.kind == "noise":
-            return f"{value:.4f}"
-        if need.kind == "exponent":
-            return f"{value:.2f}".replace("-", "−")
-        return unit.number(value)
+        if need.kind == "effect":
+            return context.unit.number(value)
+        return fixed(value, 4 if need.kind == "noise" else 2)
 
     return pd.DataFrame(
         {

@@ -1,11 +1,11 @@
-"""Figures of training: learning curves of all networks, and the leak check."""
+"""Figures of training: learning curves of all networks, the leak check, the seed noise."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from analysis.page.quantities import quantity, score, short
+from analysis.page.quantities import cost_word, quantity, score, short
 from analysis.page.style import (
     BLUE,
     CYCLE,
@@ -15,10 +15,13 @@ from analysis.page.style import (
     Drawn,
     Sketch,
     axis,
+    column_axis,
 )
-from analysis.trials.table import TrialTable
+from analysis.stats.noise import Noise
+from analysis.trials.table import SEARCHED, TrialTable
 
 HIGHLIGHTED = 3
+GRID_POINTS = 40
 
 
 def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
@@ -28,7 +31,7 @@ def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
     or as `value`.
     """
     metric = table.objective
-    complete = table.complete(["sample", "replicate"])
+    complete = table.complete(SEARCHED)
     curves = curves.rename(columns={"value": metric})
     joined = curves.merge(
         complete[["trial", "architecture_hash", table.cost, metric]].rename(
@@ -74,7 +77,7 @@ def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
     )
     for place, row in enumerate(last.to_dict("records")):
         own = frame[frame["trial"] == row["trial"]]
-        name = f"no. {place + 1}: {short(row[table.cost])} {_unit(table)}"
+        name = f"no. {place + 1}: {short(row[table.cost])} {cost_word(table.cost)}"
         figure.scatter(
             x=own["epoch"],
             y=own[metric],
@@ -96,7 +99,7 @@ def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
 def leak_check(table: TrialTable, metric: str, chance: float) -> Drawn:
     """Draw a score of the ordinary trials beside that of trials with shuffled training labels."""
     groups = (
-        ("true training labels", table.complete(["sample", "replicate"]), GREY),
+        ("true training labels", table.complete(SEARCHED), GREY),
         ("shuffled training labels", table.complete(["control"]), VERMILLION),
     )
     parts = []
@@ -142,6 +145,39 @@ def leak_check(table: TrialTable, metric: str, chance: float) -> Drawn:
     return figure.drawn(pd.concat(parts, ignore_index=True))
 
 
+def noise_by_cost(noise: Noise, cost: str) -> Drawn:
+    """Draw the sd between seeds of every replicated network, with the sd used at each cost."""
+    own = noise.replicates[["architecture_hash", "cost", "sd", "seeds", "mean"]]
+    grid = np.geomspace(own["cost"].min(), own["cost"].max(), GRID_POINTS)
+    used = pd.DataFrame({"series": "used", "cost": grid, "sd": noise.sd_at(grid)})
+    frame = pd.concat([own.assign(series="network"), used], ignore_index=True)
+    figure = Sketch(330)
+    figure.scatter(
+        x=own["cost"],
+        y=own["sd"],
+        mode="markers",
+        name="networks trained several times",
+        marker={"color": BLUE, "size": 7, "opacity": 0.75},
+        text=own["architecture_hash"].str[:12],
+        customdata=own[["seeds", "mean"]],
+        hovertemplate="%{text}: sd %{y:.4f} of %{customdata[0]} seeds, "
+        "mean %{customdata[1]:.3f}<extra></extra>",
+    )
+    figure.scatter(
+        x=used["cost"],
+        y=used["sd"],
+        mode="lines",
+        name="noise assumed",
+        line={"color": VERMILLION, "width": 2, "dash": "dash"},
+        hovertemplate="sd %{y:.4f}<extra></extra>",
+    )
+    figure.axes(
+        x=column_axis(cost, own["cost"]),
+        y=axis(f"Sd between seeds ({quantity(noise.metric).name}, 0 to 1)", rangemode="tozero"),
+    )
+    return figure.drawn(frame)
+
+
 def _with_gaps(frame: pd.DataFrame, metric: str) -> tuple[list[float | None], list[float | None]]:
     """Chain the curves into one line with gaps: one trace draws far faster than hundreds."""
     xs: list[float | None] = []
@@ -150,8 +186,3 @@ def _with_gaps(frame: pd.DataFrame, metric: str) -> tuple[list[float | None], li
         xs += [*own["epoch"].tolist(), None]
         ys += [*own[metric].tolist(), None]
     return xs, ys
-
-
-def _unit(table: TrialTable) -> str:
-    """Name the unit of the cost in a legend."""
-    return "FLOPs" if table.cost == "flops" else quantity(table.cost).name.lower()

@@ -1,4 +1,4 @@
-"""The leak check: networks trained on shuffled labels must know nothing."""
+"""The negative control: networks trained on shuffled labels must know nothing."""
 
 from __future__ import annotations
 
@@ -6,83 +6,56 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
-from analysis.page.quantities import score
-from analysis.page.text import plural
-from analysis.report.results import Results
+from analysis.stats.interval import TAILS, Z
+from analysis.trials.table import TrialTable
 
 CHANCE = 0.5
 TOLERANCE = 0.05
 METRIC = "macro_auroc"
 UNKNOWN_SCATTER = 0.05  # without scores by class: what controls on a few hundred records show
 
+Outcome = Literal["missing", "passed", "undecided", "failed"]
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the control trials say; `kind` as of a paragraph."""
+    """What the control trials say: their AUROC, and how far chance alone may take its mean."""
 
-    text: str
-    kind: Literal["good", "caution", "alarm"]
+    outcome: Outcome
     trials: int
+    mean: float
+    lowest: float
+    highest: float
+    by_chance: float
 
 
-def judge_leak(results: Results) -> Verdict:
+def judge_leak(table: TrialTable, class_scores: pd.DataFrame | None = None) -> Verdict:
     """Hold the AUROC of trials with shuffled training labels against 0.5."""
-    frame = results.table.complete(["control"])
+    frame = table.complete(["control"])
     values = frame[METRIC].dropna().to_numpy(float) if METRIC in frame else np.zeros(0)
     n = values.size
     if n == 0:
-        return Verdict(
-            "Not checked for leaks: no trial with shuffled training labels has finished. Plan "
-            "control trials; their AUROC must be near 0.5.",
-            "caution",
-            0,
-        )
+        return Verdict("missing", 0, *[float("nan")] * 4)
     mean = float(values.mean())
-    observed = (
-        f"{plural(n, 'control trial')} with shuffled training labels reached a macro-AUROC of "
-        f"{score(mean)}" + (f" ({score(values.min())} to {score(values.max())})" if n > 1 else "")
-    )
     if n > 1:
-        half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n))
+        half = float(stats.t.ppf(TAILS[1], n - 1) * values.std(ddof=1) / np.sqrt(n))
     else:
-        half = 1.96 * _scatter_by_chance(results)
-    if abs(mean - CHANCE) <= TOLERANCE:
-        return Verdict(
-            f"Leak check passed: {observed}; 0.5 is what a network that has learned nothing "
-            "reaches. What the other networks know they learned from the training labels.",
-            "good",
-            n,
-        )
-    if abs(mean - CHANCE) <= half:
-        return Verdict(
-            f"Leak check undecided: {observed}, which chance alone may do: ±{score(half)} around "
-            "0.5 with so few; plan more control trials.",
-            "caution",
-            n,
-        )
-    direction = (
-        "the validation labels may leak into training"
-        if mean > CHANCE
-        else "too few validation records, or labels and outputs are mixed up"
-    )
-    return Verdict(
-        f"LEAK CHECK FAILED: {observed}, not near 0.5: {direction}. Do not trust the scores of "
-        "this study before this is explained.",
-        "alarm",
-        n,
-    )
+        half = Z * _scatter_by_chance(table, class_scores)
+    away = abs(mean - CHANCE)
+    outcome: Outcome = "passed" if away <= TOLERANCE else "undecided" if away <= half else "failed"
+    return Verdict(outcome, n, mean, float(values.min()), float(values.max()), half)
 
 
-def _scatter_by_chance(results: Results) -> float:
+def _scatter_by_chance(table: TrialTable, classes: pd.DataFrame | None) -> float:
     """Return the sd that one control's macro-AUROC has at most when it knows nothing.
 
     A class of n₁ among n records has √((n + 1) / (12 n₁ n₀)) (Mann and Whitney 1947); the mean of
     these holds if all classes err together, as outputs of one network may.
     """
-    classes = results.class_scores
-    n = results.table.study.data.get("splits", {}).get("validation", 0)
+    n = table.study.data.get("splits", {}).get("validation", 0)
     if classes is None or classes.empty or n < 2:
         return UNKNOWN_SCATTER
     positives = classes.groupby("class")["positives"].first().to_numpy(float)

@@ -11,20 +11,19 @@ import pytest
 from optuna_dashboard import get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 
-from analysis.report.computing import compute
+from analysis.questions.budgets.numbers import picks
+from analysis.questions.context import Context
 from analysis.report.dashboard import publish
-from analysis.report.results import Results
-from analysis.surrogates.candidates import CANDIDATES
-from analysis.surrogates.surrogate import surrogate
+from analysis.surrogates.surrogate import MODELS, surrogate
 from analysis.trials.table import TrialTable
 
 
 @pytest.fixture(scope="module")
-def results(small: TrialTable) -> Iterator[Results]:
+def context(small: TrialTable) -> Iterator[Context]:
     with pytest.MonkeyPatch.context() as patch:
-        quick = partial(surrogate, candidates=CANDIDATES[:1], repeats=1)
-        patch.setattr("analysis.report.computing.surrogate", quick)
-        yield compute(small, bootstraps=20)
+        quick = partial(surrogate, models=MODELS[:1], repeats=1)
+        patch.setattr("analysis.questions.estimates.surrogate", quick)
+        yield Context(small, bootstraps=20)
 
 
 def published(study: optuna.Study) -> dict[str, str]:
@@ -33,13 +32,13 @@ def published(study: optuna.Study) -> dict[str, str]:
     return found
 
 
-def test_publish_twice(results: Results) -> None:
+def test_publish_twice(context: Context) -> None:
     study = optuna.create_study(study_name="published", direction="maximize")
-    names = publish(study, results)
+    names = publish(study, context)
     assert "ecgscale-front-macro-f1-flops" in names
     first = published(study)
     assert set(first) == set(names)
-    assert publish(study, results) == names
+    assert publish(study, context) == names
     assert published(study) == first
     for text in first.values():
         figure = json.loads(text)
@@ -47,14 +46,14 @@ def test_publish_twice(results: Results) -> None:
         assert len(text) < 200_000
 
 
-def test_note_has_the_findings_and_the_picks(results: Results) -> None:
+def test_note_has_the_findings_and_the_picks(context: Context) -> None:
     study = optuna.create_study(study_name="noted")
     save_note(study, "What the plan says.")
-    publish(study, results)
-    publish(study, results)
+    publish(study, context)
+    publish(study, context)
     text = get_note(study)
     assert text.endswith("What the plan says.")
     assert text.count("What was found") == 1
     assert "Synthetic ECGs" in text
-    pick = next(r for r in results.recommendations if r.refusal is None)
+    pick = picks(context)[0]
     assert f"| {pick.architecture_hash[:8]} |" in text

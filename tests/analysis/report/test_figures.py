@@ -11,43 +11,42 @@ import pytest
 
 from analysis.page.quantities import difference, p_value, percent, quantity, score, short
 from analysis.page.style import Drawn
-from analysis.questions.budgets.recommend import posterior
 from analysis.questions.distributions.curves import compare_factors
 from analysis.questions.distributions.figures import (
     best_of_n_curve,
     factor_distribution,
     score_distribution,
 )
-from analysis.questions.effects.figures import accumulated_effect, effect_of_levels, forest
+from analysis.questions.effects.figures import effect_of_levels, forest
 from analysis.questions.effects.main import effects
 from analysis.questions.fronts.figures import hypervolume_curve, pareto_front
 from analysis.questions.fronts.pareto import estimate_front, front
 from analysis.questions.importance.agreement import agreement
-from analysis.questions.importance.ale import accumulated
+from analysis.questions.importance.figures import rankings, ties
 from analysis.questions.importance.shap import importance
 from analysis.questions.importance.ties import design
 from analysis.questions.laws.error import error_law
 from analysis.questions.laws.figures import (
     error_law_curve,
     exponent_profile,
-    rise_with_cost,
+    mean_over_cost,
     shape_law_curve,
 )
 from analysis.questions.laws.monotone import monotone
 from analysis.questions.laws.shape import shape_law
-from analysis.questions.power.figures import learning_curve, networks_needed, rankings, ties
+from analysis.questions.power.figures import learning_curve, networks_needed
 from analysis.questions.power.needs import learning, power
 from analysis.questions.trust.figures import leak_check, learning_curves
+from analysis.stats.interval import Interval
 from analysis.stats.noise import noise
-from analysis.surrogates.candidates import QuadraticRidge
+from analysis.surrogates.quadratic import QuadraticRidge
 from analysis.surrogates.surrogate import surrogate
 from analysis.trials.table import TrialTable
-from tests.analysis.simulate import LAW, simulate
+from tests.analysis.simulate import LAW, PLANTED, by_cost, simulate
 
 
 def all_drawn(table: TrialTable) -> Iterator[tuple[str, Drawn]]:
-    designs, shrunken = table.designs(), posterior(table)
-    assert shrunken is not None
+    designs, shrunken = table.designs(), by_cost(table)
     estimated = estimate_front(
         designs["flops"], designs["score"], shrunken, np.random.default_rng(0), draws=50
     )
@@ -70,21 +69,20 @@ def drawn_of_methods(table: TrialTable) -> Iterator[tuple[str, Drawn]]:
     found = effects(table)
     yield "forest", forest(found, difference("macro_f1"))
     yield "levels", effect_of_levels(found.effects[0], difference("macro_f1"))
-    model = surrogate(table, "equal cost", candidates=[QuadraticRidge()], repeats=1)
-    for each in accumulated(table, model, ["depth", "grouping"], bootstraps=4):
-        unit = difference("macro_f1")
-        yield f"ale {each.factor}", accumulated_effect(each, table.factor(each.factor), unit)
+    model = surrogate(table, "equal cost", models=[QuadraticRidge()], repeats=1)
     law = error_law(table, bootstraps=10)
     yield "error law", error_law_curve(law, table)
     yield "profile", exponent_profile(law)
-    yield "rise", rise_with_cost(monotone(table), table)
+    yield "rise", mean_over_cost(monotone(table), table)
     shape = shape_law(simulate(LAW, architectures=80, seed=1), ["depth", "width"], bootstraps=10)
     yield "shape law", shape_law_curve(shape, "width", simulate(LAW, architectures=80, seed=1))
     needs = power(found, (shape,), law, noise(table), learning(table, model, draws=2))
     yield "needed", networks_needed(needs)
     yield "learning", learning_curve(needs)
-    explained = importance(table, model, bootstraps=4)["all"]
-    yield "rankings", rankings(agreement(table, model, explained))
+    large = simulate(PLANTED, architectures=80, replicates=(0, 1), seed=1)
+    explaining = surrogate(large, "equal cost", models=[QuadraticRidge()], repeats=1)
+    explained = importance(large, explaining, bootstraps=40)
+    yield "rankings", rankings(agreement(large, explained["all"]))
     yield "ties", ties(design(table))
 
 
@@ -156,8 +154,9 @@ def test_numbers_are_written_as_people_read_them() -> None:
     assert p_value(0.0004) == "p < 0.001"
     assert quantity("latency_ms").axis == "Latency (ms per ECG)"
     assert quantity("my_cost").axis == "my cost"
-    assert difference("macro_f1").written(0.0062, 0.0031, 0.0093) == "+0.6 ± 0.3 points"
-    assert difference("macro_f1").written(-0.0002, -0.0005, 0.0001) == "−0.02 ± 0.03 points"
-    assert difference("macro_f1").written(0.12, 0.05, 0.19) == "+12.0 ± 7.0 points"
-    assert difference("loss").written(-3.2, -4.0, -2.4) == "−3.20 ± 0.80"
-    assert difference("loss", maximize=False).written(-3.2, -4.0, -2.4) == "+3.20 ± 0.80"
+    points = difference("macro_f1")
+    assert points.written(Interval(0.0062, 0.0031, 0.0093)) == "+0.6 ± 0.3 points"
+    assert points.written(Interval(-0.0002, -0.0005, 0.0001)) == "−0.02 ± 0.03 points"
+    assert points.written(Interval(0.12, 0.05, 0.19)) == "+12.0 ± 7.0 points"
+    assert difference("loss").written(Interval(-3.2, -4.0, -2.4)) == "−3.20 ± 0.80"
+    assert difference("loss", maximize=False).written(Interval(-3.2, -4.0, -2.4)) == "+3.20 ± 0.80"

@@ -17,24 +17,30 @@ import pytest
 import analysis
 from analysis.page.blocks import GridBlock, Paragraph
 from analysis.page.quantities import difference, short
+from analysis.questions.budgets.numbers import picks, recommendations
 from analysis.questions.budgets.section import drawing, stage_rows
 from analysis.questions.budgets.section import resolved as network
+from analysis.questions.context import Context
 from analysis.questions.effects.interactions import Interactions, interactions
+from analysis.questions.effects.numbers import effects_at_equal_cost, effects_of_pairs
 from analysis.questions.effects.pairs import pair_blocks
-from analysis.questions.effects.section import difference_of
 from analysis.questions.effects.section import sentence as effect_sentence
-from analysis.questions.laws.section import laws_section
-from analysis.questions.laws.shape import shape_law
+from analysis.questions.laws.numbers import laws_of_shape
+from analysis.questions.laws.scaled import study_shape
+from analysis.questions.laws.section import finding as scaling
+from analysis.questions.laws.section import section as laws_section
+from analysis.questions.laws.shape import ShapeLaw, shape_law
 from analysis.questions.trust.leak import judge_leak
-from analysis.report.computing import compute
-from analysis.report.findings import scaling_sentences
-from analysis.report.results import NOT_COMPUTED, Results
-from analysis.report.write import write_report, write_results
-from analysis.surrogates.candidates import CANDIDATES
-from analysis.surrogates.surrogate import surrogate
+from analysis.questions.trust.section import KINDS, leak_paragraph
+from analysis.report import write_report
+from analysis.report.write import write_page
+from analysis.stats.refusal import Refusal
+from analysis.surrogates.surrogate import MODELS, surrogate
 from analysis.trials.table import StudyFacts, TrialTable
 from models import load_space, sample_architectures
 from tests.analysis.simulate import FACTORS, FLOPS_ONLY, LAW, PLANTED, simulate
+
+NOT_COMPUTED = "This part could not be computed"
 
 
 def curves_of(table: TrialTable, epochs: int = 4) -> pd.DataFrame:
@@ -90,17 +96,17 @@ def text_of(page: str) -> str:
 def _quick_surrogates() -> Iterator[None]:
     """Try one kind of surrogate once: how well each predicts is tested elsewhere."""
     with pytest.MonkeyPatch.context() as patch:
-        quick = partial(surrogate, candidates=CANDIDATES[:1], repeats=1)
-        patch.setattr("analysis.report.computing.surrogate", quick)
+        quick = partial(surrogate, models=MODELS[:1], repeats=1)
+        patch.setattr("analysis.questions.estimates.surrogate", quick)
         yield
 
 
 @pytest.fixture(scope="module")
-def results() -> Results:
+def context() -> Context:
     table = simulate(
         PLANTED, architectures=60, replicates=(8, 3), controls=3, failures=2, references=2, seed=2
     )
-    return compute(
+    return Context(
         table,
         bootstraps=24,
         facts={"commit": "0123abc", "weather": "<sunny>"},
@@ -109,9 +115,15 @@ def results() -> Results:
     )
 
 
+def changed(context: Context, **changes: object) -> Context:
+    """Copy a context, with other results or another table."""
+    results = {**context.results, **changes.pop("results", {})}  # type: ignore[dict-item]
+    return replace(context, results=results, **changes)  # type: ignore[arg-type]
+
+
 @pytest.fixture(scope="module")
-def folder(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_results(results, tmp_path_factory.mktemp("report")).parent
+def folder(context: Context, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_page(context, tmp_path_factory.mktemp("report")).parent
 
 
 @pytest.fixture(scope="module")
@@ -130,73 +142,70 @@ def test_page_loads_nothing_and_its_links_lead_somewhere(page: str, folder: Path
             assert (folder / link).is_file(), link
 
 
-def test_every_figure_has_its_csv(results: Results, folder: Path, page: str) -> None:
+def test_every_figure_has_its_csv(context: Context, folder: Path, page: str) -> None:
     tables = {path.stem for path in (folder / "tables").glob("*.csv")}
     assert {"front_macro_f1_flops", "front_macro_auroc_flops", "distribution_macro_f1"} <= tables
     assert {"recommendations", "learning_curves", "leak_check", "class_scores"} <= tables
-    assert {
-        "effects_at_equal_cost",
-        "effects_of_levels",
-        "trends",
-        "error_law",
-        "error_law_gates",
-    } <= tables
+    assert {"effects_at_equal_cost", "effects_of_levels", "error_law", "error_law_gates"} <= tables
     assert {"power", "networks_needed", "learning_curve", "hypervolume", "ties"} <= tables
     for name in re.findall(r'<figure id="([^"]+)">', page):
         assert name in tables
     trials = pd.read_csv(folder / "tables" / "trials.csv")
-    assert len(trials) == len(results.table.frame)
+    assert len(trials) == len(context.table.frame)
 
 
 def test_banner_is_loud_for_synthetic_ecgs_and_absent_for_real_ones(
-    results: Results, page: str, tmp_path: Path
+    context: Context, page: str, tmp_path: Path
 ) -> None:
     assert 'role="alert"' in page
     assert "Synthetic ECGs" in text_of(page)
-    facts = replace(results.table.study, data={"synthetic": False})
-    real = replace(results, table=replace(results.table, study=facts))
-    assert "Synthetic ECGs" not in text_of(write_results(real, tmp_path).read_text("utf-8"))
+    facts = replace(context.table.study, data={"synthetic": False})
+    real = changed(context, table=replace(context.table, study=facts))
+    assert "Synthetic ECGs" not in text_of(write_page(real, tmp_path).read_text("utf-8"))
 
 
-def test_text_states_what_was_computed(results: Results, page: str) -> None:
+def test_text_states_what_was_computed(context: Context, page: str) -> None:
     text = text_of(page)
     assert NOT_COMPUTED not in text
-    designs = results.designs
+    designs = context.designs
     best = designs.iloc[int(designs["score"].to_numpy().argmax())]
     assert f"reached Macro-F1 {best['macro_f1']:.3f}" in text
     assert f"{len(designs)} randomly drawn network" in text
-    assert "Leak check passed: 3 control trials" in text
+    assert "Negative control as expected: 3 control trials" in text
     assert "diverged: the loss became infinite" in text
-    for pick in results.recommendations:
-        if pick.refusal is None:
-            assert pick.architecture_hash[:8] in text
+    assert picks(context)
+    for pick in picks(context):
+        assert pick.architecture_hash[:8] in text
 
 
-def test_effects_are_said_as_they_were_computed(results: Results, page: str) -> None:
-    text, found = text_of(page), results.effects
+def test_effects_are_said_as_they_were_computed(context: Context, page: str) -> None:
+    text, found = text_of(page), context.known(effects_at_equal_cost)
     assert found is not None
-    told = [effect for effect in found.effects if effect.settled]
-    assert told
-    for effect in told:
+    assert found.settled
+    for effect in found.settled:
         assert f"{effect_sentence(effect, difference('macro_f1'))}, p" in text
     top = text[text.index("What helps.") : text.index("How to scale.")]
     assert "residual connections (on against off) +" in top
-    assert f"the other {len(found.effects) - len(told)} choices could not be told" in top
+    rest = len(found.effects) - len(found.settled)
+    assert f"the other {rest} choices are not statistically significant" in top
 
 
-def test_a_refused_law_is_said_with_its_reason_at_the_top(results: Results, page: str) -> None:
-    assert all(law.refusal for law in results.shape_laws)
+def test_a_refused_law_is_said_with_its_reason_at_the_top(context: Context, page: str) -> None:
+    laws = context.known(laws_of_shape)
+    assert laws is not None
+    assert not any(isinstance(law, ShapeLaw) and law.stands for law in laws)
     text = text_of(page)
     assert "How to scale. How depth and width should grow with compute cannot be read" in text
-    assert not re.search(r"scaling law of \w+ and \w+ is identified(?!:)", text)
+    assert not re.search(r"scaling law of \w+ and \w+ is identified(?!:|, as)", text)
 
 
-def test_a_law_that_stands_is_said_with_the_designs_own_slope(results: Results) -> None:
+def test_a_law_that_stands_is_said_with_the_designs_own_slope(context: Context) -> None:
     law = shape_law(simulate(LAW, architectures=300, seed=1), ["depth", "width"], bootstraps=60)
-    assert law.refusal is None
-    standing = replace(results, shape_laws=(law,))
-    (top,) = scaling_sentences(standing)
-    tenfold = 10 ** law.exponents[0].exponent
+    assert isinstance(law, ShapeLaw)
+    assert law.stands
+    standing = changed(context, results={laws_of_shape: (law,)})
+    (top,) = scaling(standing).sentences
+    tenfold = 10 ** law.exponents[0].exponent.estimate
     assert f"the best depth becomes {tenfold:.1f} times as large" in top
     section = laws_section(standing)
     texts = " ".join(block.text for block in section.blocks if isinstance(block, Paragraph))
@@ -209,10 +218,10 @@ def test_a_law_that_stands_is_said_with_the_designs_own_slope(results: Results) 
 def test_only_cost_mattering_is_found_as_that(tmp_path: Path) -> None:
     table = simulate(FLOPS_ONLY, architectures=120, replicates=(12, 3), failures=10, seed=3)
     text = _text(table, tmp_path)
-    assert "no design choice changes the score beyond doubt" in text
-    assert "at equal compute, shape makes no difference" in text
+    assert "no design choice has a statistically significant effect" in text
+    assert "the effect of shape is not statistically significant" in text
     assert "At equal compute no factor goes with failing beyond chance" in text
-    assert "no surrogate is adequate" in text
+    assert "Surrogate not adequate: the best model" in text
 
 
 def test_anybodys_optuna_study_gets_a_page(tmp_path: Path) -> None:
@@ -241,8 +250,8 @@ def test_what_users_wrote_is_escaped(page: str) -> None:
     assert "<b>AF</b>" not in page
 
 
-def test_same_results_give_the_same_page(results: Results, folder: Path, tmp_path: Path) -> None:
-    again = write_results(results, tmp_path)
+def test_same_results_give_the_same_page(context: Context, folder: Path, tmp_path: Path) -> None:
+    again = write_page(context, tmp_path)
     assert again.read_bytes() == (folder / "report.html").read_bytes()
 
 
@@ -293,7 +302,7 @@ def test_constant_scores(tmp_path: Path) -> None:
 def test_no_replicates(tmp_path: Path) -> None:
     table = simulate(PLANTED, architectures=30, replicates=(0, 1), seed=3)
     text = _text(table, tmp_path)
-    assert "Intervals, regret and correction for luck are missing" in text
+    assert "Intervals, regret and correction for selection are missing" in text
     assert "Only observed fronts are drawn" in text
 
 
@@ -307,22 +316,24 @@ def test_a_bare_table_of_other_networks(tmp_path: Path) -> None:
     assert "No learning curves were given" in text
 
 
-def test_picks_are_resolved_into_stages(results: Results, tmp_path: Path) -> None:
+def test_picks_are_resolved_into_stages(context: Context, tmp_path: Path) -> None:
     space = load_space("ecg-cnn")
     (built,) = sample_architectures(space, 1, flops_range=(1e7, 1e8), bins=1, seed=1).architectures
-    facts = replace(results.table.study, data={"samples": 500, "leads": 12, "outputs": 26})
-    picks = [replace(r, architecture=built.to_json()) for r in results.recommendations]
-    resolved = replace(
-        results, table=replace(results.table, study=facts), recommendations=tuple(picks)
+    facts = replace(context.table.study, data={"samples": 500, "leads": 12, "outputs": 26})
+    found = {p.budget: replace(p, architecture=built.to_json()) for p in picks(context)}
+    resolved = changed(
+        context,
+        table=replace(context.table, study=facts),
+        results={recommendations: found},
     )
-    architecture = network(next(pick for pick in picks if pick.refusal is None))
+    architecture = network(picks(resolved)[0])
     assert architecture is not None
-    rows = stage_rows(resolved, architecture)
-    assert drawing(resolved, architecture).svg.startswith("<svg")
-    assert rows is not None
+    shape = study_shape(resolved.table)
+    rows = stage_rows(shape, architecture)
+    assert drawing(shape, architecture).svg.startswith("<svg")
     assert len(rows) == len(built.describe()) + 1
     assert rows["FLOPs"].iloc[-1] == short(built.cost(samples=500).flops)
-    text = text_of(write_results(resolved, tmp_path).read_text("utf-8"))
+    text = text_of(write_page(resolved, tmp_path).read_text("utf-8"))
     assert "with the exact cost of each for one ECG" in text
 
 
@@ -330,38 +341,58 @@ def test_picks_are_resolved_into_stages(results: Results, tmp_path: Path) -> Non
     ("aurocs", "kind", "word"),
     [
         ([], "caution", "Not checked"),
-        ([0.52], "good", "passed"),
+        ([0.52], "good", "as expected"),
         ([0.44], "caution", "undecided"),
-        ([0.47, 0.53, 0.51], "good", "passed"),
+        ([0.47, 0.53, 0.51], "good", "as expected"),
         ([0.72], "alarm", "FAILED"),
         ([0.68, 0.70, 0.71], "alarm", "FAILED"),
         ([0.40, 0.80], "caution", "undecided"),
     ],
 )
-def test_leak_verdicts(results: Results, aurocs: list[float], kind: str, word: str) -> None:
-    frame = results.table.frame
+def test_leak_verdicts(context: Context, aurocs: list[float], kind: str, word: str) -> None:
+    frame = context.table.frame
     controls = frame[frame["role"] == "control"].head(len(aurocs)).assign(macro_auroc=aurocs)
     rest = frame[frame["role"] != "control"]
-    table = replace(results.table, frame=pd.concat([rest, controls], ignore_index=True))
-    verdict = judge_leak(replace(results, table=table))
-    assert verdict.kind == kind
-    assert word in verdict.text
+    table = replace(context.table, frame=pd.concat([rest, controls], ignore_index=True))
+    verdict = judge_leak(table, context.class_scores)
+    assert KINDS[verdict.outcome] == kind
     assert verdict.trials == len(aurocs)
+    told = leak_paragraph(Context(table, class_scores=context.class_scores))
+    assert word in told.text
+    assert told.kind == kind
 
 
-def test_pairs_of_choices_are_told_denied_or_refused(results: Results, planted: TrialTable) -> None:
-    def told(found: Interactions | None) -> str:
-        blocks = pair_blocks(replace(results, interactions=found), difference_of(results))
+def test_pairs_of_choices_are_told_denied_or_refused(context: Context, planted: TrialTable) -> None:
+    def told(found: Interactions | Refusal) -> str:
+        blocks = pair_blocks(changed(context, results={effects_of_pairs: found}))
         return " ".join(block.text for block in blocks if isinstance(block, Paragraph))
 
     found = interactions(planted)
+    assert isinstance(found, Interactions)
     off, on = found.settled[0].within
     text = told(found)
     assert f"of {len(found.pairs)} pairs of choices one depends on the other" in text
     assert "with residual connections off" in text
-    assert f"{100 * off.estimate:+.1f}".replace("-", "−") in text
-    assert f"{100 * on.estimate:+.1f}".replace("-", "−") in text
+    assert f"{100 * off.effect.estimate:+.1f}".replace("-", "−") in text
+    assert f"{100 * on.effect.estimate:+.1f}".replace("-", "−") in text
     none = replace(found, pairs=tuple(replace(pair, p_adjusted=1.0) for pair in found.pairs))
-    assert f"None of {len(found.pairs)} pairs" in told(none)
-    assert "Not tried: pairs of choices need 60 architectures" in told(results.interactions)
-    assert "Not tried: not computed." in told(None)
+    assert f"none of {len(found.pairs)} pairs" in told(none)
+    assert "Pairs of choices need 60 architectures" in told(context.of(effects_of_pairs))
+
+
+def test_an_unforeseen_error_costs_one_part_and_is_told(small: TrialTable) -> None:
+    def broken(_: Context) -> int:
+        raise ZeroDivisionError("by nothing")
+
+    context = Context(small)
+    assert context.of(broken) == Refusal(
+        "report.broken", {"kind": "ZeroDivisionError", "text": "by nothing"}
+    )
+    assert list(context.refusals()) == ["broken"]
+
+
+def test_each_result_is_computed_once(small: TrialTable) -> None:
+    asked: list[str] = []
+    context = Context(small, progress=asked.append)
+    assert context.of(effects_of_pairs) is context.of(effects_of_pairs)
+    assert asked == ["effects of pairs"]

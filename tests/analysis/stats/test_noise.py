@@ -11,6 +11,7 @@ import pytest
 from analysis.stats.noise import noise
 from analysis.trials.table import from_frame
 from tests.analysis.simulate import PLANTED, Truth, simulate
+from tests.analysis.told import refused
 
 
 def test_pooled_variance_is_the_closed_form() -> None:
@@ -25,8 +26,8 @@ def test_pooled_variance_is_the_closed_form() -> None:
     first = statistics.variance([0.50, 0.52])
     second = statistics.variance([0.60, 0.63, 0.60])
     assert result.degrees_of_freedom == 3
-    assert result.sd**2 == pytest.approx((first + 2 * second) / 3)
-    assert result.to_frame()["seeds"].tolist() == [2, 3]
+    assert result.sd.estimate**2 == pytest.approx((first + 2 * second) / 3)
+    assert result.replicates["seeds"].tolist() == [2, 3]
 
 
 def test_interval_covers_at_its_rate() -> None:
@@ -36,18 +37,18 @@ def test_interval_covers_at_its_rate() -> None:
         frame = pd.DataFrame({"k": np.repeat(range(12), 3), "flops": np.repeat(range(1, 13), 3)})
         frame["macro_f1"] = 0.5 + 0.01 * frame["k"] + rng.normal(0, 0.007, 36)
         result = noise(from_frame(frame))
-        hits += result.low <= 0.007 <= result.high
+        hits += result.sd.low <= 0.007 <= result.sd.high
     assert 0.88 <= hits / 60 <= 0.99
 
 
 def test_trend_is_found_and_followed() -> None:
     truth = Truth(noise=0.006, noise_trend=-0.2)
     result = noise(simulate(truth, architectures=200, replicates=(60, 4), seed=5))
-    assert result.trend_low < -0.2 * np.log(10) < result.trend_high
+    assert result.trend.low < -0.2 * np.log(10) < result.trend.high
     assert result.trend_p < 0.01
     assert result.sd_at(np.array([1e7])) == pytest.approx(0.006 * 0.1**-0.2, rel=0.2)
     flat = noise(simulate(PLANTED, architectures=200, replicates=(60, 4), seed=6))
-    assert flat.sd_at(np.array([1e7, 1e8])) == pytest.approx([flat.sd] * 2)
+    assert flat.sd_at(np.array([1e7, 1e8])) == pytest.approx([flat.sd.estimate] * 2)
 
 
 @pytest.mark.parametrize("networks", [4, 20])
@@ -66,11 +67,11 @@ def test_false_trends_are_as_rare_as_stated(networks: int) -> None:
 def test_few_replicates_bear_no_trend_and_none_is_followed_beyond_them() -> None:
     truth = Truth(noise=0.006, noise_trend=-0.5)
     few = noise(simulate(truth, architectures=60, replicates=(4, 5), seed=5))
-    assert few.sd_at(np.array([1e6, 1e10])) == pytest.approx([few.sd] * 2)
+    assert few.sd_at(np.array([1e6, 1e10])) == pytest.approx([few.sd.estimate] * 2)
     many = noise(simulate(truth, architectures=200, replicates=(40, 4), seed=5))
     dearest = many.replicates["cost"].max()
     assert many.sd_at(np.array([10 * dearest])) == pytest.approx(many.sd_at(np.array([dearest])))
-    assert many.sd_at(np.array([dearest])) < many.sd
+    assert many.sd_at(np.array([dearest])) < many.sd.estimate
 
 
 def test_ceiling_is_the_share_that_is_not_noise() -> None:
@@ -82,6 +83,4 @@ def test_ceiling_is_the_share_that_is_not_noise() -> None:
 
 def test_without_replicates_it_says_so() -> None:
     result = noise(simulate(PLANTED, architectures=40, replicates=(0, 1), seed=8))
-    assert not result.known
-    assert np.isnan(result.sd)
-    assert "replicates" in str(result.refusal)
+    assert "replicates" in refused(result)

@@ -42,8 +42,8 @@ def test_hc3_intervals_cover_under_unequal_variances() -> None:
         z = rng.random(80) < 0.3
         y = 0.5 * z + rng.normal(0, np.where(z, 2.0, 0.5))
         fit = least_squares(np.column_stack([np.ones(80), z]).astype(float), y)
-        _, low, high, _ = fit.contrast(np.array([0.0, 1.0]))
-        hits += low <= 0.5 <= high
+        found = fit.contrast(np.array([0.0, 1.0]))
+        hits += found.low <= 0.5 <= found.high
     assert 0.92 <= hits / 400 <= 0.98
 
 

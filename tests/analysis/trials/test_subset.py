@@ -9,17 +9,18 @@ import pytest
 
 import analysis
 from analysis.errors import AnalysisError
-from analysis.questions.budgets.recommend import recommend
-from analysis.questions.confirmation.section import rivals_section
+from analysis.questions.budgets.recommend import Recommendation, recommend
+from analysis.questions.confirmation.section import section
+from analysis.questions.context import Context
 from analysis.questions.effects.interactions import interactions
 from analysis.questions.effects.main import effects
 from analysis.questions.laws.scaled import study_space
-from analysis.report.computing import compute
 from analysis.report.header import header
 from analysis.trials.subset import only
 from analysis.trials.table import StudyFacts, TrialTable
 from models import load_space
 from search.errors import StudyError
+from tests.analysis.told import refused
 
 
 def test_networks_that_meet_the_condition_and_all_controls(small: TrialTable) -> None:
@@ -51,8 +52,8 @@ def test_what_depends_on_a_choice_shows_in_the_part_with_it(planted: TrialTable)
     found = {}
     for residual in (False, True):
         part = effects(only(planted, f"residual == {residual}"))
-        found[residual] = next(e for e in part.effects if e.factor == "depth").estimate
-        assert found[residual] == pytest.approx(within[residual].estimate, abs=0.006)
+        found[residual] = next(e for e in part.effects if e.factor == "depth").effect.estimate
+        assert found[residual] == pytest.approx(within[residual].effect.estimate, abs=0.006)
     assert found[True] > found[False] + 0.01
 
 
@@ -95,13 +96,13 @@ def test_a_frame_of_a_notebook_is_cut_as_well() -> None:
 
 def test_a_budget_beyond_the_part_is_refused_with_its_condition(planted: TrialTable) -> None:
     part = only(planted, "mflops < 50")
-    assert recommend(part, 5e7).refusal is None
-    assert "trained and meets “mflops < 50” costs" in str(recommend(part, 5e8).refusal)
+    assert isinstance(recommend(part, 5e7, None), Recommendation)
+    assert "trained and meets “mflops < 50” costs" in refused(recommend(part, 5e8, None))
 
 
 def test_the_report_says_that_it_shows_a_part(small: TrialTable) -> None:
-    results = compute(only(small, "residual"), bootstraps=10)
-    banner = next(b for b in header(results).banners if b.title == "Only a part of the study.")
+    context = Context(only(small, "residual"))
+    banner = next(b for b in header(context).banners if b.title == "Only a part of the study.")
     assert "that meet “residual”" in banner.text
-    (told,) = rivals_section(results).blocks
+    (told,) = section(context).blocks
     assert "for a study as a whole" in told.text

@@ -15,7 +15,7 @@ from search.errors import StudyError
 from search.training.metrics import macro_auroc, macro_f1
 from search.training.recipe import Recipe
 from search.training.train import Interrupted, train_one
-from tests.search.rhythms import QUICK, records, scored
+from tests.search.rhythms import records, scored
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 # ---- It learns ---- #
 
 
-def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(network):
-    recipe = Recipe(epochs=8, batch_size=32, learning_rate=5e-3)
+def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(network, quick):
+    recipe = Recipe(epochs=8, batch_size=32, learning_rate=5e-3, precision=quick.precision)
     train, validation = records(320, 1), records(200, 2)
     learned = train_one(network, train, validation, recipe, 0)
     assert learned.values["macro_auroc"] > 0.9
@@ -41,12 +41,12 @@ def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(network):
     assert np.mean(learned.curve[-3:]) > np.mean(learned.curve[:2])
 
 
-def test_the_scores_describe_every_class(network):
+def test_the_scores_describe_every_class(network, quick):
     train, validation = records(80, 1), records(60, 2)
     validation.labels[:, 2] = 0  # a class the validation records lack
     epochs = []
     result = train_one(
-        network, train, validation, QUICK, 0, on_epoch=lambda e, f1: epochs.append((e, f1))
+        network, train, validation, quick, 0, on_epoch=lambda e, f1: epochs.append((e, f1))
     )
     assert epochs == list(enumerate(result.curve))
     assert [row["positives"] for row in result.class_scores] == validation.labels.sum(0).tolist()
@@ -60,10 +60,10 @@ def test_the_scores_describe_every_class(network):
     assert result.peak_memory_bytes > 10_000_000
 
 
-def test_the_finished_network_is_the_one_that_was_scored(network):
+def test_the_finished_network_is_the_one_that_was_scored(network, quick):
     train, validation = records(80, 1), records(60, 2)
     finished = []
-    result = train_one(network, train, validation, QUICK, 0, on_finish=finished.append)
+    result = train_one(network, train, validation, quick, 0, on_finish=finished.append)
     (trained,) = finished
     with torch.no_grad():
         logits = trained.network(validation.signals.float() * validation.step)
@@ -74,11 +74,28 @@ def test_the_finished_network_is_the_one_that_was_scored(network):
     assert macro_f1(labels, trained.probabilities > trained.thresholds) == result.objective
 
 
-def test_the_validation_records_teach_nothing(network):
+def test_the_curve_takes_the_last_outputs_and_the_score_all_records(network, quick, monkeypatch):
+    train, validation = records(90, 1), records(60, 2)
+    seen = []
+    best = search.training.train.best_thresholds
+    monkeypatch.setattr(
+        search.training.train,
+        "best_thresholds",
+        lambda labels, chances, **more: seen.append(labels) or best(labels, chances, **more),
+    )
+    whole = train_one(network, train, validation, quick, 0)
+    monkeypatch.setattr(search.training.train, "CURVE_OUTPUTS", 50)
+    short = train_one(network, train, validation, quick, 0)
+    assert [len(labels) for labels in seen] == [90, 90, 90, 50, 50, 90]
+    assert all((seen[k + 3] == seen[k][-50:]).all() for k in (0, 1))
+    assert scored(dataclasses.replace(short, curve=whole.curve)) == scored(whole)
+
+
+def test_the_validation_records_teach_nothing(network, quick):
     train = records(80, 1)
     one, other = records(60, 2), records(60, 3)
     thresholds = [
-        [row["threshold"] for row in train_one(network, train, fold, QUICK, 0).class_scores]
+        [row["threshold"] for row in train_one(network, train, fold, quick, 0).class_scores]
         for fold in (one, other)
     ]
     assert thresholds[0] == thresholds[1]
@@ -87,24 +104,24 @@ def test_the_validation_records_teach_nothing(network):
 # ---- It repeats ---- #
 
 
-def test_same_seed_same_scores_and_another_seed_others(network):
+def test_same_seed_same_scores_and_another_seed_others(network, quick):
     train, validation = records(90, 1), records(40, 2)
     torch.manual_seed(123)
     before = torch.get_rng_state()
-    first = train_one(network, train, validation, QUICK, 7)
+    first = train_one(network, train, validation, quick, 7)
     assert torch.equal(torch.get_rng_state(), before), "the caller's generator was touched"
     torch.rand(17)
-    again = train_one(network, train, validation, QUICK, 7)
-    other = train_one(network, train, validation, QUICK, 8)
+    again = train_one(network, train, validation, quick, 7)
+    other = train_one(network, train, validation, quick, 8)
     assert scored(first) == scored(again)
     assert scored(first) != scored(other)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_interruptions_anywhere_change_nothing(network, tmp_path, seed):
+def test_interruptions_anywhere_change_nothing(network, tmp_path, seed, quick):
     train, validation = records(90, 1), records(40, 2)
     steps = 3 * 6  # 90 records make five and a half batches of 16: six steps
-    whole = train_one(network, train, validation, QUICK, seed)
+    whole = train_one(network, train, validation, quick, seed)
     stops = sorted(np.random.default_rng(seed).choice(steps, 3, replace=False) + 1)
     path = tmp_path / "deep" / "trial.pt"
     done = 0
@@ -117,19 +134,19 @@ def test_interruptions_anywhere_change_nothing(network, tmp_path, seed):
     for _ in stops:
         with pytest.raises(Interrupted):
             train_one(
-                network, train, validation, QUICK, seed, should_stop=should_stop, checkpoint=path
+                network, train, validation, quick, seed, should_stop=should_stop, checkpoint=path
             )
         torch.load(path, weights_only=True)
-    resumed = train_one(network, train, validation, QUICK, seed, checkpoint=path)
+    resumed = train_one(network, train, validation, quick, seed, checkpoint=path)
     assert done == stops[-1]
     assert scored(resumed) == scored(whole)
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_killed_trial_goes_on_from_its_last_epoch(network, tmp_path, monkeypatch):
+def test_a_killed_trial_goes_on_from_its_last_epoch(network, tmp_path, monkeypatch, quick):
     monkeypatch.setattr(search.training.train, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     train, validation = records(90, 1), records(40, 2)
-    whole = train_one(network, train, validation, QUICK, 0)
+    whole = train_one(network, train, validation, quick, 0)
 
     class Killed(BaseException):
         pass
@@ -140,12 +157,12 @@ def test_a_killed_trial_goes_on_from_its_last_epoch(network, tmp_path, monkeypat
 
     path, epochs = tmp_path / "trial.pt", []
     with pytest.raises(Killed):
-        train_one(network, train, validation, QUICK, 0, on_epoch=kill, checkpoint=path)
+        train_one(network, train, validation, quick, 0, on_epoch=kill, checkpoint=path)
     again = train_one(
         network,
         train,
         validation,
-        QUICK,
+        quick,
         0,
         on_epoch=lambda epoch, f1: epochs.append(epoch),
         checkpoint=path,
@@ -154,13 +171,15 @@ def test_a_killed_trial_goes_on_from_its_last_epoch(network, tmp_path, monkeypat
     assert scored(again) == scored(whole)
 
 
-def test_stopping_without_a_checkpoint_only_stops(network):
+def test_stopping_without_a_checkpoint_only_stops(network, quick):
     with pytest.raises(Interrupted, match="step 1 of epoch 1"):
-        train_one(network, records(40, 1), records(20, 2), QUICK, 0, should_stop=lambda: True)
+        train_one(network, records(40, 1), records(20, 2), quick, 0, should_stop=lambda: True)
 
 
-def test_predictions_of_the_folded_network_are_the_networks_own(network):
-    trial = search.training.run.Trial(network, records(64, 1), records(20, 2), QUICK, 0)
+def test_predictions_of_the_folded_network_are_the_networks_own(network, quick):
+    trial = search.training.run.Trial(
+        network, records(64, 1), records(20, 2), quick, 0, quick.precision
+    )
     run = search.training.run.Run(trial, 16, None)
     run.network.train()
     for _ in range(5):
@@ -173,9 +192,9 @@ def test_predictions_of_the_folded_network_are_the_networks_own(network):
     )
 
 
-def test_records_must_lie_on_the_training_device(network):
+def test_records_must_lie_on_the_training_device(network, quick):
     with pytest.raises(StudyError, match="Expected records on cuda"):
-        train_one(network, records(20, 1), records(20, 2), QUICK, 0, device="cuda")
+        train_one(network, records(20, 1), records(20, 2), quick, 0, device="cuda")
 
 
 # ---- On a GPU ---- #
@@ -183,19 +202,19 @@ def test_records_must_lie_on_the_training_device(network):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_repeats_itself_and_resumes(network, tmp_path):
+def test_cuda_repeats_itself_and_resumes(network, tmp_path, quick):
     train, validation = records(90, 1, "cuda"), records(40, 2, "cuda")
-    whole = train_one(network, train, validation, QUICK, 0)
+    whole = train_one(network, train, validation, quick, 0)
     steps = iter(range(8))
     with pytest.raises(Interrupted):
         train_one(
             network,
             train,
             validation,
-            QUICK,
+            quick,
             0,
             should_stop=lambda: next(steps) == 7,
             checkpoint=tmp_path / "trial.pt",
         )
-    resumed = train_one(network, train, validation, QUICK, 0, checkpoint=tmp_path / "trial.pt")
+    resumed = train_one(network, train, validation, quick, 0, checkpoint=tmp_path / "trial.pt")
     assert scored(resumed) == scored(whole)

@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from analysis.errors import AnalysisError
-from analysis.questions.budgets.recommend import posterior
+from analysis.page.quantities import short
+from analysis.questions.budgets.recommend import recommend
 from analysis.questions.confirmation.choose import RIVALS, choose_candidates
+from analysis.questions.confirmation.rounds import BUDGETS, TOP, budgets_within
+from analysis.questions.estimates import estimate
 from analysis.trials.table import TrialTable
-from ecgscale.confirm_commands import BudgetOption, ReferenceOption
-from ecgscale.steps import BUDGETS
+from ecgscale.confirm_commands import BudgetOption, ReferenceOption, TopOption
 from models import ModelError, reference
 from models.references.budget import reference_within
 from tests.analysis.questions.confirmation.confirmations import SHAPE
 
 
 def test_candidates_are_the_best_by_estimate_within_the_budget(study: TrialTable) -> None:
-    estimated = posterior(study)
+    estimated = estimate(study)
     chosen = choose_candidates(
         study, [3e7, 1e8], top=4, references=("resnet18", "resnet101"), shrunken=estimated,
         **SHAPE,
@@ -29,10 +31,10 @@ def test_candidates_are_the_best_by_estimate_within_the_budget(study: TrialTable
         assert len(searched) == 4
         cost = designs["flops"].to_numpy()
         near = (cost <= budget) & (cost >= 0.75 * budget)
-        order = np.flatnonzero(near)[np.argsort(-estimated.mean[near])][:4]
-        assert [c.architecture.hash for c in searched] == list(
-            designs["architecture_hash"].iloc[order]
-        )
+        best = np.flatnonzero(near)[np.argsort(-estimated.mean[near])]
+        pick = recommend(study, budget, estimated).architecture_hash
+        order = [h for h in designs["architecture_hash"].iloc[best] if h != pick]
+        assert [c.architecture.hash for c in searched] == [pick, *order][:4]
         for candidate in own:
             assert candidate.architecture.cost(**SHAPE).flops <= budget
     names = {
@@ -52,11 +54,21 @@ def test_budget_outside_the_study_is_refused(study: TrialTable) -> None:
 
 
 def test_the_help_names_the_default_rivals_and_budgets() -> None:
-    references, budgets = (
-        option.__metadata__[0].help for option in (ReferenceOption, BudgetOption)
+    references, budgets, top = (
+        option.__metadata__[0].help for option in (ReferenceOption, BudgetOption, TopOption)
     )
     assert references.split("Default: ")[1].rstrip(".").split(", ") == list(RIVALS)
-    assert all(budget in budgets for budget in BUDGETS)
+    assert all(short(budget) in budgets for budget in BUDGETS)
+    assert f"Default: {TOP}." in top
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "budgets"), [(3e6, 3e8, [1e7, 3e7, 1e8, 3e8]), (1.6e6, 4e6, [4e6])]
+)
+def test_budgets_are_the_usual_ones_within_the_range(
+    low: float, high: float, budgets: list[float]
+) -> None:
+    assert budgets_within((low, high)) == budgets
 
 
 @pytest.mark.parametrize("budget", [3e7, 1e8, 1e9])

@@ -10,9 +10,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from analysis.errors import AnalysisError
-from analysis.questions.budgets.recommend import posterior
 from analysis.questions.confirmation.compare import compare
 from analysis.questions.confirmation.family import derive_family
+from analysis.questions.estimates import estimate
 from analysis.trials.table import TrialTable
 from search.confirm import Confirmation, Entry
 from search.reading.records import Confirmed
@@ -33,7 +33,7 @@ def test_planted_difference_is_found_and_an_absent_one_is_not(study: TrialTable)
         "opposite": (1.0, "against the law"),
     }
     confirmed = confirmed_of(strengths)
-    found = compare(study, confirmed, shrunken=posterior(study), draws=400)
+    found = compare(study, confirmed, shrunken=estimate(study), draws=400)
     best = found.chosen(1e8)
     assert best is not None
     assert best.name == "good"
@@ -51,7 +51,7 @@ def test_planted_difference_is_found_and_an_absent_one_is_not(study: TrialTable)
             if confirmed.trials["architecture_hash"][t] == "good"
         ]
     )
-    assert best.test["macro_auroc"].value == pytest.approx(want, abs=1e-12)
+    assert best.test["macro_auroc"].estimate == pytest.approx(want, abs=1e-12)
     assert best.test["macro_auroc"].low < want < best.test["macro_auroc"].high
     assert best.neighbours > 5
     frame = found.to_frame()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from analysis.questions.confirmation.multiplier import multiplier
-from analysis.questions.fronts.pareto import EstimatedFront, estimate_front, shrink
+from analysis.questions.fronts.pareto import EstimatedFront, estimate_front
+from analysis.stats.shrinkage import shrink
 
 
 @pytest.fixture(scope="module")

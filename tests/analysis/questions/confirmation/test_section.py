@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from analysis.questions.confirmation.compare import compare
+from analysis.questions.confirmation.numbers import confirmation
 from analysis.questions.confirmation.results import Comparison
-from analysis.questions.confirmation.section import budget_sentences, rivals_section
-from analysis.report.computing import compute
-from analysis.report.findings import caution_sentence, rival_sentences
-from analysis.report.results import Results
+from analysis.questions.confirmation.section import budget_sentences, finding, section
+from analysis.questions.context import Context
+from analysis.questions.fronts.numbers import estimated_fronts
+from analysis.report.findings import caution_sentence
+from analysis.stats.refusal import Refusal
 from analysis.trials.table import TrialTable
 from tests.analysis.questions.confirmation.confirmations import confirmed_of
 
@@ -26,10 +28,10 @@ def found(study: TrialTable) -> Comparison:
     return compare(study, confirmed_of(strengths, spread=0.02), draws=200)
 
 
-@pytest.fixture(scope="module")
-def results(small: TrialTable, found: Comparison) -> Results:
+def told_of(table: TrialTable, found: Comparison | Refusal) -> Context:
     """Anything but the confirmation is left to other tests."""
-    return replace(compute(small, bootstraps=2), rivals=found)
+    results = {confirmation: found, estimated_fronts: Refusal("fronts.few")}
+    return Context(table, results=results)
 
 
 def test_every_budget_says_who_won(found: Comparison) -> None:
@@ -39,30 +41,31 @@ def test_every_budget_says_who_won(found: Comparison) -> None:
     assert "Against the strongest, equal@0.5, it is" in told
 
 
-def test_the_findings_count_the_pairs(results: Results) -> None:
-    told = " ".join(rival_sentences(results))
+def test_the_findings_count_the_pairs(small: TrialTable, found: Comparison) -> None:
+    context = told_of(small, found)
+    told = " ".join(finding(context).sentences)
     assert "in 1 of 2 comparisons (equal and weak), worse in none" in told
-    assert "Never beaten beyond doubt: equal." in told
-    assert "which alone read the test records" in caution_sentence(results)
-    before = replace(results, rivals=None)
-    assert rival_sentences(before) == []
+    assert "Never beaten statistically significantly: equal." in told
+    assert "which alone read the test records" in caution_sentence(context)
+    before = told_of(small, Refusal("confirmation.none"))
+    assert finding(before).sentences == ()
     assert "the test records were not read" in caution_sentence(before)
 
 
-def test_networks_of_another_study_are_told_as_such(results: Results, found: Comparison) -> None:
-    assert "its networks are another study's" in str(rivals_section(results))
-    hashes = results.table.designs()["architecture_hash"]
+def test_networks_of_another_study_are_told_as_such(small: TrialTable, found: Comparison) -> None:
+    assert "its networks are another study's" in str(section(told_of(small, found)))
+    hashes = small.designs()["architecture_hash"]
     own = tuple(
         replace(c, architecture_hash=hashes.iloc[0]) if c.group == "searched" else c
         for c in found.contestants
     )
-    ours = str(rivals_section(replace(results, rivals=replace(found, contestants=own))))
+    ours = str(section(told_of(small, replace(found, contestants=own))))
     assert "which the search never read" in ours
 
 
-def test_networks_with_missing_seeds_are_named(results: Results, found: Comparison) -> None:
-    words = str(rivals_section(results))
+def test_networks_with_missing_seeds_are_named(small: TrialTable, found: Comparison) -> None:
+    words = str(section(told_of(small, found)))
     assert "fewer than the 3 planned seeds" not in words
     fewer = tuple(replace(c, seeds=2) if c.name == "good" else c for c in found.contestants)
-    again = replace(results, rivals=replace(found, contestants=fewer))
-    assert "Of good fewer than the 3 planned seeds are done" in str(rivals_section(again))
+    again = told_of(small, replace(found, contestants=fewer))
+    assert "Of good fewer than the 3 planned seeds are done" in str(section(again))

@@ -42,7 +42,7 @@ def test_a_network_with_one_seed_borrows_the_spread_of_the_others() -> None:
     none = seed_variances({"a": np.array([0.4]), "b": np.array([0.5])})
     alone = certain({"a": np.array([0.4]), "b": np.array([0.5])})
     unknown = contrast(alone, {"a": 1.0, "b": -1.0}, none)
-    assert unknown.estimate.value == pytest.approx(-0.1)
+    assert unknown.estimate.estimate == pytest.approx(-0.1)
     assert np.isnan([unknown.estimate.low, unknown.estimate.high, unknown.p]).all()
 
 

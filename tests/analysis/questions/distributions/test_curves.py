@@ -14,14 +14,11 @@ from analysis.questions.distributions.curves import (
     compare_at_equal_flops,
     compare_factors,
     dkw_half_width,
-    levels,
-    log_flops_bins,
-    matched_weights,
-    permute_within,
     score_curve,
     share_at_least,
     weighted_distance,
 )
+from analysis.stats.matching import log_flops_bins, matched_weights, permute_within
 from analysis.trials.table import TrialTable
 
 
@@ -143,17 +140,6 @@ def test_adjusted_p_values_are_for_all_factors_together() -> None:
     )
     assert one is not None
     assert [c.p_holm for c in adjust([one, one])] == pytest.approx([2 * one.p_value] * 2)
-
-
-def test_levels_are_choices_few_numbers_or_thirds(planted: TrialTable) -> None:
-    designs = planted.designs()
-    assert levels(planted.factor("residual"), designs["residual"])[1] == ("off", "on")
-    assert levels(planted.factor("stages"), designs["stages"])[1] == ("3", "4", "5", "6")
-    names, order = levels(planted.factor("width"), designs["width"])
-    assert len(order) == 3
-    assert order[0].startswith("16 to ")
-    assert order[2].endswith(" to 128")
-    assert min(names.count(name) for name in order) > 0.2 * len(names)
 
 
 def test_factors_with_an_effect_are_told_from_those_without(planted: TrialTable) -> None:

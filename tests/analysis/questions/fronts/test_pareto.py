@@ -10,14 +10,13 @@ from optuna._hypervolume import compute_hypervolume
 
 from analysis.questions.fronts.pareto import (
     best_within,
-    cost_trend_prior,
     dominance,
     estimate_front,
     front,
     hypervolume,
     hypervolume_growth,
-    shrink,
 )
+from analysis.stats.shrinkage import cost_trend_prior, shrink
 
 points = st.lists(st.tuples(st.integers(1, 12), st.integers(0, 12)), min_size=1, max_size=25)
 
@@ -114,7 +113,7 @@ def test_membership_without_noise_is_the_observed_front() -> None:
     observed = front(cost, truth)
     assert set(np.flatnonzero(result.membership == 1)) == set(observed)
     assert result.membership.sum() == observed.size
-    assert result.hypervolume == pytest.approx(result.observed_hypervolume)
+    assert result.hypervolume.estimate == pytest.approx(result.observed_hypervolume)
 
 
 @given(points)
@@ -127,7 +126,7 @@ def test_many_draws_at_once_agree_with_each(pairs: list[tuple[int, int]]) -> Non
     result = estimate_front(cost, score, exact, np.random.default_rng(0), draws=3, grid_points=7)
     assert set(np.flatnonzero(result.membership)) == set(front(cost, score))
     np.testing.assert_allclose(result.median, best_within(cost, score, result.grid_cost))
-    volumes = (*result.hypervolume_interval, result.hypervolume)
+    volumes = (result.hypervolume.low, result.hypervolume.high, result.hypervolume.estimate)
     np.testing.assert_allclose(volumes, result.observed_hypervolume)
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from sklearn.linear_model import QuantileRegressor
 
+from analysis.page.words import gate_words
 from analysis.questions.laws.error import error_law, pinball, quantile_fit
 from analysis.trials.table import TrialTable, from_frame
 from tests.analysis.simulate import NOTHING, Truth, simulate
+from tests.analysis.told import refused
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.5])
@@ -38,8 +40,8 @@ def test_intervals_cover_the_planted_exponent(studies: int) -> None:
     for seed in range(studies):
         table = simulate(truth, architectures=250, replicates=(0, 1), seed=seed)
         law = error_law(table, bootstraps=100 if studies > 20 else 50, seed=seed)
-        assert law.refusal is None
-        hits.append(law.exponent_low <= 0.3 <= law.exponent_high)
+        assert law.stands
+        hits.append(law.exponent.low <= 0.3 <= law.exponent.high)
     assert np.mean(hits) >= (0.65 if studies < 20 else 0.88)
 
 
@@ -48,16 +50,16 @@ def test_no_law_where_cost_does_not_matter(studies: int) -> None:
     found = 0
     for seed in range(studies):
         table = simulate(NOTHING, architectures=150, replicates=(0, 1), seed=700 + seed)
-        found += error_law(table, bootstraps=40, seed=seed).refusal is None
+        found += error_law(table, bootstraps=40, seed=seed).stands
     assert found <= 0.05 * studies
 
 
 def test_a_power_law_without_floor_claims_none() -> None:
     truth = Truth(floor=0.0, amplitude=0.4, exponent=0.15, noise=0.01)
     law = error_law(simulate(truth, architectures=200, replicates=(0, 1), seed=1), bootstraps=60)
-    assert law.refusal is None
-    assert law.floor_low < 0.1
-    assert not law.floor_supported or law.floor < 0.15
+    assert law.stands
+    assert law.floor.low < 0.1
+    assert not law.floor_supported or law.floor.estimate < 0.15
 
 
 def test_the_curve_is_the_law(planted: TrialTable) -> None:
@@ -71,10 +73,11 @@ def test_the_curve_is_the_law(planted: TrialTable) -> None:
 
 def test_narrow_costs_are_refused() -> None:
     table = simulate(architectures=100, replicates=(0, 1), flops_range=(5e7, 3e8), seed=2)
-    assert "1.5 decades" in str(error_law(table, bootstraps=20).refusal)
+    decades = error_law(table, bootstraps=20).gates[0]
+    assert gate_words(decades, "asks") == "the costs span at least 1.5 decades"
+    assert not decades.passed
 
 
 def test_few_trials_are_refused(small: TrialTable) -> None:
     few = from_frame(small.frame.head(20), factors=small.factors)
-    assert "20 architectures" in str(error_law(few).refusal)
-    assert error_law(few).curve.empty
+    assert "20 architectures" in refused(error_law(few))

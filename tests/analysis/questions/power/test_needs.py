@@ -12,7 +12,7 @@ from analysis.questions.laws.error import error_law
 from analysis.questions.laws.shape import shape_laws
 from analysis.questions.power.needs import learning, power
 from analysis.stats.noise import noise
-from analysis.surrogates.candidates import QuadraticRidge
+from analysis.surrogates.quadratic import QuadraticRidge
 from analysis.surrogates.surrogate import surrogate
 from analysis.trials.table import TrialTable
 from tests.analysis.simulate import LAW, Truth, simulate
@@ -53,7 +53,7 @@ def test_all_questions_are_listed() -> None:
 
 
 def test_learning_rises_to_the_quality_of_the_surrogate(planted: TrialTable) -> None:
-    model = surrogate(planted, "equal cost", candidates=[QuadraticRidge()], repeats=1)
+    model = surrogate(planted, "equal cost", models=[QuadraticRidge()], repeats=1)
     curve = learning(planted, model)
     assert curve["r2"].iloc[-1] == pytest.approx(model.quality.r2, abs=0.05)
     assert curve["r2"].iloc[0] < curve["r2"].iloc[-1]

@@ -36,7 +36,7 @@ class Affordable:
     paired_refits: int
 
 
-class Candidate(Protocol):
+class Model(Protocol):
     """A kind of model that can be fitted."""
 
     @property
