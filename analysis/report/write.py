@@ -62,6 +62,7 @@ def write_report(
         progress: Called with the name of each result before it is computed.
     """
     material = gather(study, storage, where=where, against=against)
+    published = _publishable(material, where) if publish else None
     context = Context(
         material.table,
         seed=seed,
@@ -74,10 +75,10 @@ def write_report(
         progress=progress,
     )
     page = write_page(context, out_dir)
-    if publish:
+    if published is not None:
         from analysis.report import dashboard
 
-        dashboard.publish(_publishable(material, where), context)
+        dashboard.publish(published, context)
     if figures:  # last, as it may find no browser
         from analysis.report.static import write_figures
 
@@ -89,8 +90,8 @@ def _publishable(material: Material, where: str | None) -> optuna.Study:
     """Return the Optuna study to publish to."""
     if where is not None:
         raise AnalysisError(
-            "Expected to publish without a condition, as the dashboard shows a study as a whole: "
-            "give one of them."
+            "Expected --publish without --where, as the dashboard shows a study as a whole: give "
+            "one of them."
         )
     if material.study is None:
         raise AnalysisError("Expected a study to publish to, got a table: give its study.")

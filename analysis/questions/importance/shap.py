@@ -22,7 +22,6 @@ from analysis.trials.table import TrialTable
 Subset = Literal["all", "best quarter"]
 SHADOWS = 3
 FEWEST_ROWS = 24
-FEWEST_DRAWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def importance(
             problem, subset, mask, phi[subset], pairs[subset], gap, draws[subset], designs[shown]
         )
         for subset, mask in masks.items()
-        if len(draws[subset]) >= FEWEST_DRAWS
+        if 2 * len(draws[subset]) >= bootstraps  # too few rows to explain in most refits
     }
 
 

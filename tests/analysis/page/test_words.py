@@ -63,7 +63,7 @@ def test_a_refusal_is_one_sentence_of_its_values() -> None:
 def test_a_gate_says_what_it_asks_what_was_found_and_what_its_failure_means() -> None:
     gain = Interval(0.14, -0.02, 0.18)
     gate = Gate("laws.beats_constant", False, {"gain": gain})
-    assert gate_words(gate, "found") == (f"loss lower by 14 %, {PERCENT} interval −2.0 % to 18 %")
+    assert gate_words(gate, "found") == (f"loss lower by 14 %, {PERCENT} interval -2.0 % to 18 %")
     (row,) = gates_frame([gate]).to_dict("records")
     assert row["gate"] == gate_words(gate, "asks")
     assert not row["passed"]
