@@ -75,8 +75,8 @@ def family_wise_error(sds: Sds, studies: int, *, seed: int = 0) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALIKE)
 def test_family_wise_error_holds_however_variances_differ(name: str) -> None:
-    # At 0.05 less than one in 100 runs of 600 studies finds more than 0.071.
-    assert family_wise_error(ALIKE[name], 600) <= 0.071
+    # At 0.05 less than one in 1,000 runs of 600 studies finds more than 0.078.
+    assert family_wise_error(ALIKE[name], 600) <= 0.078
 
 
 @pytest.mark.slow
