@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 SHOWN = 60
@@ -41,6 +40,8 @@ def joined(words: Iterable[object]) -> str:
 
 def hint(word: object, known: Iterable[str], otherwise: str) -> str:
     """Ask whether the nearest known word was meant; where none is near, say what to do."""
+    from difflib import get_close_matches  # what only an error needs
+
     if isinstance(word, str) and len(word) <= LONGEST_WORD:
         for match in get_close_matches(word, list(known), n=1):
             return f"did you mean {match!r}?"
