@@ -12,7 +12,7 @@ from analysis.page.words import say
 from analysis.questions.confirmation.figures import differences_on_test, rivals_on_front
 from analysis.questions.confirmation.numbers import confirmation
 from analysis.questions.confirmation.results import LAW, SEARCHED, Comparison, Contestant
-from analysis.questions.context import Context, Finding
+from analysis.questions.context import Context, Finding, Question
 from analysis.questions.fronts.numbers import Fronts, estimated_fronts
 from analysis.stats.interval import Interval
 from analysis.stats.patients import FEWEST_PATIENTS
@@ -333,3 +333,6 @@ def _times(contestant: Contestant, cost: str) -> str:
         return "–"
     sign = {"at least": "≥ ", "at most": "< "}.get(one.bound, "")
     return f"{sign}{one.times:.2g} × ({one.low:.2g} to {one.high:.2g})"
+
+
+QUESTION = Question("confirmation", section, finding)
