@@ -18,6 +18,7 @@ from ecgscale.confirm_commands import (
     show_candidates,
     write_family,
 )
+from ecgscale.definition_help import DefinitionCommand
 from ecgscale.output import command_name, duration, engineering
 from ecgscale.steps import find_or_create, prepare_raw, train
 from ecgscale.study_commands import StorageOption
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(run)
+    app.command(cls=DefinitionCommand)(run)
 
 
 def run(
@@ -74,6 +75,8 @@ def run(
 
     Give the same command again after an interruption, and it goes on. Other machines can help:
     `ecgscale worker` with the same storage and store.
+
+    The keys of the definition stand below, as a file that holds each at its default.
     """
     from analysis.report import write_report
     from ecgscale.analysis_commands import show_step

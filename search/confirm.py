@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from models import Architecture
-from search.definition import StudyDefinition
+from search.definition import StudyDefinition, check_planned
 from search.errors import StudyError
 from search.study import Study, add_planned, read_attribute, write_attribute
 from search.trials.plan import PlannedTrial, trial_seed
@@ -100,6 +100,7 @@ def confirm_study(
         seeds=seeds,
         learning_rates=rates,
     )
+    check_planned(study.planned + round_.trials)
 
     def more(known: tuple[PlannedTrial, ...]) -> list[PlannedTrial]:
         return _trials(study, known, candidates, seeds, rates)

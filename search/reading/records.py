@@ -156,7 +156,7 @@ class StudyReader:
         from search.trials.distributions import distribution
 
         return {
-            factor["name"]: distribution(Factor(**{**factor, "choices": tuple(factor["choices"])}))
+            factor["name"]: distribution(Factor.from_dict(factor))
             for factor in self.attributes["factors"]
         }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from models import Architecture, Factor, Space, sample_architectures
 from models.shape import Shape
-from search.definition import ReplicatePlan, StudyDefinition
+from search.definition import ReplicatePlan, StudyDefinition, check_planned
 from search.errors import StudyError
 
 T = TypeVar("T")
@@ -116,6 +116,12 @@ class Extension:
     references: tuple[Architecture, ...] = ()
     seeds: int = 1
 
+    @property
+    def most_trials(self) -> int:
+        """Number of further trials, fewer only where controls run out of networks."""
+        again = self.replicates.architectures * self.replicates.seeds
+        return self.architectures + again + self.controls + len(self.references) * self.seeds
+
 
 def extend(
     definition: StudyDefinition,
@@ -131,6 +137,7 @@ def extend(
 
     No (network, seed, role) is planned twice, and no network is sampled twice.
     """
+    check_planned(len(known) + extension.most_trials)
     shape = Shape(samples, leads, outputs)
     taken = {(trial.architecture.hash, trial.seed, trial.role) for trial in known}
     trials: list[PlannedTrial] = []
