@@ -154,7 +154,9 @@ def noise_by_cost(noise: Noise, cost: str) -> Drawn:
     )
     figure.axes(
         x=column_axis(cost, own["cost"]),
-        y=axis(f"Sd between seeds ({quantity(noise.metric).name}, 0 to 1)", rangemode="tozero"),
+        y=axis(
+            f"Sd between seeds ({quantity(noise.metric).name}, its own unit)", rangemode="tozero"
+        ),
     )
     return figure.drawn(frame)
 
