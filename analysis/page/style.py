@@ -87,6 +87,31 @@ class Sketch:
         """Add points or a line."""
         self._traces.append({"type": "scatter", **settings})
 
+    def points(
+        self,
+        x: Numbers,
+        y: Numbers,
+        name: str,
+        color: str,
+        *,
+        size: Any = 6,
+        hover: str = "",
+        text: Sequence[str] | None = None,
+        **marker: Any,
+    ) -> None:
+        """Add points; without a template `hover` they say nothing when pointed at."""
+        look = {"color": color, "size": size, **marker}
+        said = {"hovertemplate": hover, "text": text} if hover else {"hoverinfo": "skip"}
+        self.scatter(x=x, y=y, mode="markers", name=name, marker=look, **said)
+
+    def curve(
+        self, x: Numbers, y: Numbers, name: str, color: str, *, hover: str = "", **line: Any
+    ) -> None:
+        """Add a line; without a template `hover` it says nothing when pointed at."""
+        look = {"color": color, "width": 2, **line}
+        said = {"hovertemplate": hover} if hover else {"hoverinfo": "skip"}
+        self.scatter(x=x, y=y, mode="lines", name=name, line=look, **said)
+
     def band(
         self,
         x: Numbers,

@@ -115,27 +115,44 @@ class TargetModel:
         return values if self.spline is None else values + self.spline(log_cost)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """Architectures to learn from: coded factors x (n, p), ln cost (n,) and scores y (n,)."""
+
+    factors: tuple[FactorInfo, ...]
+    x: np.ndarray
+    log_cost: np.ndarray
+    y: np.ndarray
+
+    @classmethod
+    def of(cls, table: TrialTable) -> Data:
+        """Take the randomly drawn architectures of a table, one row each."""
+        designs = table.designs()
+        codes, c = table.codes(designs), table.log_cost(designs)
+        return cls(table.factors, codes, c, designs["score"].to_numpy(float))
+
+    def __getitem__(self, rows: np.ndarray) -> Data:
+        return Data(self.factors, self.x[rows], self.log_cost[rows], self.y[rows])
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
 def fit_target(
-    model: Model,
-    target: Target,
-    x: np.ndarray,
-    log_cost: np.ndarray,
-    y: np.ndarray,
-    factors: Sequence[FactorInfo],
-    seed: int,
-    weights: np.ndarray | None = None,
+    model: Model, target: Target, data: Data, seed: int, weights: np.ndarray | None = None
 ) -> TargetModel:
     """Fit a model to scores, beside a free spline in ln cost for "equal cost".
 
     The spline is given all it can explain: what is left to the factors is what they do among
     architectures of one cost.
     """
+    x, c, y = data.x, data.log_cost, data.y
     if target == "score":
-        return TargetModel(model.fit(x, y, factors, seed, weights), None)
-    knots = spline_knots(log_cost)
-    free = natural_spline(log_cost, knots) if len(knots) > 1 else np.ones((len(y), 1))
-    fitted = model.fit(x, y, factors, seed, weights, free)
-    return TargetModel(fitted, fit_spline(log_cost, y - fitted.predict(x), weights=weights))
+        return TargetModel(model.fit(x, y, data.factors, seed, weights), None)
+    knots = spline_knots(c)
+    free = natural_spline(c, knots) if len(knots) > 1 else np.ones((len(y), 1))
+    fitted = model.fit(x, y, data.factors, seed, weights, free)
+    return TargetModel(fitted, fit_spline(c, y - fitted.predict(x), weights=weights))
 
 
 def surrogate(
@@ -160,81 +177,59 @@ def surrogate(
     if np.ptp(designs["score"]) == 0:
         return Refusal("surrogates.flat", {"n": n})
     rng = np.random.default_rng(seed)
-    x, c, y = table.codes(designs), table.log_cost(designs), designs["score"].to_numpy(float)
+    data = Data.of(table)
+    y = data.y
     repeats = repeats or (5 if n <= 1000 else 2)
-    splits = [folds(c, FOLDS, rng) for _ in range(repeats)]
+    splits = [folds(data.log_cost, FOLDS, rng) for _ in range(repeats)]
     predicted = {
-        model.name: np.array(
-            [_out_of_fold(model, target, x, c, y, table.factors, f, seed) for f in splits]
-        )
+        model.name: np.array([_out_of_fold(model, target, data, fold, seed) for fold in splits])
         for model in models
     }
     chosen = max(models, key=lambda k: _mean_r2(y, predicted[k.name]))
-    baselines = _baselines(target, table.factors, x, c, y, splits)
+    baselines = _baselines(target, data, splits)
     best = predicted[chosen.name].mean(0)
     rivals = [baselines["mean"].mean(0), baselines["cost alone"].mean(0)]
     gain = _gain(y, best, rivals, rng)
+    new = _new_costs(chosen, target, data, seed)
     qualities = tuple(
-        _quality(
-            model.name, y, c, predicted[model.name], splits,
-            _new_costs(model, target, x, c, y, table.factors, seed) if model is chosen else np.nan,
-        )
-        for model in models
-    )  # fmt: skip
+        _quality(m.name, data, predicted[m.name], splits, new if m is chosen else np.nan)
+        for m in models
+    )
     r2 = next(q.r2 for q in qualities if q.name == chosen.name)
     return Surrogate(
         target=target,
         model=chosen,
         models=qualities,
-        baselines=tuple(_quality(k, y, c, v, splits, np.nan) for k, v in baselines.items()),
+        baselines=tuple(_quality(k, data, v, splits, np.nan) for k, v in baselines.items()),
         gain=gain,
         gate=Gate("surrogates.beats", gain.low > 0, {"model": chosen.name, "r2": r2, "gain": gain}),
         ceiling=noise.ceiling if noise is not None else float("nan"),
         n=n,
         repeats=repeats,
         predictions=pd.DataFrame(
-            {
-                "architecture_hash": designs["architecture_hash"],
-                "cost": designs[table.cost],
-                "score": y,
-                "predicted": best,
-                "predicted_from_cost": rivals[1],
-            }
-        ),
+            {"architecture_hash": designs["architecture_hash"], "cost": designs[table.cost]}
+        ).assign(score=y, predicted=best, predicted_from_cost=rivals[1]),
     )
 
 
-def _baselines(
-    target: Target,
-    factors: Sequence[FactorInfo],
-    x: np.ndarray,
-    c: np.ndarray,
-    y: np.ndarray,
-    splits: Sequence[np.ndarray],
-) -> dict[str, np.ndarray]:
+def _baselines(target: Target, data: Data, splits: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Predict unseen architectures by what a surrogate must beat: (repeats, n) each."""
+    c, y = data.log_cost, data.y
     kinds = {
         "mean": lambda t: np.full(len(y), y[t].mean()),
         "cost alone": lambda t: fit_spline(c[t], y[t])(c),
-        "linear": lambda t: _linear(target, factors, x, c, y, t),
+        "linear": lambda t: _linear(target, data, t),
     }
     return {name: np.array([_held_out(f, each) for f in splits]) for name, each in kinds.items()}
 
 
-def _new_costs(
-    model: Model,
-    target: Target,
-    x: np.ndarray,
-    c: np.ndarray,
-    y: np.ndarray,
-    factors: Sequence[FactorInfo],
-    seed: int,
-) -> float:
+def _new_costs(model: Model, target: Target, data: Data, seed: int) -> float:
     """Return R² on ranges of cost that were left out one at a time; NaN where there is one."""
+    c = data.log_cost
     bins = np.minimum((5 * (c - c.min()) / max(float(np.ptp(c)), 1e-12)).astype(int), 4)
     if len(np.unique(bins)) == 1:
         return float("nan")
-    return r_squared(y, _out_of_fold(model, target, x, c, y, factors, bins, seed))
+    return r_squared(data.y, _out_of_fold(model, target, data, bins, seed))
 
 
 def _held_out(fold: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -246,32 +241,19 @@ def _held_out(fold: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]) -> 
 
 
 def _out_of_fold(
-    model: Model,
-    target: Target,
-    x: np.ndarray,
-    c: np.ndarray,
-    y: np.ndarray,
-    factors: Sequence[FactorInfo],
-    fold: np.ndarray,
-    seed: int,
+    model: Model, target: Target, data: Data, fold: np.ndarray, seed: int
 ) -> np.ndarray:
-    def predict(t: np.ndarray) -> np.ndarray:
-        return fit_target(model, target, x[t], c[t], y[t], factors, seed).predict(x, c)
+    def predict(train: np.ndarray) -> np.ndarray:
+        return fit_target(model, target, data[train], seed).predict(data.x, data.log_cost)
 
     return _held_out(fold, predict)
 
 
-def _linear(
-    target: Target,
-    factors: Sequence[FactorInfo],
-    x: np.ndarray,
-    c: np.ndarray,
-    y: np.ndarray,
-    train: np.ndarray,
-) -> np.ndarray:
+def _linear(target: Target, data: Data, train: np.ndarray) -> np.ndarray:
     """Predict all rows by least squares on the factors, one column per unordered level."""
+    x, c, y = data.x, data.log_cost, data.y
     columns = [np.ones(len(x))]
-    for j, factor in enumerate(factors):
+    for j, factor in enumerate(data.factors):
         levels = range(1, len(factor.choices)) if not factor.ordered else ()
         columns += [x[:, j] == level for level in levels] or [x[:, j]]
     design = np.column_stack(columns).astype(float)
@@ -285,13 +267,9 @@ def _mean_r2(y: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def _quality(
-    name: str,
-    y: np.ndarray,
-    c: np.ndarray,
-    predicted: np.ndarray,
-    splits: Sequence[np.ndarray],
-    new: float,
+    name: str, data: Data, predicted: np.ndarray, splits: Sequence[np.ndarray], new: float
 ) -> Quality:
+    y, c = data.y, data.log_cost
     top = max(1, round(len(y) / 10))
     best = set(np.argsort(-y, kind="stable")[:top])
     recall = [len(best & set(np.argsort(-p, kind="stable")[:top])) / top for p in predicted]

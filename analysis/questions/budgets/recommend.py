@@ -101,25 +101,13 @@ def recommend(
     mean = observed if shrunken is None else shrunken.mean
     chosen = _Choice(table, shrunken).at(budget)
     rows = np.union1d(_candidates(cost, mean, budget), [chosen])
-    kept, interval, regret = (), None, None  # type: tuple[Alternative, ...], Interval | None, float | None
+    kept: tuple[Alternative, ...] = ()
+    interval, regret = None, None
     if shrunken is not None:
-        close, first, regret = _compare(shrunken, rows, chosen, seed, tolerance)
-        kept = tuple(
-            Alternative(
-                str(designs["architecture_hash"].iloc[row]),
-                float(cost[row]),
-                _turned(table, observed[row]),
-                _turned(table, mean[row]),
-                float(probability),
-            )
-            for row, probability in sorted(
-                zip(rows[close], first[close], strict=True), key=lambda pair: -mean[pair[0]]
-            )
-        )
-        ends = sorted(
-            _turned(table, mean[chosen] + side * shrunken.margin[chosen]) for side in (-1, 1)
-        )
-        interval = Interval(_turned(table, mean[chosen]), *ends)
+        kept, regret = _alternatives(table, shrunken, rows, chosen, seed, tolerance)
+        margin = float(shrunken.margin[chosen])
+        expected = _turned(table, mean[chosen])
+        interval = Interval(expected, expected - margin, expected + margin)
     row = designs.iloc[chosen]
     return Recommendation(
         budget=budget,
@@ -243,17 +231,33 @@ class _Choice:
         return int(np.argmax(np.where(beats, self.mean, -np.inf)) if beats.any() else smallest)
 
 
-def _compare(
-    shrunken: Shrunken, rows: NDArray[np.int64], chosen: int, seed: int, tolerance: float
-) -> tuple[NDArray[np.bool_], Floats, float]:
-    """Draw true scores of the rows: which may be the best, P(best) of each, and the regret."""
-    mean, scale = shrunken.mean[rows], np.sqrt(shrunken.variance[rows])
+def _alternatives(
+    table: TrialTable,
+    shrunken: Shrunken,
+    rows: NDArray[np.int64],
+    chosen: int,
+    seed: int,
+    tolerance: float,
+) -> tuple[tuple[Alternative, ...], float]:
+    """Draw true scores of the rows: those that may be the best, and the regret of the chosen."""
+    designs, mean, scale = table.designs(), shrunken.mean[rows], np.sqrt(shrunken.variance[rows])
     place = int(np.searchsorted(rows, chosen))
     draws = mean + scale * np.random.default_rng(seed).standard_normal((DRAWS, rows.size))
     close = (mean.max() - draws < tolerance).mean(axis=0) >= KEEP_PROBABILITY
     close[[int(np.argmax(mean)), place]] = True
     first = np.bincount(draws.argmax(axis=1), minlength=rows.size) / DRAWS
-    return close, first, float((draws.max(axis=1) - draws[:, place]).mean())
+    kept = sorted(np.flatnonzero(close), key=lambda i: -mean[i])
+    alternatives = tuple(
+        Alternative(
+            str(designs["architecture_hash"].iloc[rows[i]]),
+            float(designs[table.cost].iloc[rows[i]]),
+            _turned(table, designs["score"].iloc[rows[i]]),
+            _turned(table, mean[i]),
+            float(first[i]),
+        )
+        for i in kept
+    )
+    return alternatives, float((draws.max(axis=1) - draws[:, place]).mean())
 
 
 def _notes(cost: Floats, budget: float, shrunken: Shrunken | None) -> tuple[Refusal, ...]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from analysis.page.blocks import Block, Details, Drawing, Paragraph, Section
 from analysis.page.quantities import score, short, words
-from analysis.page.text import unit_of_cost
+from analysis.page.text import networks, unit_of_cost
 from analysis.page.words import Text, say
 from analysis.questions.budgets.numbers import picks, recommendations
 from analysis.questions.budgets.recommend import Recommendation, to_frame
-from analysis.questions.context import Context
+from analysis.questions.context import Context, Finding, Question
 from analysis.questions.estimates import expected_scores
 from analysis.questions.laws.numbers import laws_of_shape, scaled_networks
 from analysis.questions.laws.scaled import Scaled, standing, study_shape
-from analysis.stats.interval import PERCENT
+from analysis.stats.interval import PERCENT, Interval
 from analysis.stats.refusal import Refusal
 from analysis.trials.factors import label
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from models import Architecture, Shape
 
 MOST_LISTED = 12
+TITLE = "Which network for which budget"
 text = Text("budgets")
 
 
@@ -57,7 +59,31 @@ def section(context: Context) -> Section:
     return Section("budgets", TITLE, tuple(blocks))
 
 
-TITLE = "Which network for which budget"
+def finding(context: Context) -> Finding:
+    """Name the best network, and what its score is worth, corrected for selection."""
+    table, designs = context.table, context.designs
+    place = int(np.argmax(designs["score"].to_numpy()))
+    row = designs.iloc[place]
+    others = [
+        (metric, float(row[metric]))
+        for metric in ("macro_auroc", "challenge_score")
+        if metric in table.metrics and metric != table.objective and np.isfinite(row[metric])
+    ]
+    observed = text(
+        "best",
+        networks=networks(table, len(designs)),
+        metric=table.objective,
+        observed=float(row[table.objective]),
+        others=others,
+        cost=f"{short(float(row[table.cost]))} {unit_of_cost(table)}",
+    )
+    shrunken = context.known(expected_scores)
+    if shrunken is None or not table.maximize:
+        return Finding("The best network", (observed, text("best_by_chance")))
+    mean, margin = float(shrunken.mean[place]), float(shrunken.margin[place])
+    expected = Interval(mean, mean - margin, mean + margin)
+    corrected = text("best_corrected", metric=table.objective, expected=expected)
+    return Finding("The best network", (observed, corrected))
 
 
 def _by_law(context: Context) -> list[Block]:
@@ -178,3 +204,6 @@ def _how_built(context: Context, pick: Recommendation) -> list[Block]:
         ).head(MOST_LISTED)
         blocks.append(text.table(f"alternatives_{name}", others, key="alternatives"))
     return blocks
+
+
+QUESTION = Question("budgets", section, finding)

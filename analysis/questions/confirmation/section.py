@@ -17,7 +17,7 @@ from analysis.questions.confirmation.sentences import (
     metric_sentences,
 )
 from analysis.questions.confirmation.tables import contestants_table, detail_tables, metrics_table
-from analysis.questions.context import Context, Finding
+from analysis.questions.context import Context, Finding, Question
 from analysis.questions.fronts.numbers import Fronts, estimated_fronts
 from analysis.stats.interval import ALPHA, PERCENT
 from analysis.stats.refusal import Refusal
@@ -132,3 +132,6 @@ def _differences(found: Comparison, metric: str, name: str) -> FigureBlock:
         f"{ALPHA:g}. Bars are unadjusted {PERCENT} CIs over patients and seeds.",
         differences_on_test(found, metric),
     )
+
+
+QUESTION = Question("confirmation", section, finding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analysis.page.blocks import Block, FigureBlock, Paragraph, Section
 from analysis.page.quantities import words
 from analysis.page.words import Text, say
-from analysis.questions.context import Context
+from analysis.questions.context import Context, Question
 from analysis.questions.distributions.figures import (
     best_of_n_curve,
     factor_distribution,
@@ -73,3 +73,6 @@ def _spaces(context: Context) -> list[Block]:
     if found.unlike:
         blocks.append(text.paragraph("unlike", "caution", unlike=found.unlike))
     return [*blocks, text.figure("distribution_of_spaces", drawn, names=found.names)]
+
+
+QUESTION = Question("distributions", section)

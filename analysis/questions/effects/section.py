@@ -7,7 +7,7 @@ import numpy as np
 from analysis.page.blocks import Block, Details, FigureBlock, Paragraph, Section
 from analysis.page.quantities import Unit, p_value, words
 from analysis.page.words import Text, say
-from analysis.questions.context import Context, Finding
+from analysis.questions.context import Context, Finding, Question
 from analysis.questions.effects.figures import effect_of_levels, forest
 from analysis.questions.effects.main import Effects, FactorEffect
 from analysis.questions.effects.numbers import effects_at_equal_cost, effects_of_pairs
@@ -118,3 +118,6 @@ def _second_opinion(context: Context, told: set[str]) -> list[str]:
     adds = [f.factor for f in factors if f.factor in important - told]
     misses = [f.factor for f in factors if f.factor in told - important]
     return [text("other_choices", adds=adds, misses=misses)]
+
+
+QUESTION = Question("effects", section, finding)

@@ -41,40 +41,26 @@ def pareto_front(
     """
     designs = table.designs()
     designs = designs[designs[metric].notna()].reset_index(drop=True)
-    shown = [*table.metrics, *table.costs, "repeats"]
     turned = metric == table.objective and not table.maximize
     members = front(designs[cost], -designs[metric] if turned else designs[metric])
     drawn = designs[["architecture_hash", *dict.fromkeys([cost, metric, *table.costs, "repeats"])]]
     drawn = drawn.assign(series="network", on_observed_front=False, front_probability=np.nan)
     drawn.loc[members, "on_observed_front"] = True
+    frames = [drawn]
+    figure = Sketch(SMALL_HEIGHT if small else 470, legend=not small)
     if estimated is not None:
         drawn["front_probability"] = estimated.membership
-    figure = Sketch(SMALL_HEIGHT if small else 470, legend=not small)
-    # A page of small panels would repeat every network's factors many times over.
-    texts = (
-        hover_texts(designs, (), (metric, cost))
-        if small
-        else hover_texts(designs, table.factor_names, shown)
-    )
-    frames = [drawn]
-    if estimated is not None:
         frames.append(_add_estimated(figure, estimated, cost, metric, -1.0 if turned else 1.0))
+    # A page of small panels would repeat every network's factors many times over.
+    shown = (metric, cost) if small else [*table.metrics, *table.costs, "repeats"]
+    texts = hover_texts(designs, () if small else table.factor_names, shown)
+    x, y = designs[cost], designs[metric]
+    size = 5 if small or len(designs) > 400 else 6
+    hover = "%{text}<extra></extra>"
+    figure.points(x, y, "random networks", GREY, size=size, opacity=0.55, text=texts, hover=hover)
     figure.scatter(
-        x=designs[cost],
-        y=designs[metric],
-        mode="markers",
-        name="random networks",
-        marker={
-            "color": GREY,
-            "size": 5 if small or len(designs) > 400 else 6,
-            "opacity": 0.55,
-        },
-        text=texts,
-        hovertemplate="%{text}<extra></extra>",
-    )
-    figure.scatter(
-        x=designs[cost].iloc[members],
-        y=designs[metric].iloc[members],
+        x=x.iloc[members],
+        y=y.iloc[members],
         mode="lines+markers",
         name="observed front",
         line={"color": VERMILLION, "width": 1.6, "shape": "hv"},
@@ -83,79 +69,48 @@ def pareto_front(
         hovertemplate="%{text}<extra>observed front</extra>",
     )
     if estimated is not None:
-        likely = np.flatnonzero(estimated.membership >= 0.1)
-        probabilities = estimated.membership[likely]
-        figure.scatter(
-            x=designs[cost].iloc[likely],
-            y=designs[metric].iloc[likely],
-            mode="markers",
-            name="P(on true front) ≥ 10 %",
-            marker={
-                "symbol": "circle-open",
-                "color": BLUE,
-                "size": 9 + 9 * probabilities,
-                "line": {"width": 1.6},
-            },
-            text=[
-                f"{texts[i]}<br>on the true front: {p:.0%}"
-                for i, p in zip(likely, probabilities, strict=True)
-            ],
-            hovertemplate="%{text}<extra></extra>",
-        )
+        _add_likely(figure, estimated, x, y, texts)
     references = _references(table, metric, cost)
     if len(references):
         frames.append(references)
-        figure.scatter(
-            x=references[cost],
-            y=references[metric],
-            mode="markers",
-            name="known networks",
-            marker={
-                "symbol": "diamond",
-                "color": ORANGE,
-                "size": 10,
-                "line": {"color": BLACK, "width": 1},
-            },
-            text=references["architecture_hash"],
-            hovertemplate="%{text}: %{y:.3f}<extra>known network</extra>",
-        )
-    figure.axes(x=column_axis(cost, designs[cost]), y=axis(quantity(metric).axis))
+        figure.points(
+            references[cost], references[metric], "known networks", ORANGE, size=10,
+            symbol="diamond", line={"color": BLACK, "width": 1},
+            text=references["architecture_hash"].tolist(),
+            hover="%{text}: %{y:.3f}<extra>known network</extra>",
+        )  # fmt: skip
+    figure.axes(x=column_axis(cost, x), y=axis(quantity(metric).axis))
     if small:
         figure.small()
     return figure.drawn(pd.concat(frames, ignore_index=True))
+
+
+def _add_likely(
+    figure: Sketch, estimated: EstimatedFront, x: pd.Series, y: pd.Series, texts: list[str]
+) -> None:
+    """Circle the networks that may be on the true front, the likelier the larger."""
+    rows = np.flatnonzero(estimated.membership >= 0.1)
+    chances = estimated.membership[rows]
+    said = [f"{texts[i]}<br>on the true front: {p:.0%}" for i, p in zip(rows, chances, strict=True)]
+    figure.points(
+        x.iloc[rows], y.iloc[rows], "P(on true front) ≥ 10 %", BLUE, size=9 + 9 * chances,
+        symbol="circle-open", line={"width": 1.6}, text=said, hover="%{text}<extra></extra>",
+    )  # fmt: skip
 
 
 def _add_estimated(
     figure: Sketch, estimated: EstimatedFront, cost: str, metric: str, sign: float
 ) -> pd.DataFrame:
     """Draw the band and median of the best true score within each cost; tabulate them."""
+    grid = estimated.grid_cost
     median, lower, upper = (
         sign * one for one in (estimated.median, estimated.lower, estimated.upper)
     )
-    figure.band(
-        estimated.grid_cost,
-        lower,
-        upper,
-        color=BLUE,
-        name=f"{PERCENT} band",
-        shape="hv",
-    )
-    figure.scatter(
-        x=estimated.grid_cost,
-        y=median,
-        mode="lines",
-        name="estimated front",
-        line={"color": BLUE, "width": 2, "shape": "hv", "dash": "dash"},
-        hovertemplate="expected best within %{x:.3s}: %{y:.3f}<extra></extra>",
-    )
+    figure.band(grid, lower, upper, color=BLUE, name=f"{PERCENT} band", shape="hv")
+    hover = "expected best within %{x:.3s}: %{y:.3f}<extra></extra>"
+    figure.curve(grid, median, "estimated front", BLUE, shape="hv", dash="dash", hover=hover)
     return pd.DataFrame(
-        {
-            "series": GRID,
-            cost: estimated.grid_cost,
-            metric: median,
-            "lower": lower,
-            "upper": upper,
-        }
+        {"series": GRID, cost: grid, metric: median, "lower": lower, "upper": upper}
     )
 
 

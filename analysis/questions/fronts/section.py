@@ -9,16 +9,15 @@ import pandas as pd
 
 from analysis.page.blocks import Block, Details, FigureBlock, Section
 from analysis.page.quantities import percent, quantity, score, short
-from analysis.page.text import networks, unit_of_cost
+from analysis.page.text import unit_of_cost
 from analysis.page.words import Text, say
-from analysis.questions.context import Context, Finding
+from analysis.questions.context import Context, Finding, Question
 from analysis.questions.estimates import expected_scores
 from analysis.questions.fronts.figures import pareto_front
 from analysis.questions.fronts.numbers import COSTS, better_up, estimated_fronts, shown_metrics
 from analysis.questions.fronts.pareto import EstimatedFront, dominance, front, reference_point
 from analysis.questions.laws.numbers import rise_with_cost
 from analysis.questions.laws.section import growth_sentences
-from analysis.stats.interval import Interval
 from analysis.stats.refusal import Refusal
 
 LIKELY = 0.1
@@ -55,33 +54,6 @@ def section(context: Context) -> Section:
     if panels:
         blocks.append(text.grid("fronts_other_costs", panels))
     return Section("fronts", "What compute buys", tuple(blocks))
-
-
-def best_network(context: Context) -> Finding:
-    """Name the best network, and what its score is worth, corrected for selection."""
-    table, designs = context.table, context.designs
-    place = int(np.argmax(designs["score"].to_numpy()))
-    row = designs.iloc[place]
-    others = [
-        (metric, float(row[metric]))
-        for metric in ("macro_auroc", "challenge_score")
-        if metric in table.metrics and metric != table.objective and np.isfinite(row[metric])
-    ]
-    observed = text(
-        "best",
-        networks=networks(table, len(designs)),
-        metric=table.objective,
-        observed=float(row[table.objective]),
-        others=others,
-        cost=f"{short(float(row[table.cost]))} {unit_of_cost(table)}",
-    )
-    shrunken = context.known(expected_scores)
-    if shrunken is None or not table.maximize:
-        return Finding("The best network", (observed, text("best_by_chance")))
-    mean, margin = float(shrunken.mean[place]), float(shrunken.margin[place])
-    expected = Interval(mean, mean - margin, mean + margin)
-    corrected = text("best_corrected", metric=table.objective, expected=expected)
-    return Finding("The best network", (observed, corrected))
 
 
 def finding(context: Context) -> Finding:
@@ -153,3 +125,6 @@ def _members(context: Context, estimated: EstimatedFront | None) -> list[Block]:
     left = f", the {MOST_SHOWN} likeliest of {len(data)}" if len(data) > MOST_SHOWN else ""
     members = text.table("front_members", shown, data, left=left)
     return [Details("The networks that may be on the front", (members,))]
+
+
+QUESTION = Question("fronts", section, finding)

@@ -55,7 +55,7 @@ def importance_bars(result: Importance, metric: str) -> Drawn:
         figure.mark(result.floor, "permuted factors reach")
     figure.axes(
         x=axis(
-            f"Mean |SHAP| ({quantity(metric).name}, 0 to 1)",
+            f"Mean |SHAP| ({_in_units_of(metric)})",
             rangemode="tozero",
         ),
         y=axis(
@@ -120,7 +120,7 @@ def beeswarm(result: Importance, table: TrialTable, metric: str) -> Drawn:
     figure.zero(x=0)
     figure.tighten(t=56)
     figure.axes(
-        x=axis(f"SHAP value ({quantity(metric).name}, 0 to 1)"),
+        x=axis(f"SHAP value ({_in_units_of(metric)})"),
         y=row_axis([words(n) for n in names[::-1]]),
     )
     return figure.drawn(pd.concat(parts[::-1], ignore_index=True))
@@ -281,6 +281,11 @@ def ties(found: Design) -> Drawn:
 
 def _pair(row: Mapping[Hashable, object]) -> str:
     return f"{words(str(row['first']))} and {words(str(row['second']))}"
+
+
+def _in_units_of(metric: str) -> str:
+    described = quantity(metric)
+    return f"{described.name}, {described.unit or 'its own unit'}"
 
 
 def _scale() -> list[list[object]]:

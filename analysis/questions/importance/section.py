@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.page.blocks import Block, Details, FigureBlock, Heading, Paragraph, Section
 from analysis.page.quantities import fixed, words
 from analysis.page.words import Text, say
-from analysis.questions.context import Context
+from analysis.questions.context import Context, Question
 from analysis.questions.estimates import SURROGATES
 from analysis.questions.importance.figures import (
     beeswarm,
@@ -175,3 +175,6 @@ def ties_sentence(found: Design) -> str:
         costs=[f"{words(p.first)} {strength(p)}" for p in found.with_cost],
         material=MATERIAL,
     )
+
+
+QUESTION = Question("importance", section)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.stats.interval import TAILS, Interval, percentiles, row_of
+from analysis.stats.interval import LEVEL, TAILS, Interval, percentiles, row_of
 from analysis.stats.refusal import Refusal
 from analysis.stats.regression import folds
-from analysis.surrogates.model import explain
-from analysis.surrogates.surrogate import FOLDS, Surrogate, Target, fit_target
-from analysis.trials.factors import FactorInfo
+from analysis.surrogates.model import Fitted, explain
+from analysis.surrogates.surrogate import FOLDS, Data, Surrogate, Target, fit_target
 from analysis.trials.table import TrialTable
 
 Subset = Literal["all", "best quarter"]
@@ -111,10 +110,7 @@ def importance(
         return surrogate.refusal
     designs = table.designs()
     rng = np.random.default_rng(seed)
-    problem = _Problem(
-        surrogate, table.factors, table.codes(designs), table.log_cost(designs),
-        designs["score"].to_numpy(float), seed,
-    )  # fmt: skip
+    problem = _Problem(surrogate, Data.of(table), seed)
     masks = {subset: _mask(surrogate, subset) for subset in subsets}
     masks = {subset: mask for subset, mask in masks.items() if mask.sum() >= FEWEST_ROWS}
     if not masks:
@@ -134,11 +130,21 @@ def importance(
 @dataclass(frozen=True, slots=True)
 class _Problem:
     surrogate: Surrogate
-    factors: tuple[FactorInfo, ...]
-    x: np.ndarray
-    log_cost: np.ndarray
-    y: np.ndarray
+    data: Data
     seed: int
+
+    def shadowed(self, rng: np.random.Generator) -> Data:
+        """Append permuted copies of randomly chosen factors: x (n, p + shadows)."""
+        data = self.data
+        copied = rng.integers(0, len(data.factors), SHADOWS)
+        shadows = [rng.permutation(data.x[:, j]) for j in copied]
+        factors = (*data.factors, *(data.factors[j] for j in copied))
+        return replace(data, factors=factors, x=np.column_stack([data.x, *shadows]))
+
+    def fit(self, data: Data, number: int = 0, weights: np.ndarray | None = None) -> Fitted:
+        """Fit the surrogate's kind of model to some architectures."""
+        kind, target = self.surrogate.model, self.surrogate.target
+        return fit_target(kind, target, data, self.seed + number, weights).model
 
 
 def _mask(surrogate: Surrogate, subset: Subset) -> np.ndarray:
@@ -150,16 +156,6 @@ def _mask(surrogate: Surrogate, subset: Subset) -> np.ndarray:
     return np.asarray(predicted >= np.quantile(predicted, 0.75))
 
 
-def _shadowed(
-    problem: _Problem, rng: np.random.Generator
-) -> tuple[np.ndarray, tuple[FactorInfo, ...]]:
-    """Append permuted copies of randomly chosen factors: (n, p + shadows)."""
-    copied = rng.integers(0, len(problem.factors), SHADOWS)
-    shadows = [rng.permutation(problem.x[:, j]) for j in copied]
-    names = (*problem.factors, *(problem.factors[j] for j in copied))
-    return np.column_stack([problem.x, *shadows]), names
-
-
 def _some(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     return rows if len(rows) <= count else rng.choice(rows, count, replace=False)
 
@@ -168,19 +164,17 @@ def _cross_fit(
     problem: _Problem, masks: dict[Subset, np.ndarray], rng: np.random.Generator
 ) -> tuple[dict[Subset, np.ndarray], dict[Subset, np.ndarray], float]:
     """Return per subset SHAP values (n, p + shadows; NaN outside) and mean |pair| (p, p)."""
-    n, p = problem.x.shape
-    x, factors = _shadowed(problem, rng)
+    n, p = problem.data.x.shape
+    data = problem.shadowed(rng)
+    x = data.x
     phi = {subset: np.full(x.shape, np.nan) for subset in masks}
     joint = {subset: np.zeros((p, p)) for subset in masks}
     counted = dict.fromkeys(masks, 0)
     gap = 0.0
-    fold = folds(problem.log_cost, min(FOLDS, n), rng)
+    fold = folds(data.log_cost, min(FOLDS, n), rng)
     for k in np.unique(fold):
         train, test = fold != k, fold == k
-        fitted = fit_target(
-            problem.surrogate.model, problem.surrogate.target, x[train],
-            problem.log_cost[train], problem.y[train], factors, problem.seed,
-        ).model  # fmt: skip
+        fitted = problem.fit(data[train])
         for subset, mask in masks.items():
             rows = np.flatnonzero(test & mask)
             background = _some(np.flatnonzero(train & mask), 100, rng)
@@ -197,18 +191,15 @@ def _cross_fit(
 def _bootstrap(
     problem: _Problem, masks: dict[Subset, np.ndarray], count: int, rng: np.random.Generator
 ) -> dict[Subset, list[_Draw]]:
-    n, p = problem.x.shape
+    n, p = problem.data.x.shape
     afford = problem.surrogate.model.affordable
     draws: dict[Subset, list[_Draw]] = {subset: [] for subset in masks}
     for b in range(count):
-        x, factors = _shadowed(problem, rng)
+        data = problem.shadowed(rng)
+        x = data.x
         times = np.bincount(rng.integers(0, n, n), minlength=n)
         inside = np.flatnonzero(times)
-        fitted = fit_target(
-            problem.surrogate.model, problem.surrogate.target, x[inside],
-            problem.log_cost[inside], problem.y[inside], factors, problem.seed + b + 1,
-            times[inside].astype(float),
-        ).model  # fmt: skip
+        fitted = problem.fit(data[inside], b + 1, times[inside].astype(float))
         for subset, mask in masks.items():
             rows = _some(np.flatnonzero((times == 0) & mask), afford.rows, rng)
             background = _some(inside[mask[inside]], afford.background, rng)
@@ -234,12 +225,13 @@ def _summary(
     draws: list[_Draw],
     designs: pd.DataFrame,
 ) -> Importance:
-    p, names = len(problem.factors), [factor.name for factor in problem.factors]
+    factors = problem.data.factors
+    p, names = len(factors), [factor.name for factor in factors]
     phi = phi[mask]
     estimate = np.abs(phi).mean(0)
     sampled = np.array([draw.importance for draw in draws]).reshape(-1, p + SHADOWS)
     low, high = _interval(sampled[:, :p], estimate[:p])
-    floor = float(np.quantile(sampled[:, p:].max(1), 0.95))
+    floor = float(np.quantile(sampled[:, p:].max(1), LEVEL))
     place = (-sampled[:, :p]).argsort(1).argsort(1) + 1
     ranks = np.array([(place == r).mean(0) for r in range(1, p + 1)]).T
     order = np.argsort(-estimate[:p], kind="stable")
@@ -288,8 +280,8 @@ def _interval(sampled: np.ndarray, estimate: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _direction(problem: _Problem, mask: np.ndarray, j: int, phi: np.ndarray) -> float:
-    x = problem.x[mask, j]
-    if not problem.factors[j].ordered or np.ptp(x) == 0 or np.ptp(phi) == 0:
+    x = problem.data.x[mask, j]
+    if not problem.data.factors[j].ordered or np.ptp(x) == 0 or np.ptp(phi) == 0:
         return float("nan")
     return float(stats.spearmanr(x, phi).statistic)
 

@@ -19,7 +19,7 @@ from analysis.page.blocks import (
 from analysis.page.quantities import fixed, short, words
 from analysis.page.text import listed, unit_of_cost
 from analysis.page.words import Text, gates_frame, say, sentence
-from analysis.questions.context import Context, Finding
+from analysis.questions.context import Context, Finding, Question
 from analysis.questions.laws.error import ErrorLaw
 from analysis.questions.laws.figures import (
     error_law_curve,
@@ -240,3 +240,6 @@ def _parameters(law: ErrorLaw) -> pd.DataFrame:
 
 def _ends(found: Interval, digits: int) -> str:
     return f"{fixed(found.low, digits)} to {fixed(found.high, digits)}"
+
+
+QUESTION = Question("laws", section, finding)

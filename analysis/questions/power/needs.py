@@ -16,7 +16,7 @@ from analysis.stats.interval import ALPHA, Interval, Z, row_of
 from analysis.stats.noise import Noise
 from analysis.stats.refusal import Refusal
 from analysis.stats.regression import folds, r_squared
-from analysis.surrogates.surrogate import Surrogate, fit_target
+from analysis.surrogates.surrogate import Data, Surrogate, fit_target
 from analysis.trials.table import TrialTable
 
 EFFECT = 0.003  # score: 0.3 points, about the smallest difference worth a design choice
@@ -150,20 +150,17 @@ def learning(
     Columns: n, r2, low, high (10th and 90th percentile over random subsets). A curve that still
     rises at its end says that more trials help.
     """
-    designs = table.designs()
-    x, c, y = table.codes(designs), table.log_cost(designs), designs["score"].to_numpy(float)
-    n, rng = len(y), np.random.default_rng(seed)
+    data = Data.of(table)
+    n, rng = len(data), np.random.default_rng(seed)
     rows = []
     for size in np.unique(np.geomspace(max(16, n / 8), 0.8 * n, 5).astype(int)):
         found = []
         for draw in range(draws):
-            test = folds(c, 5, rng) == 0
+            test = folds(data.log_cost, 5, rng) == 0
             train = rng.choice(np.flatnonzero(~test), min(size, int((~test).sum())), replace=False)
-            model = fit_target(
-                surrogate.model, surrogate.target, x[train], c[train], y[train],
-                table.factors, seed + draw,
-            )  # fmt: skip
-            found.append(r_squared(y[test], model.predict(x[test], c[test])))
+            model = fit_target(surrogate.model, surrogate.target, data[train], seed + draw)
+            held = data[test]
+            found.append(r_squared(held.y, model.predict(held.x, held.log_cost)))
         low, high = np.quantile(found, [0.1, 0.9])
         rows.append((int(size), float(np.mean(found)), float(low), float(high)))
     return pd.DataFrame(rows, columns=["n", "r2", "low", "high"])

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.page.blocks import Block, Paragraph, Section
 from analysis.page.quantities import fixed, percent, short, words
 from analysis.page.words import Text, say
-from analysis.questions.context import Context
+from analysis.questions.context import Context, Question
 from analysis.questions.fronts.figures import hypervolume_curve
 from analysis.questions.fronts.numbers import growth_of_front
 from analysis.questions.power.figures import learning_curve, networks_needed
@@ -99,3 +99,6 @@ def _question(need: Need) -> str:
 
 def _count(count: int) -> str:
     return f"> {short(MOST)}" if count > MOST else short(count)
+
+
+QUESTION = Question("power", section)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -31,69 +33,48 @@ def learning_curves(table: TrialTable, curves: pd.DataFrame) -> Drawn:
     or as `value`.
     """
     metric = table.objective
-    complete = table.complete(SEARCHED)
-    curves = curves.rename(columns={"value": metric})
-    joined = curves.merge(
-        complete[["trial", "architecture_hash", table.cost, metric]].rename(
-            columns={metric: "final"}
-        ),
-        on="trial",
-    ).sort_values(["trial", "epoch"])
-    joined[metric] = pd.to_numeric(joined[metric], errors="coerce").replace(
-        [np.inf, -np.inf], np.nan
-    )
-    frame = joined[
-        ["trial", "architecture_hash", table.cost, "epoch", metric, "final"]
-    ].reset_index(drop=True)
+    frame = _followed(table, curves)
     figure = Sketch()
     xs, ys = _with_gaps(frame, metric)
-    figure.scatter(
-        x=xs,
-        y=ys,
-        mode="lines",
-        name="each trial",
-        hoverinfo="skip",
-        line={"color": PALE, "width": 0.7},
-        opacity=0.6,
-    )
+    each: dict[str, Any] = {
+        "line": {"color": PALE, "width": 0.7},
+        "opacity": 0.6,
+        "hoverinfo": "skip",
+    }
+    figure.scatter(x=xs, y=ys, mode="lines", name="each trial", **each)
     grouped = frame.groupby("epoch")[metric]
     middle = pd.DataFrame(
         {"series": "middle half"}
         | {name: grouped.quantile(q) for name, q in (("low", 0.25), (metric, 0.5), ("high", 0.75))}
     ).reset_index()
     figure.band(middle["epoch"], middle["low"], middle["high"], color=BLUE, name="middle half")
-    figure.scatter(
-        x=middle["epoch"],
-        y=middle[metric],
-        mode="lines",
-        name="median",
-        line={"color": BLUE, "width": 2},
-        hovertemplate="epoch %{x}: median %{y:.3f}<extra></extra>",
-    )
-    last = (
-        frame.drop_duplicates("trial").nlargest(HIGHLIGHTED, "final")
-        if table.maximize
-        else (frame.drop_duplicates("trial").nsmallest(HIGHLIGHTED, "final"))
-    )
-    for place, row in enumerate(last.to_dict("records")):
+    hover = "epoch %{x}: median %{y:.3f}<extra></extra>"
+    figure.curve(middle["epoch"], middle[metric], "median", BLUE, hover=hover)
+    ends = frame.drop_duplicates("trial").sort_values("final", ascending=not table.maximize)
+    for place, row in enumerate(ends.head(HIGHLIGHTED).to_dict("records")):
         own = frame[frame["trial"] == row["trial"]]
         name = f"no. {place + 1}: {short(row[table.cost])} {cost_word(table.cost)}"
-        figure.scatter(
-            x=own["epoch"],
-            y=own[metric],
-            mode="lines",
-            name=name,
-            line={"color": CYCLE[place + 1], "width": 1.6},
-            hovertemplate="epoch %{x}: %{y:.3f}<extra>"
-            + str(row["architecture_hash"])[:12]
-            + "</extra>",
-        )
+        hover = f"epoch %{{x}}: %{{y:.3f}}<extra>{str(row['architecture_hash'])[:12]}</extra>"
+        figure.curve(own["epoch"], own[metric], name, CYCLE[place + 1], width=1.6, hover=hover)
     figure.axes(
         x=axis("Epoch (passes over the training data)"),
         y=axis(f"Validation {quantity(metric).axis}"),
     )
-    drawn = pd.concat([frame.assign(series="trial"), middle], ignore_index=True)
-    return figure.drawn(drawn)
+    return figure.drawn(pd.concat([frame.assign(series="trial"), middle], ignore_index=True))
+
+
+def _followed(table: TrialTable, curves: pd.DataFrame) -> pd.DataFrame:
+    """Join the curves of randomly drawn networks with what each network is."""
+    metric = table.objective
+    known = table.complete(SEARCHED)[["trial", "architecture_hash", table.cost, metric]]
+    joined = curves.rename(columns={"value": metric}).merge(
+        known.rename(columns={metric: "final"}), on="trial"
+    )
+    joined = joined.sort_values(["trial", "epoch"])
+    numbers = pd.to_numeric(joined[metric], errors="coerce")
+    joined[metric] = numbers.replace([np.inf, -np.inf], np.nan)
+    columns = ["trial", "architecture_hash", table.cost, "epoch", metric, "final"]
+    return joined[columns].reset_index(drop=True)
 
 
 def leak_check(table: TrialTable, metric: str, chance: float) -> Drawn:
@@ -173,7 +154,9 @@ def noise_by_cost(noise: Noise, cost: str) -> Drawn:
     )
     figure.axes(
         x=column_axis(cost, own["cost"]),
-        y=axis(f"Sd between seeds ({quantity(noise.metric).name}, 0 to 1)", rangemode="tozero"),
+        y=axis(
+            f"Sd between seeds ({quantity(noise.metric).name}, its own unit)", rangemode="tozero"
+        ),
     )
     return figure.drawn(frame)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.page.blocks import Block, Details, Paragraph, Section
 from analysis.page.quantities import fixed, percent, short, words
 from analysis.page.words import Text, say
-from analysis.questions.context import Context
+from analysis.questions.context import Context, Question
 from analysis.questions.estimates import seed_noise
 from analysis.questions.trust.failures import Failures
 from analysis.questions.trust.figures import leak_check, noise_by_cost
@@ -134,3 +134,6 @@ def _labels(context: Context) -> list[Block]:
     rows = [(str(name), str(int(count))) for name, count in counts]
     shown = pd.DataFrame(rows, columns=["class", "records"])
     return [Details("The data: records by class", (text.table("labels", shown, shown),))]
+
+
+QUESTION = Question("trust", section, without_networks=True)

@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.page.blocks import Block, Section
 from analysis.page.quantities import score
 from analysis.page.words import Text
-from analysis.questions.context import Context
+from analysis.questions.context import Context, Question
 from analysis.questions.trust.figures import learning_curves
 from analysis.trials.table import SEARCHED
 
@@ -47,3 +47,6 @@ def _classes(context: Context) -> list[Block]:
     )
     network = str(best["architecture_hash"])[:8]
     return [text.table("class_scores", shown, rows, trial=best["trial"], network=network)]
+
+
+QUESTION = Question("training", section, without_networks=True)
