@@ -56,7 +56,8 @@ def demo(
 
     If you run it again, it continues where it stopped.
     """
-    from ecgscale.analysis_commands import make_report
+    from analysis.report import write_report
+    from ecgscale.analysis_commands import show_step
     from search.database.storage import open_storage
 
     started = time.monotonic()
@@ -68,14 +69,16 @@ def demo(
     print(f"\n[2/4] Study of networks from {engineering(low)} to {engineering(high, 'FLOPs')}")
     find_or_create(definition, store, opened)
     print(f"\n[3/4] Training {definition.planned} networks with {workers} workers side by side")
-    train(definition.name, store, opened, out, workers=workers, per_gpu=workers)
+    if code := train(definition.name, store, opened, out, workers=workers, per_gpu=workers):
+        raise typer.Exit(code)
     print("\n[4/4] Analysing")
-    page = make_report(
+    page = write_report(
         definition.name,
-        opened,
         out / "report",
+        storage=opened,
         bootstraps=BOOTSTRAPS,
         publish=True,
+        progress=show_step,
     )
     _summarise(definition.name, opened, store)
     where = f"--storage {storage or opened.label}"

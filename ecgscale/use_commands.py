@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ecgscale.output import Format, Progress, print_table, write_table
+from models.shape import DEFAULT
 
 if TYPE_CHECKING:
     from analysis.use.predict import FilePrediction
@@ -67,7 +68,9 @@ def export(
             help="Store it was trained on, to complete files of before preparation was kept."
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Samples per lead, if untrained.")] = 1000,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Samples per lead, if untrained.")
+    ] = DEFAULT.samples,
     rate: Annotated[float, typer.Option(min=1, help="Hz, if untrained.")] = 100,
 ) -> None:
     """Write a network with its model card: everything from a raw ECG to a decision."""

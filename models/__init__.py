@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from models.find import find_architecture
     from models.references import reference, reference_names
     from models.sampling import Sample, sample_architectures
+    from models.shape import Shape
     from models.space import Space
     from models.space_file import load_space
     from models.trained import TrainedNetwork
@@ -26,6 +27,7 @@ _HOMES = {
     "Cost": "models.cost",
     "Factor": "models.factors",
     "Sample": "models.sampling",
+    "Shape": "models.shape",
     "Space": "models.space",
     "StageRow": "models.architecture",
     "find_architecture": "models.find",
@@ -40,6 +42,7 @@ __all__ = [
     "Factor",
     "ModelError",
     "Sample",
+    "Shape",
     "Space",
     "StageRow",
     "family",

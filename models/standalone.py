@@ -23,10 +23,12 @@ import models.layers
 import models.modules
 import models.prediction
 import models.preprocessing
+import models.shape
 import models.trained
 
 _READING = (models.errors, models.filtering, models.preprocessing, models.prediction)
 _NETWORK = (
+    models.shape,
     models.layers,
     models.batch_norm,
     models.modules,

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.confirmation.resampling import Run
 from analysis.errors import AnalysisError
+from analysis.questions.confirmation.resampling import Predictions
 from analysis.use.scores import Evaluated
 from data_pipeline.store import SPLITS, Store
 from models.architecture import Architecture
@@ -86,12 +86,12 @@ def evaluate(
         _check_preparation(network, store)
     pairs = _shared_classes(networks, store)
     of_store = [k for _, k in pairs]
-    runs: dict[str, list[Run]] = {}
+    runs: dict[str, list[Predictions]] = {}
     for number, network in enumerate(networks):
         columns = [_column(network.card, store, k) for k in of_store]
         values = _probabilities(loaded[network], store, rows)[:, columns]
         cuts = network.card.thresholds or (0.5,) * len(network.card.classes)
-        run = Run(values, np.asarray(cuts, np.float64)[columns])
+        run = Predictions(values, np.asarray(cuts, np.float64)[columns])
         runs.setdefault(_label(network, networks), []).append(run)
         if progress is not None:
             progress(number + 1, len(networks))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.figures.style import (
+from analysis.page.style import (
     CYCLE,
     GREY,
     SYMBOLS,

@@ -7,25 +7,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.quantities import score, short
-from analysis.report.blocks import (
+from analysis.page.blocks import (
+    Banner,
     Block,
     Details,
     FigureBlock,
     GridBlock,
+    Header,
     Paragraph,
     Section,
     TableBlock,
 )
-from analysis.report.header import Banner, Header
-from analysis.report.page import Words, render_page
-from analysis.report.text import listed, plural
+from analysis.page.quantities import score, short
+from analysis.page.render import Words, render
+from analysis.page.text import listed, plural
+from analysis.stats.patients import FEWEST_PATIENTS
 from analysis.use.calibration import ALL, expected_counts, reliability
 from analysis.use.evaluate import Evaluation
 from analysis.use.figures import reliability_curves, scores_by_row
 from analysis.use.scores import MACRO, METRICS, Scored, score_evaluated
 from analysis.use.tables import LABELS, of_everyone, signed, summary_table, wide_table
-from search.intervals import FEWEST_PATIENTS
 
 WORDS = Words("external validation of ECG networks", "This evaluation", "every score", "scores")
 
@@ -45,7 +46,7 @@ def write_evaluation(
         _calibration(evaluation, curves, counts),
         _origins(evaluation),
     )
-    page = render_page(_header(evaluation, seed, draws), sections, WORDS)
+    page = render(_header(evaluation, seed, draws), sections, WORDS)
     tables = Path(out) / "tables"
     tables.mkdir(parents=True, exist_ok=True)
     for name, data in page.tables.items():

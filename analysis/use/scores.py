@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.confirmation.resampling import Run, weighted_auroc, weighted_f1
-from search.intervals import FEWEST_PATIENTS, kind_patients
+from analysis.questions.confirmation.resampling import Predictions, weighted_f1, weighted_ranking
+from analysis.stats.patients import FEWEST_PATIENTS, kind_patients
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Evaluated:
     groups: pd.DataFrame
     classes: tuple[str, ...]
     names: tuple[str, ...]
-    networks: Mapping[str, Sequence[Run]]
+    networks: Mapping[str, Sequence[Predictions]]
 
     @property
     def enough(self) -> Bools:
@@ -111,30 +111,15 @@ def weighted_scores(
     """
     decided = values > thresholds
     positive, negative = truth.T @ weights, (~truth).T @ weights
+    auroc, auprc = weighted_ranking(truth, values, weights)
     return {
-        "auroc": weighted_auroc(truth, values, weights),
-        "auprc": weighted_auprc(truth, values, weights),
+        "auroc": auroc,
+        "auprc": auprc,
         "f1": weighted_f1(truth, decided, weights),
         "sensitivity": _ratio((truth & decided).T @ weights, positive),
         "specificity": _ratio((~truth & ~decided).T @ weights, negative),
         "ece": weighted_ece(truth, values, weights),
     }
-
-
-def weighted_auprc(truth: Bools, values: Floats, weights: Floats) -> Floats:
-    """Average precision (classes, draws), step-wise; tied records share one precision."""
-    areas = np.full((truth.shape[1], weights.shape[1]), np.nan)
-    for own, ranks, area in zip(truth.T, values.T, areas, strict=True):
-        order = np.argsort(-ranks, kind="stable")
-        falling, hit = ranks[order], own[order]
-        last = np.searchsorted(-falling, -falling, side="right") - 1
-        seen = np.cumsum(weights[order], axis=0)
-        hits = np.cumsum(weights[order] * hit[:, None], axis=0)
-        precision = _ratio(hits[last[hit]], seen[last[hit]])
-        found = weights[order][hit]
-        total = (found * np.nan_to_num(precision)).sum(axis=0)
-        area[:] = _ratio(total, found.sum(axis=0))
-    return areas
 
 
 def weighted_ece(truth: Bools, values: Floats, weights: Floats) -> Floats:
@@ -150,7 +135,7 @@ def weighted_ece(truth: Bools, values: Floats, weights: Floats) -> Floats:
 
 
 def _mean_scores(
-    runs: Sequence[Run],
+    runs: Sequence[Predictions],
     labels: Bools,
     own: Bools,
     drawn: NDArray[np.int16],

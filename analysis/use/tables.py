@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.quantities import score
+from analysis.page.quantities import score
 from analysis.use.scores import EVERYONE, MACRO, METRICS, Scored
 
 LABELS = {

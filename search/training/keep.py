@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from search.training.train import Trained, TrialScores
     from search.trials.queue import Claim
 
-SCORES = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
 # Of patients, for a standard error (Efron & Tibshirani 1993, chapter 6); each costs 0.1 s where
 # 17,000 records are validated.
 DRAWS = 50
@@ -59,12 +58,13 @@ def keep_network(
     card = replace(
         card_of_store(store, f"{study.name}, trial {claim.number}"),
         thresholds=tuple(float(value) for value in trained.thresholds),
-        scores={f"validation {name}": float(getattr(scores, name)) for name in SCORES},
+        scores={f"validation {name}": float(value) for name, value in scores.values.items()},
         intervals=score_intervals(
             store.labels[rows["validation"]],
             trained.probabilities,
             trained.thresholds,
             store.patient_numbers(rows["validation"]),
+            empty_classes=study.definition.recipe.empty_classes,
         ),
         records={fold: len(own) for fold, own in rows.items()},
         positives=_positives(store, rows["train"]),
@@ -128,10 +128,13 @@ def score_intervals(
     probabilities: npt.NDArray[np.float64],
     thresholds: npt.NDArray[np.float64],
     patients: npt.NDArray[np.int64],
+    *,
+    empty_classes: metrics.EmptyClasses,
 ) -> dict[str, tuple[float, float]]:
     """Return 95 % limits of the validation scores, by the standard error between draws of patients.
 
-    labels and probabilities are (records, classes); patients (records,) are numbers from 0.
+    labels and probabilities are (records, classes); patients (records,) are numbers from 0;
+    empty_classes as in `metrics.f1_per_class`.
     """
     rng = np.random.default_rng(0)
     count = int(patients.max()) + 1
@@ -139,7 +142,7 @@ def score_intervals(
     def scores(chosen: npt.NDArray[np.int64]) -> list[float]:
         truth, values = labels[chosen], probabilities[chosen]
         return [
-            metrics.macro_f1(truth, values > thresholds),
+            metrics.macro_f1(truth, values > thresholds, empty_classes=empty_classes),
             metrics.macro_auroc(truth, values),
             metrics.macro_auprc(truth, values),
         ]

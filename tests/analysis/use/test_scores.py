@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from analysis.confirmation.resampling import Run
+from analysis.questions.confirmation.resampling import Predictions
+from analysis.stats.patients import interval_table
 from analysis.use.calibration import ALL, expected_counts, reliability
 from analysis.use.scores import METRICS, Evaluated, score_evaluated, weighted_scores
-from search.intervals import interval_table
 from search.training.metrics import calibration_error_per_class
 
 
@@ -65,7 +65,7 @@ def on_records(truth, networks, patients=None, **groups) -> Evaluated:
 def test_estimates_and_intervals_are_those_of_drawn_records():
     truth, values = outputs(150, 3, 4)
     patients = np.arange(150) // 2
-    run = Run(values, np.full(3, 0.5))
+    run = Predictions(values, np.full(3, 0.5))
     scores = score_evaluated(
         on_records(truth, {"n": [run]}, patients), np.random.default_rng(0)
     ).scores
@@ -87,7 +87,7 @@ def test_rare_classes_have_no_interval_and_are_in_no_mean():
     truth, values = outputs(100, 2, 5)
     truth[:, 1] = np.arange(100) < 4
     scored = score_evaluated(
-        on_records(truth, {"n": [Run(values, np.full(2, 0.5))]}), _rng(), draws=50
+        on_records(truth, {"n": [Predictions(values, np.full(2, 0.5))]}), _rng(), draws=50
     )
     rows = scored.scores.set_index(["class", "metric"])
     assert rows.loc[("B", "auroc"), "positives"] == 4
@@ -101,7 +101,10 @@ def test_rare_classes_have_no_interval_and_are_in_no_mean():
 def test_trainings_of_a_network_are_averaged_and_networks_compared_on_the_same_draws():
     truth, values = outputs(200, 3, 6)
     _, noise = outputs(200, 3, 7)
-    good, bad = Run(values, np.full(3, 0.5)), Run((values + noise) / 2, np.full(3, 0.5))
+    good, bad = (
+        Predictions(values, np.full(3, 0.5)),
+        Predictions((values + noise) / 2, np.full(3, 0.5)),
+    )
     networks = {"one": [good], "same": [good, good], "both": [good, bad], "bad": [bad]}
     scored = score_evaluated(on_records(truth, networks), _rng(), draws=200)
     macro = scored.scores[scored.scores["class"] == "macro"].set_index(["network", "metric"])
@@ -120,12 +123,12 @@ def test_trainings_of_a_network_are_averaged_and_networks_compared_on_the_same_d
 def test_groups_are_scored_on_their_own_records():
     truth, values = outputs(200, 2, 8)
     sex = np.where(np.arange(200) % 2, "male", "female")
-    run = Run(values, np.full(2, 0.5))
+    run = Predictions(values, np.full(2, 0.5))
     groups = {"sex": sex, "source": np.full(200, "one")}
     scores = score_evaluated(on_records(truth, {"n": [run]}, **groups), _rng(), draws=20).scores
     assert set(scores["kind"]) == {"all", "sex"}
     own = score_evaluated(
-        on_records(truth[::2], {"n": [Run(values[::2], np.full(2, 0.5))]}), _rng(), draws=20
+        on_records(truth[::2], {"n": [Predictions(values[::2], np.full(2, 0.5))]}), _rng(), draws=20
     ).scores
     female = scores[scores["group"] == "female"]
     np.testing.assert_array_equal(female["estimate"], own["estimate"])
@@ -136,7 +139,10 @@ def test_a_calibrated_network_lies_on_the_diagonal_and_an_overconfident_one_belo
     rng = np.random.default_rng(10)
     values = rng.beta(0.6, 1.5, (20_000, 1))
     truth = rng.random((20_000, 1)) < values
-    networks = {"right": [Run(values, np.full(1, 0.5))], "twice": [Run(values**0.5, np.ones(1))]}
+    networks = {
+        "right": [Predictions(values, np.full(1, 0.5))],
+        "twice": [Predictions(values**0.5, np.ones(1))],
+    }
     both = on_records(truth, networks)
     curves = reliability(both, _rng(), draws=100)
     assert set(curves["class"]) == {ALL, "A"}
