@@ -25,7 +25,34 @@ from ecgscale.study_commands import StorageOption
 
 if TYPE_CHECKING:
     from data_pipeline import Store
+    from search.database.storage import Storage
+    from search.definition import StudyDefinition
     from search.study import Study
+
+
+RawOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of ECGs, prepared with the default options; a patients.csv (record, "
+        "patient) in or beside it keeps each patient in one split."
+    ),
+]
+LayoutOption = Annotated[
+    str, typer.Option("--format", help="Layout of the ECGs: challenge, ptb-xl or csv.")
+]
+StoreOption = Annotated[
+    Path | None, typer.Option(metavar="STORE", help="Instead of --raw: a prepared store.")
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="At most this many; default: --per-gpu on each GPU, or one per core."),
+]
+ConfirmOption = Annotated[
+    bool,
+    typer.Option(
+        help="Train the best networks and known CNNs anew and score them on the test split, once."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,33 +65,12 @@ def run(
         Path, typer.Argument(metavar="DEFINITION.toml", help="What the study samples and trains.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")],
-    raw: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of ECGs, prepared with the default options; a patients.csv (record, "
-            "patient) in or beside it keeps each patient in one split."
-        ),
-    ] = None,
-    layout: Annotated[
-        str, typer.Option("--format", help="Layout of the ECGs: challenge, ptb-xl or csv.")
-    ] = "challenge",
-    data: Annotated[
-        Path | None, typer.Option(metavar="STORE", help="Instead of --raw: a prepared store.")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="At most this many; default: --per-gpu on each GPU, or one per core."
-        ),
-    ] = None,
+    raw: RawOption = None,
+    layout: LayoutOption = "challenge",
+    data: StoreOption = None,
+    workers: WorkersOption = None,
     per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
-    confirm: Annotated[
-        bool,
-        typer.Option(
-            help="Train the best networks and known CNNs anew and score them on "
-            "the test split, once."
-        ),
-    ] = True,
+    confirm: ConfirmOption = True,
     budgets: BudgetOption = None,
     top: TopOption = None,
     reference: ReferenceOption = None,
@@ -78,31 +84,17 @@ def run(
 
     The keys of the definition stand below, as a file that holds each at its default.
     """
-    from analysis.report import write_report
-    from ecgscale.analysis_commands import show_step
     from search.database.storage import open_storage
     from search.definition import StudyDefinition
-    from search.errors import StudyError
-    from search.reading.transfer import dump_study
 
-    if (raw is None) == (data is None):
-        raise StudyError(
-            "expected either --raw with a folder of ECGs or --data with a prepared store, got "
-            f"{'neither' if raw is None else 'both'}: give one"
-        )
     started = time.monotonic()
+    _require_one(raw, data)
     planned = StudyDefinition.from_toml(definition)
     wanted = read_budgets(budgets)
     opened = open_storage(storage)
     print(f"[1/5] ECGs in {raw or data}")
     store = _store(raw, data, out, layout)
-    low, high = planned.sample.flops
-    print(
-        f"\n[2/5] Study {planned.name}: {planned.planned} trials, "
-        f"{planned.sample.architectures} networks from {engineering(low)} to "
-        f"{engineering(high, 'FLOPs')}"
-    )
-    study = find_or_create(planned, store, opened)
+    study = _study(planned, store, opened)
     fit = partial(train, study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
     print("\n[3/5] Training")
     if code := fit():
@@ -114,15 +106,18 @@ def run(
         if code := fit():
             raise typer.Exit(code)
         write_family(study.name, opened, out / "family")
-    print("\n[5/5] Analysing")
-    page = write_report(
-        study.name, out / "report", storage=opened, publish=True, progress=show_step
-    )
-    dump_study(study.name, opened, out / "study.jsonl.gz")
-    print(f"\nReport:    {page.resolve()}")
-    print(f"Dashboard: {command_name()} dashboard --storage {opened.label}")
-    print(f"All of it: {out / 'study.jsonl.gz'}   (ecgscale load)")
+    _report(study, out)
     print(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _require_one(raw: Path | None, data: Path | None) -> None:
+    from search.errors import StudyError
+
+    if (raw is None) == (data is None):
+        raise StudyError(
+            "expected either --raw with a folder of ECGs or --data with a prepared store, got "
+            f"{'neither' if raw is None else 'both'}: give one"
+        )
 
 
 def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store:
@@ -133,6 +128,33 @@ def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store
         return prepare_raw(raw, out / "store", layout)
     assert data is not None
     return open_store(data)
+
+
+def _study(planned: StudyDefinition, store: Store, storage: Storage) -> Study:
+    """Create the study or find it, and say what it is."""
+    low, high = planned.sample.flops
+    print(
+        f"\n[2/5] Study {planned.name}: {planned.planned} trials, "
+        f"{planned.sample.architectures} networks from {engineering(low)} to "
+        f"{engineering(high, 'FLOPs')}"
+    )
+    return find_or_create(planned, store, storage)
+
+
+def _report(study: Study, out: Path) -> None:
+    """Analyse the study, keep it as a file, and say where everything is."""
+    from analysis.report import write_report
+    from ecgscale.analysis_commands import show_step
+    from search.reading.transfer import dump_study
+
+    print("\n[5/5] Analysing")
+    page = write_report(
+        study.name, out / "report", storage=study.storage, publish=True, progress=show_step
+    )
+    dump_study(study.name, study.storage, out / "study.jsonl.gz")
+    print(f"\nReport:    {page.resolve()}")
+    print(f"Dashboard: {command_name()} dashboard --storage {study.storage.label}")
+    print(f"All of it: {out / 'study.jsonl.gz'}   (ecgscale load)")
 
 
 def _plan_confirmation(

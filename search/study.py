@@ -270,7 +270,7 @@ def open_study(name: str, storage: Storage) -> Study:
         name=name,
         study_id=study_id,
         storage=storage,
-        definition=StudyDefinition.from_dict(attributes["definition"]),
+        definition=StudyDefinition.from_stored(attributes["definition"]),
         data=attributes["data"],
         factors=tuple(Factor.from_dict(factor) for factor in attributes["factors"]),
         planned=attributes["planned"],

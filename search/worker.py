@@ -297,7 +297,12 @@ class Worker:
             from search.training.held_out import score_held_out
 
             test = self.folds.records("test")
-            held_out = score_held_out(kept[-1], test, scores.micro_batch)
+            held_out = score_held_out(
+                kept[-1],
+                test,
+                scores.micro_batch,
+                empty_classes=self.study.definition.recipe.empty_classes,
+            )
             attributes |= held_out.attributes()
             outputs = held_out.outputs(test, self.folds.sources("test"))
         held = self.study.storage.patiently(

@@ -117,8 +117,8 @@ class Unit:
 
     @property
     def axis_of_pairs(self) -> str:
-        """Title of an axis of searched networks' scores minus known ones'."""
-        return f"{self.name}, searched minus known{self._in_unit}"
+        """Title of an axis of searched networks' scores minus references'."""
+        return f"{self.name}, searched minus reference{self._in_unit}"
 
     @property
     def _in_unit(self) -> str:

@@ -144,7 +144,7 @@ class StudyReader:
         attributes = self.attributes
         facts = {key: attributes[key] for key in ("data", "factors", "sampling", "planned")}
         if "space" in attributes:
-            besides = nuisance_factors(StudyDefinition.from_dict(attributes["definition"]))
+            besides = nuisance_factors(StudyDefinition.from_stored(attributes["definition"]))
             names = {factor.name for factor in besides}
             factors = [factor for factor in attributes["factors"] if factor["name"] not in names]
             facts["design_space"] = {**attributes["space"], "factors": factors}

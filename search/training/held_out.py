@@ -10,6 +10,7 @@ from data_pipeline.batches import ResidentRecords
 from models.fold import fold_batch_norms
 from search.training.device import reproducible
 from search.training.metric_table import METRICS
+from search.training.metrics import EmptyClasses
 from search.training.outputs import Outputs
 from search.training.run import predict
 from search.training.scores import FoldScores, probabilities, score_fold
@@ -34,7 +35,9 @@ class HeldOut:
         return Outputs(values, labels, test.patients, tuple(sources))
 
 
-def score_held_out(trained: Trained, test: ResidentRecords, micro_batch: int) -> HeldOut:
+def score_held_out(
+    trained: Trained, test: ResidentRecords, micro_batch: int, *, empty_classes: EmptyClasses
+) -> HeldOut:
     """Score a network with the thresholds it was given from training records.
 
     `micro_batch` is what fitted into memory when it was trained.
@@ -46,4 +49,6 @@ def score_held_out(trained: Trained, test: ResidentRecords, micro_batch: int) ->
     # As the outputs are kept, so that the scores follow from what is kept.
     values = probabilities(logits).astype(np.float32).astype(np.float64)
     labels = test.labels.cpu().numpy()
-    return HeldOut(score_fold(labels, values, trained.thresholds), values)
+    return HeldOut(
+        score_fold(labels, values, trained.thresholds, empty_classes=empty_classes), values
+    )

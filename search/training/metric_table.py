@@ -18,11 +18,15 @@ from search.training import metrics
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """A whole fold to score: labels, probabilities and decisions, each (records, classes)."""
+    """A whole fold to score: labels, probabilities and decisions, each (records, classes).
+
+    `empty_classes` is what F1 does with a class that no record has (`metrics.f1_per_class`).
+    """
 
     labels: npt.NDArray[Any]
     probabilities: npt.NDArray[Any]
     decisions: npt.NDArray[Any]
+    empty_classes: metrics.EmptyClasses = "challenge"
 
     @property
     def official(self) -> bool:
@@ -63,7 +67,9 @@ METRICS = (
         0.0,
         1.0,
         "F1 averaged over the classes, with thresholds chosen on training records",
-        lambda fold: metrics.macro_f1(fold.labels, fold.decisions),
+        lambda fold: metrics.macro_f1(
+            fold.labels, fold.decisions, empty_classes=fold.empty_classes
+        ),
         objective=True,
     ),
     Metric(

@@ -40,17 +40,19 @@ def score_fold(
     probabilities: npt.ArrayLike,
     thresholds: npt.ArrayLike,
     classes: Sequence[str] | None = None,
+    *,
+    empty_classes: metrics.EmptyClasses = "challenge",
 ) -> FoldScores:
     """Score probabilities (records, classes) decided by thresholds from other records.
 
     The Challenge score is NaN unless the classes are the 26 scored ones.
     """
     truth, values, cuts = np.asarray(labels), np.asarray(probabilities), np.asarray(thresholds)
-    fold = Fold(truth, values, values > cuts)
+    fold = Fold(truth, values, values > cuts, empty_classes)
     names = classes or (ABBREVIATIONS if fold.official else [str(k) for k in range(len(truth.T))])
     columns = {
         "positives": truth.sum(axis=0).astype(int),
-        "f1": metrics.f1_per_class(truth, fold.decisions),
+        "f1": metrics.f1_per_class(truth, fold.decisions, empty_classes=empty_classes),
         "auroc": metrics.auroc_per_class(truth, values),
         "auprc": metrics.auprc_per_class(truth, values),
         "ece": metrics.calibration_error_per_class(truth, values),

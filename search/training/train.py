@@ -226,7 +226,7 @@ def _train(
         seen_labels, seen_logits = run.training_outputs(CURVE_OUTPUTS)
         thresholds = best_thresholds(seen_labels, probabilities(seen_logits), slack=slack)
         chances = probabilities(run.predict(on_curve, between_batches))
-        f1 = macro_f1(_labels(on_curve), chances > thresholds)
+        f1 = macro_f1(_labels(on_curve), chances > thresholds, empty_classes=recipe.empty_classes)
         run.end_epoch(f1)
         if on_epoch is not None:
             on_epoch(progress.epoch - 1, f1)
@@ -237,7 +237,9 @@ def _train(
     seen_logits = run.predict(train, between_batches)
     thresholds = best_thresholds(_labels(train), probabilities(seen_logits), slack=slack)
     chances = probabilities(run.predict(validation, between_batches))
-    scores = score_fold(_labels(validation), chances, thresholds)
+    scores = score_fold(
+        _labels(validation), chances, thresholds, empty_classes=recipe.empty_classes
+    )
     run.end_epoch(scores.objective)
     if on_epoch is not None:
         on_epoch(progress.epoch - 1, scores.objective)

@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from analysis.questions.confirmation.compare import DETAIL_DRAWS
-from analysis.questions.confirmation.resampling import Run, score_networks
+from analysis.questions.confirmation.resampling import Predictions, score_networks
 from analysis.stats.patients import interval_table
 
 SOURCES = 6
@@ -35,7 +35,7 @@ def main() -> None:
     patients = rng.integers(0, int(0.9 * options.records), options.records)
     cuts = np.full(CLASSES, 0.5)
     runs = {
-        f"network {n}": [Run(_outputs(rng, labels), cuts) for _ in range(3)]
+        f"network {n}": [Predictions(_outputs(rng, labels), cuts) for _ in range(3)]
         for n in range(options.runs // 3)
     }
     print(f"{options.records} records, {options.runs} runs, {options.draws} draws of patients")

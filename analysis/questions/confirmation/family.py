@@ -58,9 +58,9 @@ def derive_family(
 ) -> tuple[Member, ...]:
     """Take for each budget the law's network where the law won, else the searched one.
 
-    The law has won at a budget if its networks beat those against it on the test records beyond
-    doubt. Within a group the order of the candidates decides, that of the estimates from before
-    the confirmation, so that the test score stays an honest one.
+    The law has won at a budget if its networks score significantly higher (Holm-adjusted) on the
+    test records than those against it. Within a group the order of the candidates decides, that of
+    the estimates from before the confirmation, so that the test score stays an honest one.
     """
     stored = confirmed.trials.drop_duplicates("architecture_hash").set_index("architecture_hash")
     members = []
@@ -77,8 +77,8 @@ def derive_family(
                 called,
                 member,
                 chosen.costs[table.cost],
-                comparison.objective,
-                chosen.test[comparison.objective],
+                comparison.primary,
+                chosen.test[comparison.primary],
                 _provenance(table, comparison, chosen, groups),
             )
         )
@@ -91,11 +91,7 @@ def derive_family(
 
 
 def _law_won(comparison: Comparison, budget: float) -> bool:
-    return any(
-        d.better
-        for d in comparison.differences
-        if (d.budget, d.kind, d.metric) == (budget, LAW, comparison.objective)
-    )
+    return any(pair.better for pair in comparison.compared(LAW) if pair.budget == budget)
 
 
 def _provenance(

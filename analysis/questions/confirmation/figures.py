@@ -1,4 +1,4 @@
-"""Figures of a confirmation: known networks on the front, and differences on test records."""
+"""Figures of a confirmation: references beside the front, and differences on test records."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from analysis.page.style import (
     column_axis,
     interval,
 )
+from analysis.questions.confirmation.classes import split
 from analysis.questions.confirmation.results import SEARCHED, Comparison
 from analysis.questions.fronts.pareto import EstimatedFront
 from analysis.stats.interval import ALPHA, PERCENT
@@ -39,7 +40,7 @@ def rivals_on_front(
 ) -> Drawn:
     """Draw confirmed networks over a cost, with all random ones and the estimated front behind.
 
-    Scores are on validation records, as the front is; known networks each have a mark.
+    Scores are on validation records, as the front is; each reference architecture has a mark.
     """
     designs, objective = table.designs(), comparison.objective
     figure = Sketch(500)
@@ -107,17 +108,17 @@ def _marks(
 
 
 def differences_on_test(comparison: Comparison, metric: str) -> Drawn:
-    """Draw per budget the searched network's test score minus each known network's."""
-    unit = difference(metric.removeprefix("rare_"))
-    found = [d for d in comparison.differences if d.metric == metric and d.kind == SEARCHED]
+    """Draw per budget the searched network's test score minus each reference's."""
+    unit = difference(split(metric)[1])
+    found = comparison.compared(SEARCHED, metric)
     frame = pd.DataFrame(
         {
             "budget": [d.budget for d in found],
             "searched": [d.first for d in found],
             "reference": [d.second for d in found],
-            "estimate": [unit.scale * d.estimate.estimate for d in found],
-            "low": [unit.scale * d.estimate.low for d in found],
-            "high": [unit.scale * d.estimate.high for d in found],
+            "estimate": [unit.scale * d.interval.estimate for d in found],
+            "low": [unit.scale * d.interval.low for d in found],
+            "high": [unit.scale * d.interval.high for d in found],
             "p_adjusted": [d.p_adjusted for d in found],
         }
     ).sort_values(["budget", "estimate"], ascending=[True, False], ignore_index=True)

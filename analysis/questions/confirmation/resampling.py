@@ -18,12 +18,12 @@ from scipy.sparse import csr_array
 from analysis.stats.patients import draw_patients, number_patients
 
 Floats = NDArray[np.float64]
-METRICS = ("macro_f1", "macro_auroc")
+METRICS = ("macro_f1", "macro_auroc", "macro_auprc")
 DRAWS_AT_ONCE = 200  # keeps 20,000 records within about a hundred MB
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
+class Predictions:
     """One training's probabilities (records, classes) and thresholds (classes,)."""
 
     probabilities: NDArray[np.floating]
@@ -32,9 +32,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunScores:
-    """One metric of a network's runs: on the records as they are, and in each draw of patients.
+    """One metric of a network's trainings: on the records as they are, and in draws of patients.
 
-    observed (runs,); drawn (runs, draws), NaN where no class is defined.
+    observed (trainings,); drawn (trainings, draws), NaN where no class is defined.
     """
 
     observed: Floats
@@ -44,36 +44,44 @@ class RunScores:
 def score_networks(
     labels: ArrayLike,
     patients: ArrayLike,
-    runs: Mapping[str, Sequence[Run]],
+    networks: Mapping[str, Sequence[Predictions]],
     rng: np.random.Generator,
     *,
     draws: int = 1000,
-    classes: Sequence[int] | None = None,
+    sets: Mapping[str, Sequence[int]] | None = None,
 ) -> dict[str, dict[str, RunScores]]:
-    """Score every run of every network, {metric: {network: scores}}; the draws are paired.
+    """Score every training of every network, {metric: {network: scores}}; the draws are paired.
 
-    labels (records, classes) 0/1; patients (records,). `classes` are columns, all by default.
+    labels (records, classes) 0/1; patients (records,). `sets` are columns by the prefix of their
+    metrics' names; by default all classes, without a prefix.
     """
     truth = np.asarray(labels).astype(bool)
-    columns = np.arange(truth.shape[1]) if classes is None else np.asarray(classes)
-    truth = truth[:, columns]
     owner, count = number_patients(patients)
     weights = np.ones((count, 1 + draws))  # the first draw has everybody once
     for draw in range(1, 1 + draws):
         weights[:, draw] = draw_patients(count, rng)
-    each = {name: np.empty((len(METRICS), len(own), 1 + draws)) for name, own in runs.items()}
+    chosen = {"": range(truth.shape[1])} if sets is None else sets
+    columns = [np.asarray(own, dtype=np.int64) for own in chosen.values()]
+    size = (len(METRICS), len(columns), 1 + draws)
+    each = {name: np.empty((len(own), *size)) for name, own in networks.items()}
     for start in range(0, 1 + draws, DRAWS_AT_ONCE):
         part = slice(start, start + DRAWS_AT_ONCE)
         by_record = weights[owner, part]
-        for name, own in runs.items():
-            for place, run in enumerate(own):
-                values = np.asarray(run.probabilities, dtype=np.float64)[:, columns]
-                decided = values > run.thresholds[columns]
-                each[name][0, place, part] = _macro(weighted_f1(truth, decided, by_record))
-                each[name][1, place, part] = _macro(weighted_auroc(truth, values, by_record))
+        for name, own in networks.items():
+            for place, one in enumerate(own):
+                values = np.asarray(one.probabilities, dtype=np.float64)
+                ranked = weighted_ranking(truth, values, by_record)
+                f1 = weighted_f1(truth, values > one.thresholds, by_record)
+                for row, per_class in enumerate((f1, *ranked)):
+                    for which, own_columns in enumerate(columns):
+                        each[name][place, row, which, part] = _macro(per_class[own_columns])
     return {
-        metric: {name: RunScores(one[place, :, 0], one[place, :, 1:]) for name, one in each.items()}
-        for place, metric in enumerate(METRICS)
+        f"{prefix}{metric}": {
+            name: RunScores(one[:, row, which, 0], one[:, row, which, 1:])
+            for name, one in each.items()
+        }
+        for which, prefix in enumerate(chosen)
+        for row, metric in enumerate(METRICS)
     }
 
 
@@ -88,31 +96,46 @@ def weighted_f1(truth: NDArray[np.bool_], decided: NDArray[np.bool_], weights: F
     return np.divide(2 * hits, named, out=np.full_like(hits, np.nan), where=positive > 0)
 
 
-def weighted_auroc(truth: NDArray[np.bool_], values: Floats, weights: Floats) -> Floats:
-    """AUROC (classes, draws) of weighted records, ties counted half; NaN without both kinds.
+def weighted_ranking(
+    truth: NDArray[np.bool_], values: Floats, weights: Floats
+) -> tuple[Floats, Floats]:
+    """AUROC, ties counted half, and average precision, each (classes, draws), of weighted records.
 
-    truth and values are (records, classes), weights (records, draws).
+    truth and values are (records, classes), weights (records, draws). AUROC is NaN without both
+    kinds of records, average precision without positive ones.
     """
     areas = np.full((truth.shape[1], weights.shape[1]), np.nan)
+    precisions = areas.copy()
     everyone = weights.sum(axis=0)
-    for own, ranks, area in zip(truth.T, values.T, areas, strict=True):
+    for column, (own, ranks) in enumerate(zip(truth.T, values.T, strict=True)):
         positive, negative = np.flatnonzero(own), np.flatnonzero(~own)
         levels, level = np.unique(ranks[positive], return_inverse=True)
-        # A negative loses to all levels above it, and half of the one that it ties with.
-        above = np.searchsorted(levels, ranks[negative], "right")
-        tied = np.searchsorted(levels, ranks[negative], "left")
-        half = tied < above
-        shares = np.concatenate([np.where(half, 0.5, 1.0), np.full(half.sum(), 0.5)])
-        places = np.concatenate([above, tied[half]])
-        losers = np.concatenate([negative, negative[half]])
-        size = len(levels), len(own)
-        lost = csr_array((shares, (places, losers)), shape=(size[0] + 1, size[1])) @ weights
-        beaten = np.cumsum(lost[:-1], axis=0)
-        drawn = csr_array((np.ones(len(positive)), (level, positive)), shape=size) @ weights
-        positives = drawn.sum(axis=0)
-        pairs = positives * (everyone - positives)
-        np.divide((drawn * beaten).sum(axis=0), pairs, out=area, where=pairs > 0)
-    return areas
+        # A negative is below the levels from `first` on; it may tie with the one before.
+        first = np.searchsorted(levels, ranks[negative], "right")
+        tied = np.searchsorted(levels, ranks[negative], "left") < first
+        below = np.cumsum(_by_level(first, negative, weights, len(levels) + 1)[:-1], axis=0)
+        beside = _by_level(first[tied] - 1, negative[tied], weights, len(levels))
+        hits = _by_level(level, positive, weights, len(levels))
+        positives = hits.sum(axis=0)
+        negatives = everyone - positives
+        pairs = positives * negatives
+        beaten = (hits * (below + beside / 2)).sum(axis=0)
+        np.divide(beaten, pairs, out=areas[column], where=pairs > 0)
+        found = np.cumsum(hits[::-1], axis=0)[::-1]  # at least as high as the level
+        alarms = found + negatives - below
+        share = np.divide(found, alarms, out=np.zeros_like(found), where=alarms > 0)
+        np.divide(
+            (hits * share).sum(axis=0), positives, out=precisions[column], where=positives > 0
+        )
+    return areas, precisions
+
+
+def _by_level(
+    levels: NDArray[np.int64], records: NDArray[np.int64], weights: Floats, count: int
+) -> Floats:
+    """Sum the weights of records by their level: (count, draws)."""
+    size = (count, len(weights))
+    return np.asarray(csr_array((np.ones(len(records)), (levels, records)), shape=size) @ weights)
 
 
 def _macro(per_class: Floats) -> Floats:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis.questions.confirmation.classes import ClassSets
 from analysis.stats.interval import ALPHA, Interval
 
-# Kinds of differences.
+# Kinds of pairs.
 SEARCHED = "searched against reference"
 LAW = "law against its opposite"
 
@@ -53,10 +54,10 @@ class Contestant:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """Test score of `first` minus that of `second`.
+class Pair:
+    """Two networks, or groups of them, and the test score of `first` minus that of `second`.
 
-    `p_adjusted` is Holm's over the differences of the same kind and metric.
+    `p_adjusted` is Holm's over the pairs of the same kind and metric.
     """
 
     budget: float
@@ -64,40 +65,42 @@ class Difference:
     second: str
     kind: str
     metric: str
-    estimate: Interval
+    interval: Interval
     p: float
     p_adjusted: float
 
     @property
     def better(self) -> bool:
-        """Whether `first` is significantly better, all pairs of the kind considered."""
-        return self.p_adjusted < ALPHA and self.estimate.estimate > 0
+        """Whether `first` is better beyond doubt, all pairs of the kind considered."""
+        return self.p_adjusted < ALPHA and self.interval.estimate > 0
 
     @property
     def worse(self) -> bool:
-        """Whether `first` is significantly worse, all pairs of the kind considered."""
-        return self.p_adjusted < ALPHA and self.estimate.estimate < 0
+        """Whether `first` is worse beyond doubt, all pairs of the kind considered."""
+        return self.p_adjusted < ALPHA and self.interval.estimate < 0
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All contestants and differences of a study's confirmation.
+    """All contestants of a study's confirmation, and the pairs that were compared.
 
-    `added` names known networks that a later round brought in, `left_out` counts candidates of
-    later rounds that have no place here.
-    Contestants are in the order of the candidates, the best by estimate first. Scores are over
-    the `classes` that the test records have; `seeds` is how many each network was given.
+    `primary` is the metric that decides, declared before any test score was read; the others are
+    told beside it. `objective` is that of the validation records. `sets` has the classes that each
+    metric is over. `added` names known networks that a later round brought in, `left_out` counts
+    candidates of later rounds that have no place here.
+    Contestants are in the order of the candidates, the best by estimate first; `seeds` is how many
+    each network was given.
     `details` has F1, AUROC and AUPRC of one network, `detailed`, by source and class with
     intervals over patients (`analysis.stats.patients.interval_table`), for its first seed.
     """
 
     contestants: tuple[Contestant, ...]
-    differences: tuple[Difference, ...]
+    pairs: tuple[Pair, ...]
     objective: str
+    primary: str
+    sets: ClassSets
     records: int
     patients: int
-    classes: int
-    rare: tuple[str, ...]
     draws: int
     added: tuple[str, ...]
     left_out: int
@@ -120,6 +123,17 @@ class Comparison:
         """Budgets in ascending order."""
         return tuple(sorted({c.budget for c in self.contestants}))
 
+    def compared(self, kind: str, metric: str | None = None) -> tuple[Pair, ...]:
+        """Return the pairs of a kind by a metric, by default the primary one."""
+        wanted = (kind, metric or self.primary)
+        return tuple(pair for pair in self.pairs if (pair.kind, pair.metric) == wanted)
+
+    @property
+    def secondary(self) -> tuple[str, ...]:
+        """Metrics beside the primary one that pairs were compared by."""
+        metrics = dict.fromkeys(pair.metric for pair in self.pairs)
+        return tuple(metric for metric in metrics if metric != self.primary)
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per contestant."""
         rows = []
@@ -140,13 +154,14 @@ class Comparison:
             rows.append(row)
         return pd.DataFrame(rows)
 
-    def differences_frame(self) -> pd.DataFrame:
-        """Return one row per difference."""
+    def pairs_frame(self) -> pd.DataFrame:
+        """Return one row per pair and metric."""
         return pd.DataFrame(
             {
-                "budget": d.budget, "first": d.first, "second": d.second, "kind": d.kind,
-                "metric": d.metric, "estimate": d.estimate.estimate, "low": d.estimate.low,
-                "high": d.estimate.high, "p": d.p, "p_adjusted": d.p_adjusted,
+                "budget": pair.budget, "first": pair.first, "second": pair.second,
+                "kind": pair.kind, "metric": pair.metric, "estimate": pair.interval.estimate,
+                "low": pair.interval.low, "high": pair.interval.high, "p": pair.p,
+                "p_adjusted": pair.p_adjusted,
             }
-            for d in self.differences
+            for pair in self.pairs
         )  # fmt: skip

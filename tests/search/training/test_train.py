@@ -71,7 +71,26 @@ def test_the_finished_network_is_the_one_that_was_scored(network, quick):
     np.testing.assert_allclose(probabilities, trained.probabilities, atol=1e-4)
     labels = validation.labels.numpy()
     assert macro_auroc(labels, trained.probabilities) == result.values["macro_auroc"]
-    assert macro_f1(labels, trained.probabilities > trained.thresholds) == result.objective
+    decisions = trained.probabilities > trained.thresholds
+    assert macro_f1(labels, decisions, empty_classes="ignore") == result.objective
+
+
+@pytest.mark.parametrize("rule", ["ignore", "challenge"])
+def test_the_recipe_says_what_a_class_without_positives_counts(network, quick, rule):
+    train, validation = records(80, 1), records(60, 2)
+    labels = validation.labels.clone()
+    labels[:, 0] = 0
+    finished = []
+    recipe = dataclasses.replace(quick, empty_classes=rule, threshold_slack=0.0)
+    empty = dataclasses.replace(validation, labels=labels)
+    result = train_one(network, train, empty, recipe, 0, on_finish=finished.append)
+    (trained,) = finished
+    decisions = trained.probabilities > trained.thresholds
+    assert decisions[:, 0].any(), "a false alarm"
+    each = [2 * (labels.numpy()[:, k] * decisions[:, k]).sum() for k in range(labels.shape[1])]
+    named = [labels.numpy()[:, k].sum() + decisions[:, k].sum() for k in range(labels.shape[1])]
+    f1 = np.divide(each, named)
+    assert result.objective == pytest.approx(f1[1:].mean() if rule == "ignore" else f1.mean())
 
 
 def test_the_curve_takes_the_last_outputs_and_the_score_all_records(network, quick, monkeypatch):

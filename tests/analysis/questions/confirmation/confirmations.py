@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from analysis.questions.confirmation.resampling import Run
+from analysis.questions.confirmation.resampling import Predictions
 from analysis.trials.table import TrialTable
 from search.confirm import Confirmation, Entry
 from search.reading.records import Confirmed
@@ -40,9 +40,9 @@ def make_outputs(
     return labels, patients, outputs
 
 
-def runs_of(outputs: dict[str, list[np.ndarray]]) -> dict[str, list[Run]]:
+def runs_of(outputs: dict[str, list[np.ndarray]]) -> dict[str, list[Predictions]]:
     cuts = np.full(len(CLASSES), 0.5)
-    return {name: [Run(one, cuts) for one in own] for name, own in outputs.items()}
+    return {name: [Predictions(one, cuts) for one in own] for name, own in outputs.items()}
 
 
 def confirmed_of(
@@ -81,3 +81,16 @@ def with_networks(confirmed: Confirmed, study: TrialTable) -> Confirmed:
     place = pd.factorize(trials["architecture_hash"])[0]
     trials["architecture"] = stored.to_numpy()[place]
     return replace(confirmed, trials=trials)
+
+
+def with_a_tiny_class(strengths: dict[str, tuple[float, str]]) -> tuple[Confirmed, np.ndarray]:
+    """A confirmation whose last class has three positive test records, and its labels."""
+    confirmed = confirmed_of(strengths)
+    some = next(iter(confirmed.outputs.values()))
+    labels = some.labels.copy()
+    labels[np.flatnonzero(labels[:, 3])[3:], 3] = 0
+    outputs = {
+        trial: Outputs(one.probabilities, labels, one.patients, one.sources)
+        for trial, one in confirmed.outputs.items()
+    }
+    return replace(confirmed, outputs=outputs), labels

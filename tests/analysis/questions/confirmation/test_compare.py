@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from analysis.errors import AnalysisError
 from analysis.questions.confirmation.compare import compare
 from analysis.questions.confirmation.family import derive_family
+from analysis.questions.confirmation.results import LAW, SEARCHED
 from analysis.questions.estimates import estimate
 from analysis.trials.table import TrialTable
 from search.confirm import Confirmation, Entry
@@ -37,13 +38,15 @@ def test_planted_difference_is_found_and_an_absent_one_is_not(study: TrialTable)
     best = found.chosen(1e8)
     assert best is not None
     assert best.name == "good"
-    by_second = {d.second: d for d in found.differences if d.metric == "macro_auroc"}
+    by_second = {d.second: d for d in found.compared(LAW, "macro_auroc")} | {
+        d.second: d for d in found.compared(SEARCHED, "macro_auroc")
+    }
     assert set(by_second) == {"equal", "poor", "against the law"}
-    assert by_second["poor"].estimate.low > 0.05
+    assert by_second["poor"].interval.low > 0.05
     assert by_second["poor"].p_adjusted < 0.05
-    assert by_second["equal"].estimate.low < 0 < by_second["equal"].estimate.high
+    assert by_second["equal"].interval.low < 0 < by_second["equal"].interval.high
     assert by_second["equal"].p_adjusted > 0.05
-    assert by_second["against the law"].estimate.low > 0
+    assert by_second["against the law"].interval.low > 0
     want = np.mean(
         [
             roc_auc_score(o.labels, o.probabilities, average="macro")
@@ -71,7 +74,7 @@ def test_the_order_of_the_candidates_decides_who_stands_for_a_budget(study: Tria
     found = compare(study, confirmed, draws=50)
     of = {c.name: c for c in found.contestants}
     assert of["lucky"].validation > of["first"].validation
-    assert {d.first for d in found.differences} == {"first"}
+    assert {d.first for d in found.pairs} == {"first"}
     assert found.detailed == "first"
     (member,) = derive_family(study, found, with_networks(confirmed, study), "net")
     assert member.name == "net-m"
@@ -95,7 +98,7 @@ def test_many_plain_differences_survive_holm(study: TrialTable) -> None:
     poor = {f"poor{i}": (0.3, "reference") for i in range(30)}
     confirmed = confirmed_of({"good": (3.0, "searched"), **poor}, spread=0.02)
     found = compare(study, confirmed, draws=100)
-    own = [d for d in found.differences if d.metric == "macro_auroc"]
+    own = found.compared(SEARCHED, "macro_auroc")
     assert len(own) == 30
     assert all(d.better for d in own)
 
@@ -160,15 +163,15 @@ def test_known_networks_of_a_later_round_count_if_they_were_treated_alike(
     at_once = compare(study, confirmed, draws=20)
     assert (found.added, found.left_out) == ((("c",), 0) if counts else ((), 1))
     if counts:
-        assert found.differences == at_once.differences
+        assert found.pairs == at_once.pairs
         assert found.contestants == at_once.contestants
     else:
-        assert {d.second for d in found.differences} == {"b"}
+        assert {d.second for d in found.pairs} == {"b"}
 
 
 def test_an_objective_that_test_records_have_not_is_refused(study: TrialTable) -> None:
     confirmed = confirmed_of({"a": (1.0, "searched")})
-    with pytest.raises(AnalysisError, match=r"macro_f1 or macro_auroc, not by ece"):
+    with pytest.raises(AnalysisError, match=r"macro_auroc or macro_auprc, not by ece"):
         compare(replace(study, objective="ece"), confirmed, draws=20)
 
 

@@ -24,14 +24,14 @@ def test_two_networks_that_vary_alike_give_students_t_test() -> None:
     want = stats.ttest_ind(scores["a"], scores["b"])
     assert found.p == pytest.approx(want.pvalue)
     limits = want.confidence_interval(0.95)
-    assert (found.estimate.low, found.estimate.high) == pytest.approx((limits.low, limits.high))
+    assert (found.interval.low, found.interval.high) == pytest.approx((limits.low, limits.high))
 
 
 def test_without_spread_between_seeds_patients_alone_count() -> None:
     drawn = np.random.default_rng(0).normal(0.5, 0.02, 4000)
     scores = {"a": RunScores(np.full(3, 0.5), np.tile(drawn, (3, 1)))}
     found = contrast(scores, {"a": 1.0}, seed_variances({"a": scores["a"].observed}))
-    assert found.estimate.high - found.estimate.low == pytest.approx(2 * 1.96 * 0.02, rel=0.05)
+    assert found.interval.high - found.interval.low == pytest.approx(2 * 1.96 * 0.02, rel=0.05)
 
 
 def test_a_network_with_one_seed_borrows_the_spread_of_the_others() -> None:
@@ -42,8 +42,8 @@ def test_a_network_with_one_seed_borrows_the_spread_of_the_others() -> None:
     none = seed_variances({"a": np.array([0.4]), "b": np.array([0.5])})
     alone = certain({"a": np.array([0.4]), "b": np.array([0.5])})
     unknown = contrast(alone, {"a": 1.0, "b": -1.0}, none)
-    assert unknown.estimate.estimate == pytest.approx(-0.1)
-    assert np.isnan([unknown.estimate.low, unknown.estimate.high, unknown.p]).all()
+    assert unknown.interval.estimate == pytest.approx(-0.1)
+    assert np.isnan([unknown.interval.low, unknown.interval.high, unknown.p]).all()
 
 
 def test_a_network_that_varies_more_than_all_others_keeps_its_own_spread() -> None:
@@ -64,7 +64,7 @@ def test_seeds_alone_are_covered(networks: int, seeds: int) -> None:
     for _ in range(600):
         scores = {f"n{i}": rng.normal(0.5, 0.02, seeds) for i in range(networks)}
         found = contrast(certain(scores), {"n0": 1.0, "n1": -1.0}, seed_variances(scores))
-        covered.append(found.estimate.low <= 0 <= found.estimate.high)
+        covered.append(found.interval.low <= 0 <= found.interval.high)
     assert 0.91 <= np.mean(covered) <= 0.98
 
 
@@ -82,7 +82,7 @@ def test_intervals_of_a_difference_cover_at_their_rate(spread: float) -> None:
         for metric, own in scores.items():
             seeds = seed_variances({name: one.observed for name, one in own.items()})
             found = contrast(own, {"n0": 1.0, "n1": -1.0}, seeds)
-            covered[metric].append(found.estimate.low <= 0 <= found.estimate.high)
+            covered[metric].append(found.interval.low <= 0 <= found.interval.high)
     for own in covered.values():
         assert 0.89 <= np.mean(own) <= 0.99
 
