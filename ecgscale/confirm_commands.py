@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import command_name, engineering, print_table
+from ecgscale.output import command_line, engineering, print_table
 from ecgscale.study_commands import StorageOption, StudyArgument
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def confirm(
         unfinished=unfinished,
         again=again,
     )
-    _plan(found, chosen, dry_run, seeds=seeds, learning_rates=learning_rate, again=again)
+    _plan(found, chosen, dry_run, storage, seeds=seeds, learning_rates=learning_rate, again=again)
 
 
 def confirm_references(
@@ -134,7 +134,7 @@ def confirm_references(
     chosen = choose_further_references(
         found, budgets=read_budgets(budgets), references=reference or RIVALS
     )
-    _plan(found, chosen, dry_run, again=True)
+    _plan(found, chosen, dry_run, storage, again=True)
 
 
 def confirm_like(
@@ -168,7 +168,7 @@ def confirm_like(
     chosen = choose_like(
         found, other, budgets=read_budgets(budgets), top=top, references=reference or ()
     )
-    _plan(found, chosen, dry_run, seeds=seeds, learning_rates=learning_rate)
+    _plan(found, chosen, dry_run, storage, seeds=seeds, learning_rates=learning_rate)
 
 
 def family(
@@ -229,6 +229,7 @@ def _plan(
     study: Study,
     chosen: Chosen,
     dry_run: bool,
+    storage: str | None,
     *,
     seeds: int | None = None,
     learning_rates: Sequence[float] | None = None,
@@ -243,7 +244,5 @@ def _plan(
     planned = confirm_study(
         study, chosen.candidates, seeds=seeds, learning_rates=learning_rates, again=again
     )
-    print(
-        f"{planned.planned - study.planned} trials planned. Next: {command_name()} worker "
-        f"{study.name} …"
-    )
+    following = command_line("worker", study.name, "--data", "STORE", storage=storage)
+    print(f"{planned.planned - study.planned} trials planned. Next: {following}")

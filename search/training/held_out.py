@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,16 +37,22 @@ class HeldOut:
 
 
 def score_held_out(
-    trained: Trained, test: ResidentRecords, micro_batch: int, *, empty_classes: EmptyClasses
+    trained: Trained,
+    test: ResidentRecords,
+    micro_batch: int,
+    *,
+    empty_classes: EmptyClasses,
+    between: Callable[[], None] | None = None,
 ) -> HeldOut:
     """Score a network with the thresholds it was given from training records.
 
-    `micro_batch` is what fitted into memory when it was trained.
+    `micro_batch` is what fitted into memory when it was trained; `between` is called before every
+    batch.
     """
     folded = fold_batch_norms(trained.network)
     size = 32 if test.device.type == "cpu" else 4 * micro_batch  # no gradients to keep
     with reproducible(0, test.device):
-        logits = predict(folded, test, batch_size=size)
+        logits = predict(folded, test, batch_size=size, between=between)
     # As the outputs are kept, so that the scores follow from what is kept.
     values = probabilities(logits).astype(np.float32).astype(np.float64)
     labels = test.labels.cpu().numpy()
