@@ -17,9 +17,9 @@ from data_pipeline.labels import CLASSES, LabelClass
 from data_pipeline.layouts import Candidate, Scan, scan_challenge
 
 DEFAULT_TABLE = "records.csv"
-PATIENTS_FILE = "patients.csv"
 DETAILS = ("patient", "source", "fold", "age", "sex")
 """Columns that a table of records may have besides record and labels."""
+PATIENTS_FILE = "patients.csv"
 
 
 def find_patients(raw: Path) -> Path | None:

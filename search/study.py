@@ -19,6 +19,7 @@ from search.definition import StudyDefinition
 from search.errors import NotYet, StudyError
 from search.reading.notes import add_study_note, study_note
 from search.training.folds import data_facts, require_learnable
+from search.training.metric_table import OBJECTIVE
 from search.trials.plan import (
     Extension,
     PlannedTrial,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from data_pipeline import Store
 
-OBJECTIVE = "macro_f1"
 # Optuna's own key behind `study.set_metric_names`.
 METRIC_NAMES = "study:metric_names"
 
@@ -137,7 +137,7 @@ def create_study(
         study_id = connection.scalar(text(ADD_STUDY), {"name": definition.name})
         for table, values in (
             ("study_user_attributes", attributes),
-            ("study_system_attributes", {METRIC_NAMES: [OBJECTIVE]}),
+            ("study_system_attributes", {METRIC_NAMES: [OBJECTIVE.name]}),
         ):
             statement = text(ADD_STUDY_ATTRIBUTES.format(table=table))
             connection.execute(statement, {"study": study_id, "values": json.dumps(values)})
