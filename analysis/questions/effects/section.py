@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from analysis.page.blocks import Block, Details, FigureBlock, Paragraph, Section
+from analysis.page.blocks import Block, Details, FigureBlock, Heading, Paragraph, Section
 from analysis.page.quantities import Unit, p_value, words
 from analysis.page.words import Text, say
 from analysis.questions.context import Context, Finding, Question
 from analysis.questions.effects.figures import effect_of_levels, forest
 from analysis.questions.effects.main import Effects, FactorEffect
-from analysis.questions.effects.numbers import effects_at_equal_cost, effects_of_pairs
+from analysis.questions.effects.numbers import (
+    effects_at_equal_cost,
+    effects_of_pairs,
+    effects_within_levels,
+)
 from analysis.questions.effects.pairs import pair_blocks, within_sentence
 from analysis.questions.importance.numbers import importance_at_equal_cost
 from analysis.stats.interval import ALPHA, Interval
 from analysis.stats.refusal import Refusal
 
-MOST_NAMED = 4
+MOST_NAMED, MOST_WITHIN = 4, 6
 text = Text("effects")
 
 
@@ -26,7 +32,12 @@ def section(context: Context) -> Section:
     if isinstance(found, Refusal):
         blocks: tuple[Block, ...] = (Paragraph(say(found), "refusal"),)
     else:
-        blocks = (*_effects(context, found), *pair_blocks(context), _levels(context, found))
+        blocks = (
+            *_effects(context, found),
+            *pair_blocks(context),
+            *_within(context),
+            _levels(context, found),
+        )
     return Section("effects", "Effects at equal cost", blocks)
 
 
@@ -39,17 +50,31 @@ def finding(context: Context) -> Finding:
     told = found.settled
     if not told:
         return Finding(title, (text("no_effect", detectable=detectable(found, unit)),))
-    parts = []
-    for effect in told[:MOST_NAMED]:
-        written, compared = measured(effect, unit)
-        parts.append(f"{words(effect.factor)} ({compared}) {written}")
+    parts = _named(told, unit)
     more, rest = len(told) - len(parts), len(found.effects) - len(told)
-    sentences = [text("changes", unit=unit, parts=parts, more=more, rest=rest)]
+    within = context.known(effects_within_levels)
+    changes = {"unit": unit, "parts": parts, "more": more, "rest": rest if within is None else 0}
+    sentences = [text("changes", **changes)]
     pairs = context.known(effects_of_pairs)
     if pairs is not None and pairs.settled:
         sentences.append(text("depends", pair=within_sentence(pairs.settled[0], unit)))
+    if within is not None:
+        level, inside = next(iter(within.levels.items()))
+        rest_names = [effect.factor for effect in inside.effects if not effect.settled]
+        part = {"condition": within.condition, "at": level, "n": inside.n, "rest": rest_names}
+        named = _named(inside.settled, unit, MOST_WITHIN)
+        sentences.append(text("inside", parts=named, **part))
     sentences += _second_opinion(context, {effect.factor for effect in told})
     return Finding(title, tuple(sentences))
+
+
+def _named(told: Sequence[FactorEffect], unit: Unit, most: int = MOST_NAMED) -> list[str]:
+    """Say of the first few effects what is compared, and what it is worth."""
+    parts = []
+    for effect in told[:most]:
+        written, compared = measured(effect, unit)
+        parts.append(f"{words(effect.factor)} ({compared}) {written}")
+    return parts
 
 
 def sentence(effect: FactorEffect, unit: Unit) -> str:
@@ -90,6 +115,27 @@ def _effects(context: Context, found: Effects) -> list[Block]:
         text.paragraph("rest", rest=rest, detectable=detectable(found, unit))
         if rest
         else text.paragraph("none_left"),
+    ]
+
+
+def _within(context: Context) -> list[Block]:
+    """Draw the effects within each level of the factor that others depend on."""
+    found, unit = context.known(effects_within_levels), context.unit
+    if found is None:
+        return []
+    panels = [
+        FigureBlock(
+            f"effects_with_{found.condition}_{level}",
+            f"{words(found.condition)} {level}, {inside.n} networks",
+            "",
+            forest(inside, unit),
+        )
+        for level, inside in found.levels.items()
+    ]
+    return [
+        Heading(f"Within {words(found.condition)}"),
+        text.paragraph("within_levels", condition=found.condition),
+        text.grid("effects_by_level", panels),
     ]
 
 
