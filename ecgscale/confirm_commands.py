@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import command_name, engineering
+from ecgscale.output import command_name, counted, engineering
 from ecgscale.steps import budgets_within, find_candidates, show_candidates, write_family
 from ecgscale.study_commands import StorageOption, StudyArgument
 
@@ -142,9 +142,8 @@ def confirm(
     planned = confirm_study(
         found, chosen.candidates, seeds=seeds, learning_rates=learning_rate, again=again
     )
-    print(
-        f"{planned.planned - found.planned} trials planned. Next: {command_name()} worker {study} …"
-    )
+    new = counted(planned.planned - found.planned, "trial")
+    print(f"{new} planned. Next: {command_name()} worker {study} …")
 
 
 def family(

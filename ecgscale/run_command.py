@@ -15,7 +15,7 @@ from ecgscale.confirm_commands import (
     SeedsOption,
     TopOption,
 )
-from ecgscale.output import command_name, duration, engineering
+from ecgscale.output import command_name, counted, duration, engineering
 from ecgscale.steps import (
     budgets_within,
     find_candidates,
@@ -152,5 +152,5 @@ def _plan_confirmation(
         print(f"      No confirmation: {error}")
         return False
     show_candidates(study, chosen)
-    print(f"      {planned.planned - study.planned} trials with fresh seeds planned.")
+    print(f"      {counted(planned.planned - study.planned, 'trial')} with fresh seeds planned.")
     return True

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Format, command_name, engineering, print_table
+from ecgscale.output import Format, command_name, counted, engineering, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,8 +176,9 @@ def create(
     study = create_study(defined, store, open_storage(storage), long_first=long_first)
     low, high = defined.sample.flops
     print(
-        f"Study {study.name}: {study.planned} trials planned, {defined.sample.architectures} "
-        f"different networks from {engineering(low)} to {engineering(high, 'FLOPs')}."
+        f"Study {study.name}: {counted(study.planned, 'trial')} planned, "
+        f"{counted(defined.sample.architectures, 'different network')} from {engineering(low)} to "
+        f"{engineering(high, 'FLOPs')}."
     )
     print(f"Next: {command_name()} worker {study.name} --data {data}   (any number of them)")
 
@@ -215,7 +216,8 @@ def extend(
         seeds=seeds,
     )
     extended = extend_study(found, extension)
-    print(f"Study {study}: {extended.planned - found.planned} more trials, {extended.planned} now.")
+    further = counted(extended.planned - found.planned, "further trial")
+    print(f"Study {study}: {further}, {extended.planned:,} now.")
 
 
 def worker(
