@@ -15,7 +15,7 @@ from typer.main import get_command
 from ecgscale.cli import app
 from models.space_file import space_from_table
 from search.definition import StudyDefinition
-from tests.docs.blocks import CHECKED, PAGES, ROOT, Block, blocks, commands
+from tests.docs.blocks import BLOCK, CHECKED, PAGES, ROOT, Block, blocks, commands
 
 ALL = [block for page in PAGES for block in blocks(page)]
 # Programs that are not ours; what they do is not checked.
@@ -96,6 +96,25 @@ def test_the_readme_is_short_and_narrow() -> None:
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     assert len(lines) <= 120
     assert [line for line in lines if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_command_stands_outside_of_a_block(page: str) -> None:
+    prose = BLOCK.sub("", (ROOT / page).read_text("utf-8"))
+    assert not re.findall(r"^ {4,}(?:ecgscale|make|python|pip) .*", prose, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_commands_and_options_in_the_text_exist(page: str) -> None:
+    prose = BLOCK.sub("", (ROOT / page).read_text("utf-8"))
+    for span in re.findall(r"`(ecgscale [^`]+)`", prose):
+        command, words = get_command(app), span.split()[1:]
+        while isinstance(command, TyperGroup) and words and re.match("[a-z]", words[0]):
+            assert words[0] in command.commands, span
+            command, words = command.commands[words.pop(0)], words
+        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+        asked = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert asked <= known | {"--help"}, span
 
 
 def test_a_wrong_command_is_noticed() -> None:

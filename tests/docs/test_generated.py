@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import tomllib
 from types import ModuleType
 
 import pytest
@@ -34,6 +35,11 @@ def test_pages_are_fresh(generate: ModuleType) -> None:
 def test_drawings_are_fresh(generate: ModuleType) -> None:
     for name, drawing in generate.drawings().items():
         assert (ROOT / "docs/drawings" / name).read_text("utf-8") == drawing, f"{name} {STALE}"
+
+
+def test_the_citation_has_the_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
 def test_a_stale_page_is_noticed(generate: ModuleType) -> None:
