@@ -13,6 +13,7 @@ COPY constraints.txt ./
 # A layer of its own: torch is most of the image and seldom changes.
 RUN pip install -c constraints.txt ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} torch
 COPY pyproject.toml README.md LICENSE ./
+COPY definitions definitions
 COPY data_pipeline data_pipeline
 COPY models models
 COPY search search

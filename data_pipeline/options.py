@@ -2,85 +2,129 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, StrictBool, StrictFloat, StrictInt
 
 from data_pipeline.errors import DataError
+from definitions import AS_GIVEN, definition, key
 
-Layout = Literal["challenge", "ptb-xl", "csv"]
-LAYOUTS: tuple[Layout, ...] = ("challenge", "ptb-xl", "csv")
 STEP = 0.001
 """Value of one int16 unit: 0.001 standard deviations, or 1 µV when nothing is standardised.
 
 The range is then ±32.8 sd (or mV), which real ECGs leave only where an electrode came off."""
+MOST_SAMPLES = 1_000_000
+DAY_SECONDS = 86_400
+Share = Annotated[StrictFloat, key("A share.", ge=0, le=1), AS_GIVEN]
+Hertz = Annotated[StrictFloat, AS_GIVEN]
 
 
-@dataclass(frozen=True, slots=True)
+def _whole(shares: tuple[float, float, float]) -> tuple[float, float, float]:
+    if abs(sum(shares) - 1) > 1e-6:
+        raise ValueError
+    return shares
+
+
+Shares = Annotated[tuple[Share, Share, Share], AfterValidator(_whole)]
+
+
+@definition(DataError, "the options of a store")
 class PrepareOptions:
-    """Choose how raw records become rows of a store.
+    """Choose how raw records become rows of a store."""
 
-    layout: "challenge" (PhysioNet/CinC), "ptb-xl" (its own folders) or "csv" (WFDB and a CSV).
-    band_hz: edges of the zero-phase Butterworth band-pass; None switches it off.
-    standardise: to mean 0 and sd 1 "lead" by lead, by "record", or "none" (keeps millivolts).
-    windows: how many windows of `seconds` a longer record may give, spread evenly and without
-        overlap; 1 takes the middle, 0 as many as fit.
-    flat, nan: "zero" blanks the lead and marks it, "drop" quarantines the record.
-    keep_unlabelled: keep records without any scored label; they are not normal, only unlabelled.
-    patients: CSV with the columns record and patient; a patient never straddles two splits.
-    labels: label table: "challenge", "ptb-xl-superclasses" or a CSV (see tables.load_classes).
-    table: CSV that lists the records of the layout "csv"; records.csv in the raw folder if None.
-    split: shares of train, validation and test; "official" takes the folds of the data set.
-    """
-
-    layout: Layout = "challenge"
-    sample_rate_hz: int = 100
-    seconds: float = 10.0
-    band_hz: tuple[float, float] | None = (0.5, 40.0)
-    standardise: Literal["lead", "record", "none"] = "lead"
-    windows: int = 1
-    minimum_seconds: float = 3.0
-    flat: Literal["zero", "drop"] = "zero"
-    nan: Literal["zero", "drop"] = "drop"
-    keep_unlabelled: bool = False
-    patients: Path | None = None
-    labels: str | Path = "challenge"
-    table: Path | None = None
-    split: tuple[float, float, float] | Literal["official"] = (0.6, 0.2, 0.2)
-    split_seed: int = 0
+    layout: Annotated[
+        Literal["challenge", "ptb-xl", "csv"],
+        key("PhysioNet/CinC files, PTB-XL's folders, or WFDB and a CSV.", option="--format"),
+    ] = "challenge"
+    sample_rate_hz: Annotated[
+        StrictInt, key("Samples per second to keep, Hz.", option="--rate", ge=1, le=100_000)
+    ] = 100
+    seconds: Annotated[
+        StrictFloat,
+        key("Length to keep of each record, s.", gt=0, le=DAY_SECONDS),
+        AS_GIVEN,
+    ] = 10.0
+    band_hz: Annotated[
+        tuple[Hertz, Hertz] | None,
+        key(
+            "Edges of the zero-phase Butterworth band-pass; none: off.",
+            option="--band",
+            expected="[low, high] in Hz, or none",
+        ),
+    ] = (0.5, 40.0)
+    standardise: Annotated[
+        Literal["lead", "record", "none"],
+        key("To mean 0 and sd 1, lead by lead or by record; none keeps mV."),
+    ] = "lead"
+    windows: Annotated[
+        StrictInt,
+        key(
+            "Windows of a longer record, spread evenly: 1 the middle, 0 as many as fit.",
+            ge=0,
+            le=100_000,
+        ),
+    ] = 1
+    minimum_seconds: Annotated[
+        StrictFloat, key("Shorter records are left out, s.", ge=0, le=DAY_SECONDS), AS_GIVEN
+    ] = 3.0
+    flat: Annotated[
+        Literal["zero", "drop"],
+        key("Flat lead: blank and mark it, or leave the record out."),
+    ] = "zero"
+    nan: Annotated[
+        Literal["zero", "drop"],
+        key("Lead with NaN: blank and mark it, or leave the record out."),
+    ] = "drop"
+    keep_unlabelled: Annotated[
+        StrictBool,
+        key("Keep records without any scored label; they are not normal."),
+    ] = False
+    patients: Annotated[
+        Path | None,
+        key(
+            "CSV with record and patient; a patient never straddles two splits.",
+            expected="the path of a CSV",
+        ),
+    ] = None
+    labels: Annotated[
+        str | Path,
+        key(
+            "The classes; a CSV has the columns abbreviation, name and codes (joined by |).",
+            expected="challenge, ptb-xl-superclasses or the path of a CSV",
+        ),
+    ] = "challenge"
+    table: Annotated[
+        Path | None,
+        key(
+            "CSV that lists the records of the format csv; else records.csv in the raw folder.",
+            expected="the path of a CSV",
+        ),
+    ] = None
+    split: Annotated[
+        Shares | Literal["official"],
+        key(
+            "Shares of train, validation and test; official takes the folds of the data set.",
+            expected="three shares that sum to 1, or official",
+        ),
+    ] = (0.6, 0.2, 0.2)
+    split_seed: Annotated[StrictInt, key("Decides the split.", ge=0, le=10**15)] = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be prepared."""
-        if self.layout not in LAYOUTS:
+        if not 1 <= self.samples <= MOST_SAMPLES:
             raise DataError(
-                f"Expected a format out of {', '.join(LAYOUTS)}, but got {self.layout!r}."
-            )
-        if self.sample_rate_hz < 1 or self.samples < 1:
-            raise DataError(
-                f"Expected a positive rate and length, but got {self.sample_rate_hz} Hz "
-                f"and {self.seconds} s; give whole hertz, such as 100, and seconds, such as 10."
+                f"expected 1 to {MOST_SAMPLES:,} samples per lead, got {self.samples:,} of "
+                f"{self.seconds:g} s at {self.sample_rate_hz} Hz: change --seconds or --rate"
             )
         if self.band_hz is not None:
             low, high = self.band_hz
             if not 0 < low < high < self.sample_rate_hz / 2:
                 raise DataError(
-                    f"Expected a band within 0 and half the rate of {self.sample_rate_hz} Hz, "
-                    f"but got {low}-{high} Hz; lower the band or raise the rate."
+                    f"expected a band within 0 and half the rate of {self.sample_rate_hz} Hz, "
+                    f"got {low:g}-{high:g} Hz: lower the band or raise the rate"
                 )
-        if self.split != "official" and (
-            len(self.split) != 3 or min(self.split) < 0 or abs(sum(self.split) - 1) > 1e-6
-        ):
-            raise DataError(f"Expected three shares that sum to 1 as split, but got {self.split}.")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise DataError(
-                    f"Expected {name} out of {', '.join(allowed)}, but got {getattr(self, name)!r}."
-                )
-        if self.windows < 0 or self.minimum_seconds < 0:
-            raise DataError(
-                f"Expected no negative numbers, but got windows={self.windows} "
-                f"and minimum_seconds={self.minimum_seconds}."
-            )
 
     @property
     def samples(self) -> int:
@@ -93,10 +137,3 @@ class PrepareOptions:
         for name in ("patients", "labels", "table"):
             del values[name]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-
-
-_CHOICES = {
-    "standardise": ("lead", "record", "none"),
-    "flat": ("zero", "drop"),
-    "nan": ("zero", "drop"),
-}

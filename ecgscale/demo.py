@@ -67,10 +67,10 @@ def demo(
     from search.database.storage import open_storage
 
     started = time.monotonic()
+    definition = _definition(trials, epochs)
     out.mkdir(parents=True, exist_ok=True)
     store = _store(raw, out)
     opened = open_storage(storage or f"embedded:{out / 'database'}")
-    definition = _definition(trials, epochs)
     low, high = definition.sample.flops
     print(f"\n[2/4] Study of networks from {engineering(low)} to {engineering(high, 'FLOPs')}")
     print(_plan(definition))

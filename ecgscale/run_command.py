@@ -15,6 +15,7 @@ from ecgscale.confirm_commands import (
     SeedsOption,
     TopOption,
 )
+from ecgscale.definition_help import DefinitionCommand
 from ecgscale.output import command_name, counted, duration, engineering
 from ecgscale.steps import (
     budgets_within,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command()(run)
+    app.command(cls=DefinitionCommand)(run)
 
 
 def run(
@@ -79,6 +80,8 @@ def run(
 
     Give the same command again after an interruption, and it goes on. Other machines can help:
     `ecgscale worker` with the same storage and store.
+
+    The keys of the definition stand below, as a file that holds each at its default.
     """
     from ecgscale.analysis_commands import make_report
     from search.database.storage import open_storage

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.definition_help import DefinitionCommand
 from ecgscale.output import Format, command_name, counted, engineering, print_table
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def register(app: typer.Typer) -> None:
     app.command("init-db", rich_help_panel=PANEL)(init_db)
     app.command("stop-db", rich_help_panel=PANEL)(stop_db)
     app.command(rich_help_panel=PANEL)(grant)
-    app.command(rich_help_panel=PANEL)(create)
+    app.command(rich_help_panel=PANEL, cls=DefinitionCommand)(create)
     app.command(rich_help_panel=PANEL)(extend)
     app.command(rich_help_panel=PANEL)(worker)
     app.command(rich_help_panel=PANEL)(trials)
@@ -165,7 +166,10 @@ def create(
         ),
     ] = False,
 ) -> None:
-    """Create a study with all its planned trials; the seed alone decides which."""
+    """Create a study with all its planned trials; the seed alone decides which.
+
+    The keys of the definition stand below, as a file that holds each at its default.
+    """
     from data_pipeline import open_store
     from search.database.storage import open_storage
     from search.definition import StudyDefinition

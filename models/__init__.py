@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from models.architecture import Architecture, StageRow
-from models.cost import Cost
 from models.errors import ModelError
-from models.factors import Factor
 from models.family import family, family_names
-from models.find import find_architecture
-from models.references import reference, reference_names
-from models.sampling import Sample, sample_architectures
-from models.space import Space
-from models.space_file import load_space
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from models.architecture import Architecture, StageRow
+    from models.cost import Cost
+    from models.factors import Factor
+    from models.find import find_architecture
+    from models.references import reference, reference_names
+    from models.sampling import Sample, sample_architectures
+    from models.space import Space
+    from models.space_file import load_space
+
+# Imported when first used, so that `ecgscale --help` is quick.
+_HOMES = {
+    "Architecture": "models.architecture",
+    "Cost": "models.cost",
+    "Factor": "models.factors",
+    "Sample": "models.sampling",
+    "Space": "models.space",
+    "StageRow": "models.architecture",
+    "find_architecture": "models.find",
+    "load_space": "models.space_file",
+    "reference": "models.references",
+    "reference_names": "models.references",
+    "sample_architectures": "models.sampling",
+}
 __all__ = [
     "Architecture",
     "Cost",
@@ -36,6 +52,13 @@ __all__ = [
     "reference_names",
     "sample_architectures",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load(path: str | Path) -> nn.Module:

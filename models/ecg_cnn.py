@@ -50,6 +50,19 @@ FACTORS = (
     Factor.choice("se_ratio", 0.0, 0.0625, 0.25),
 )
 
+# What the rules below can build, and a study in sensible time: ranges may be anything within.
+LIMITS = {
+    "depth": (1, 256),
+    "stages": (1, 12),
+    "width": (1, 4096),
+    "width_growth": (0.25, 4),
+    "kernel_size": (1, 1023),
+    "stem_kernel": (1, 1023),
+    "expansion": (1 / 64, 64),
+    "se_ratio": (0, 4),
+    "attention": (0, 12),
+}
+
 HYBRID_FACTORS = (*FACTORS, Factor.choice("attention", 0, 1, 2))
 
 WIDTH_STEP = 8

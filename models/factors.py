@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import StrictBool, StrictFloat, StrictStr
 
+from definitions import AS_GIVEN, build, definition, key, shown
 from models.architecture import Value
 from models.errors import ModelError
 
+LARGEST = 1e12
+MOST_STEPS = 1e6
+MOST_CHOICES = 1000
+Limit = Annotated[StrictFloat, key("A limit.", ge=-LARGEST, le=LARGEST), AS_GIVEN]
+Choices = Annotated[tuple[Value, ...], key("Values, each as likely.", max_length=MOST_CHOICES)]
 
-@dataclass(frozen=True, slots=True)
+
+@definition(ModelError, "a factor")
 class Factor:
     """One axis, as plain data that maps one to one onto an Optuna distribution.
 
@@ -19,18 +28,23 @@ class Factor:
     given, uniformly or log-uniformly; "choice" is one of `choices`, each as likely.
     """
 
-    name: str
-    kind: str
-    low: float | None = None
-    high: float | None = None
-    step: float | None = None
-    log: bool = False
-    choices: tuple[Value, ...] = ()
+    name: StrictStr
+    kind: Literal["int", "float", "choice"]
+    low: Limit | None = None
+    high: Limit | None = None
+    step: Limit | None = None
+    log: StrictBool = False
+    choices: Choices = ()
 
     def __post_init__(self) -> None:
         problem = _problem(self)
         if problem:
             raise ModelError(f"factor {self.name!r}: {problem}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Factor:
+        """Return the factor that `dataclasses.asdict` (or its JSON) holds."""
+        return build(cls, values)
 
     @classmethod
     def integer(
@@ -50,6 +64,18 @@ class Factor:
     def choice(cls, name: str, *choices: Value) -> Factor:
         """Return a factor of listed values."""
         return cls(name, "choice", choices=choices)
+
+    @property
+    def values(self) -> float:
+        """Number of values, infinite between two real numbers."""
+        if self.kind == "choice":
+            return len(self.choices)
+        assert self.low is not None
+        assert self.high is not None
+        if self.low == self.high:
+            return 1
+        step = self.step or (1 if self.kind == "int" else 0)
+        return math.floor((self.high - self.low) / step + 1.5) if step else math.inf
 
     def draw(self, rng: np.random.Generator, count: int) -> list[Value]:
         """Draw independent values with the distribution of Optuna's RandomSampler.
@@ -92,7 +118,7 @@ class Factor:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not self.low <= value <= self.high:  # type: ignore[operator]
             raise ModelError(
-                f"expected {self.name} between {self.low:g} and {self.high:g}, got {value!r}"
+                f"expected {self.name} between {self.low:g} and {self.high:g}, got {shown(value)}"
             )
         if self.kind == "int" and value != int(value):
             raise ModelError(f"expected {self.name} to be a whole number, got {value!r}")
@@ -102,20 +128,20 @@ def _problem(factor: Factor) -> str | None:
     """Return what is wrong with a factor's definition, in words, or None."""
     if factor.kind == "choice":
         if not factor.choices or len(set(factor.choices)) != len(factor.choices):
-            return f"expected distinct choices, got {list(factor.choices)}; list each value once"
+            return f"expected distinct choices, got {shown(factor.choices)}: list each once"
         return None
-    if factor.kind not in ("int", "float"):
-        return f'expected kind "int", "float" or "choice", got {factor.kind!r}'
     low, high, step = factor.low, factor.high, factor.step
     if low is None or high is None or not low <= high:
-        return f"expected low ≤ high, got low {low} and high {high}"
+        return f"expected low ≤ high, got low {low} and high {high}: change one"
     if factor.log and low <= 0:
-        return f"expected low above 0 for a log-uniform factor, got {low}"
+        return f"expected low above 0 for a log-uniform factor, got {low}: raise it"
     if factor.log and step not in (None, 1):
-        return f"expected no step for a log-uniform factor, got {step}; Optuna has no such one"
+        return f"expected no step for a log-uniform factor, got {step}: remove step or log"
     whole = [v for v in (low, high, step) if v is not None]
     if factor.kind == "int" and any(v != int(v) for v in whole):
-        return f"expected whole numbers, got {whole}"
+        return f"expected whole numbers, got {shown(whole)}: round them"
     if step is not None and (step <= 0 or abs((high - low) / step % 1 - 0.5) < 0.499999):
-        return f"expected a positive step that divides {high} − {low}, got {step}"
+        return f"expected a positive step that divides {high} − {low}, got {step}: change it"
+    if step is not None and (high - low) / step > MOST_STEPS:
+        return f"expected at most {MOST_STEPS:,.0f} steps, got a step of {step}: widen it"
     return None

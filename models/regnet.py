@@ -46,6 +46,17 @@ REGNET1D_FACTORS = (
     Factor.choice("bottleneck", 0.5, 1.0, 2.0, 4.0),
     Factor.choice("se_ratio", 0.0, 0.25),
 )
+REGNET1D_LIMITS = {
+    "stem_kernel": (1, 1023),
+    "w_init": (1, 4096),
+    "w_0": (8, 4096),
+    "w_m": (1.01, 10),
+    "w_a": (0, 4096),
+    "depth": (1, 256),
+    "group_width": (1, 4096),
+    "bottleneck": (1 / 64, 64),
+    "se_ratio": (0, 4),
+}
 REGNET1D_CONSTRAINTS = ("w_0 >= w_init",)
 
 

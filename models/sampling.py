@@ -15,6 +15,8 @@ from models.space import Space
 CHUNK = 256
 HOPELESS_AFTER = 10_000
 PROPOSALS_PER_ARCHITECTURE = 400
+LONGEST_WAIT = 50_000
+"""Proposals without a new network: a bin with 1 in 4,000 of them waits as long once in 270,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,7 @@ def sample_architectures(
     ModelError if a bin stays empty or does not fill: the message says what the space offers.
     """
     low, high = flops_range
-    if not 0 < low < high or count < 1 or not 1 <= bins <= count:
-        raise ModelError(
-            f"expected 0 < low < high FLOPs and 1 ≤ bins ≤ count, got FLOPs {low:g} to {high:g}, "
-            f"{bins} bins and {count} architectures"
-        )
+    _check_request(space, count, low, high, bins)
     rng = np.random.default_rng(seed)
     edges = np.geomspace(low, high, bins + 1)
     log_edges = [math.log(edge) for edge in edges]
@@ -68,9 +66,10 @@ def sample_architectures(
     known: set[str] = set()
     hits = [0] * bins
     flops_seen: list[int] = []
-    duplicates = proposals = 0
+    duplicates = proposals = latest = 0
     while sum(map(len, found)) < count:
-        _give_up_if_hopeless(space, found, wanted, edges, flops_seen, proposals)
+        if _is_hopeless(found, count, proposals, proposals - latest):
+            raise _too_few(space, found, wanted, edges, flops_seen, proposals)
         columns = {factor.name: factor.draw(rng, CHUNK) for factor in space.factors}
         proposals += CHUNK
         for row in zip(*columns.values(), strict=True):
@@ -92,6 +91,7 @@ def sample_architectures(
                 continue
             known.add(architecture.hash)
             found[place].append(architecture)
+            latest = proposals
     order = _balanced_order(wanted, rng)
     return Sample(
         architectures=tuple(found[place][i] for place, i in order),
@@ -114,31 +114,50 @@ def _balanced_order(wanted: list[int], rng: np.random.Generator) -> list[tuple[i
     return order
 
 
-def _give_up_if_hopeless(
+def _check_request(space: Space, count: int, low: float, high: float, bins: int) -> None:
+    if not 0 < low < high or count < 1 or not 1 <= bins <= count:
+        raise ModelError(
+            f"expected 0 < low < high FLOPs and 1 ≤ bins ≤ count, got FLOPs {low:g} to {high:g}, "
+            f"{bins} bins and {count} architectures"
+        )
+    points = math.prod(factor.values for factor in space.factors)
+    if points < count:
+        raise ModelError(
+            f"expected {count} different architectures of {space.name}, but its factors have only "
+            f"{points:,} points: ask for fewer, or widen them"
+        )
+
+
+def _is_hopeless(found: list[list[Architecture]], count: int, tried: int, waited: int) -> bool:
+    """Return whether a bin has stayed empty, or unfilled, for too many proposals."""
+    return (
+        (tried >= HOPELESS_AFTER and not all(found))
+        or tried >= HOPELESS_AFTER + PROPOSALS_PER_ARCHITECTURE * count
+        or waited >= LONGEST_WAIT
+    )
+
+
+def _too_few(
     space: Space,
     found: list[list[Architecture]],
     wanted: list[int],
     edges: np.ndarray,
     flops_seen: list[int],
     tried: int,
-) -> None:
-    """Raise ModelError once a bin has stayed empty, or unfilled, for too many proposals."""
-    count = sum(wanted)
-    empty = [place for place, members in enumerate(found) if not members]
-    if not (empty and tried >= HOPELESS_AFTER) and tried < (
-        HOPELESS_AFTER + PROPOSALS_PER_ARCHITECTURE * count
-    ):
-        return
+) -> ModelError:
+    """Say what was found, what is missing and what the space offers."""
     if not flops_seen:
-        raise ModelError(
+        return ModelError(
             f"none of {tried} proposals of {space.name} meets {' and '.join(space.constraints)}; "
             "widen the ranges of the factors or drop a constraint"
         )
+    empty = [place for place, members in enumerate(found) if not members]
     short = empty or [i for i, members in enumerate(found) if len(members) < wanted[i]]
+    count = sum(wanted)
     gaps = [f"{edges[i]:.3g} to {edges[i + 1]:.3g}" for i in short]
     more = f" and {len(gaps) - 1} more bins" if len(gaps) > 1 else ""
     lowest, low, high, highest = np.quantile(flops_seen, (0, 0.01, 0.99, 1))
-    raise ModelError(
+    return ModelError(
         f"expected {count} different architectures of {space.name} in {len(found)} bins, found "
         f"{sum(map(len, found))} in {tried} proposals and too few at {gaps[0]} FLOPs{more}; choose "
         f"FLOPs that the space offers: 98 % lie between {low:.3g} and {high:.3g}, all between "

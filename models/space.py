@@ -4,34 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import StrictStr
+
+from definitions import build, definition, hint, key, number, shown
 from models import ecg_cnn, regnet
 from models.architecture import Architecture, Value
-from models.constraints import check_constraint, holds
+from models.constraints import Kind, check_constraint, holds
 from models.errors import ModelError
 from models.factors import Factor
 from models.layers import Sequence
 
+MOST_CONSTRAINTS = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A rule from values to layers, the factors it needs with default ranges, and constraints."""
+    """A rule from values to layers, the factors it needs with default ranges, and constraints.
+
+    limits: lowest and highest number that a factor may be given, by name.
+    """
 
     build: Callable[[Mapping[str, Value]], Sequence]
     factors: tuple[Factor, ...]
+    limits: Mapping[str, tuple[float, float]]
     constraints: tuple[str, ...] = ()
-    may_be_zero: tuple[str, ...] = ("se_ratio", "attention")
+
+    def allowed(self, factor: Factor) -> str:
+        """Say what values a factor of this family may be given."""
+        if words := _words(factor):
+            return "true or false" if True in words else f"one of {', '.join(map(shown, words))}"
+        low, high = self.limits[factor.name]
+        kind = "a whole number" if is_whole(factor) else "a number"
+        return f"{kind} from {number(low)} to {number(high)}"
 
 
 FAMILIES: dict[str, Family] = {
-    "ecg-cnn": Family(ecg_cnn.ecg_cnn, ecg_cnn.FACTORS),
-    "ecg-hybrid": Family(ecg_cnn.ecg_cnn, ecg_cnn.HYBRID_FACTORS),
-    "regnet1d": Family(regnet.regnet1d, regnet.REGNET1D_FACTORS, regnet.REGNET1D_CONSTRAINTS),
+    "ecg-cnn": Family(ecg_cnn.ecg_cnn, ecg_cnn.FACTORS, ecg_cnn.LIMITS),
+    "ecg-hybrid": Family(ecg_cnn.ecg_cnn, ecg_cnn.HYBRID_FACTORS, ecg_cnn.LIMITS),
+    "regnet1d": Family(
+        regnet.regnet1d,
+        regnet.REGNET1D_FACTORS,
+        regnet.REGNET1D_LIMITS,
+        regnet.REGNET1D_CONSTRAINTS,
+    ),
 }
 
 
-@dataclass(frozen=True, slots=True)
+Constraints = Annotated[
+    tuple[StrictStr, ...], key("Comparisons of factors.", max_length=MOST_CONSTRAINTS)
+]
+
+
+@definition(ModelError, "a design space")
 class Space:
     """A design space: factors that vary, drawn independently, and values that are fixed.
 
@@ -39,11 +65,11 @@ class Space:
     factors it names.
     """
 
-    name: str
-    family: str
+    name: StrictStr
+    family: StrictStr
     factors: tuple[Factor, ...]
-    fixed: tuple[tuple[str, Value], ...] = ()
-    constraints: tuple[str, ...] = ()
+    fixed: tuple[tuple[StrictStr, Value], ...] = ()
+    constraints: Constraints = ()
 
     def __post_init__(self) -> None:
         _check(self)
@@ -86,19 +112,7 @@ class Space:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Space:
         """Return the space that `to_dict` (or its JSON) holds."""
-        try:
-            factors = [
-                {**factor, "choices": tuple(factor["choices"])} for factor in data["factors"]
-            ]
-            return cls(
-                data["name"],
-                data["family"],
-                tuple(Factor(**factor) for factor in factors),
-                tuple((name, value) for name, value in data["fixed"]),
-                tuple(data["constraints"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"expected what Space.to_dict returns; {error!r} is wrong") from None
+        return build(cls, data)
 
 
 def family_of(name: str) -> Family:
@@ -106,9 +120,19 @@ def family_of(name: str) -> Family:
     if name not in FAMILIES:
         raise ModelError(
             f"expected a design space ({', '.join(FAMILIES)}) or the path of a TOML file, "
-            f"got {name!r}"
+            f"got {shown(name)}: {hint(name, FAMILIES, 'choose one of these')}"
         )
     return FAMILIES[name]
+
+
+def is_whole(factor: Factor) -> bool:
+    """Return whether a family's factor takes whole numbers alone."""
+    return factor.kind == "int" or any(isinstance(choice, int) for choice in factor.choices)
+
+
+def _words(factor: Factor) -> list[str | bool]:
+    """Return the words (or true and false) that a factor has in place of numbers."""
+    return [choice for choice in factor.choices if isinstance(choice, str | bool)]
 
 
 def _check(space: Space) -> None:
@@ -119,7 +143,7 @@ def _check(space: Space) -> None:
     for name in given:
         if name not in known or given.count(name) > 1:
             raise ModelError(
-                f"expected each factor of {space.family} once, got {name!r}; "
+                f"expected each factor of {space.family} once, got {shown(name)}; "
                 f"the factors are {', '.join(known)}"
             )
     for name in known:
@@ -130,20 +154,27 @@ def _check(space: Space) -> None:
             _check_value(known[factor.name], value, family)
     for name, value in space.fixed:
         _check_value(known[name], value, family)
+    kinds = {name: _kind(factor) for name, factor in known.items()}
     for text in space.constraints:
-        check_constraint(text, given)
+        check_constraint(text, kinds)
+
+
+def _kind(factor: Factor) -> Kind:
+    words = _words(factor)
+    if not words:
+        return "number"
+    return "truth" if isinstance(words[0], bool) else "word"
 
 
 def _check_value(known: Factor, value: object, family: Family) -> None:
     """Raise ModelError unless the family can build with this value of a factor."""
-    words = [choice for choice in known.choices if isinstance(choice, str | bool)]
-    if words:
-        if value not in words or type(value) is not type(words[0]):
-            raise ModelError(f"expected {known.name} to be one of {words}, got {value!r}")
-        return
-    whole = known.kind == "int" or any(isinstance(choice, int) for choice in known.choices)
-    least = 0 if known.name in family.may_be_zero else 1e-9
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < 1e6:
-        raise ModelError(f"expected {known.name} to be a positive number, got {value!r}")
-    if whole and value != int(value):
-        raise ModelError(f"expected {known.name} to be a whole number, got {value!r}")
+    if words := _words(known):
+        fits = value in words and type(value) is type(words[0])
+    else:
+        low, high = family.limits[known.name]
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = fits and low <= value <= high and not (is_whole(known) and value % 1)  # type: ignore[operator]
+    if not fits:
+        raise ModelError(
+            f"expected {known.name} to be {family.allowed(known)}, got {shown(value)}: change it"
+        )

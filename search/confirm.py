@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from models import Architecture
-from search.definition import StudyDefinition
+from search.definition import StudyDefinition, check_planned
 from search.errors import StudyError
 from search.study import Study, add_planned, read_attribute, write_attribute
 from search.trials.plan import PlannedTrial, trial_seed
@@ -93,6 +93,7 @@ def confirm_study(
         seeds=seeds,
         learning_rates=rates,
     )
+    check_planned(study.planned + round_.trials)
 
     def more(known: tuple[PlannedTrial, ...]) -> list[PlannedTrial]:
         return _trials(study, known, candidates, seeds, rates)

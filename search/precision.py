@@ -49,7 +49,8 @@ def settle_precision(study: Study, fast: str, device: str, *, emulate: bool = Fa
     """
     with study.storage.begin() as connection:
         precision = read_precision(connection, study) or fast
-        if study.definition.recipe.precision == "auto":
+        settled = read_attribute(connection, study.study_id, KEY) is not None
+        if study.definition.recipe.precision == "auto" and not settled:
             values = {"study": study.study_id, "key": KEY, "value": json.dumps(precision)}
             connection.execute(text(SETTLE), values)
             precision = read_precision(connection, study) or precision

@@ -256,10 +256,7 @@ def open_study(name: str, storage: Storage) -> Study:
         storage=storage,
         definition=StudyDefinition.from_dict(attributes["definition"]),
         data=attributes["data"],
-        factors=tuple(
-            Factor(**{**factor, "choices": tuple(factor["choices"])})
-            for factor in attributes["factors"]
-        ),
+        factors=tuple(Factor.from_dict(factor) for factor in attributes["factors"]),
         planned=attributes["planned"],
         uid=attributes["uid"],
     )

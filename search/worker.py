@@ -19,13 +19,13 @@ from search.machine import choose_device, device_name, git_commit, stopping_sign
 from search.precision import settle_precision
 from search.study import Study, open_study
 from search.training.folds import Folds
+from search.training.recipe import Recipe
 from search.trials.lease import LeaseKeeper, LeaseLost
 from search.trials.queue import Claim, Limits, Queue, WorkerName
 
 if TYPE_CHECKING:
     from data_pipeline import Store
     from data_pipeline.batches import ResidentRecords
-    from search.training.recipe import Recipe
     from search.training.train import Trained, TrialScores
 
 DONE, INTERRUPTED = 0, 75
@@ -269,7 +269,7 @@ class Worker:
             Architecture.from_json(claim.architecture),
             train,
             validation,
-            replace(self._recipe(claim), precision=self.precision),
+            Recipe.from_dict(self._recipe(claim).to_dict() | {"precision": self.precision}),
             claim.seed,
             device=self.device,
             on_epoch=on_epoch,

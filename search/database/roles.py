@@ -21,6 +21,7 @@ WORKER_GRANTS = {
     "trial_values": "INSERT",
     "trial_intermediate_values": "INSERT, UPDATE, DELETE",
     "trial_user_attributes": "INSERT, UPDATE",
+    "study_user_attributes": "INSERT",  # the precision, which the first worker settles
     "ecgscale_leases": "INSERT, UPDATE",
     "ecgscale_class_scores": "INSERT",
     "ecgscale_test_records": "INSERT",
@@ -30,6 +31,7 @@ SERIALS = {
     "trial_values": "trial_value_id",
     "trial_intermediate_values": "trial_intermediate_value_id",
     "trial_user_attributes": "trial_user_attribute_id",
+    "study_user_attributes": "study_user_attribute_id",
 }
 
 

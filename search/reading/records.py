@@ -181,10 +181,7 @@ def read_distributions(study_name: str, storage: Storage) -> dict[str, BaseDistr
     from search.trials.distributions import distribution
 
     factors = _study(study_name, storage)[1]["factors"]
-    return {
-        factor["name"]: distribution(Factor(**{**factor, "choices": tuple(factor["choices"])}))
-        for factor in factors
-    }
+    return {factor["name"]: distribution(Factor.from_dict(factor)) for factor in factors}
 
 
 def _study(name: str, storage: Storage) -> tuple[int, dict[str, Any]]:

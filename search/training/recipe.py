@@ -9,72 +9,117 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from pydantic import StrictBool, StrictFloat, StrictInt
+
+from definitions import build, definition, key
 from search.errors import StudyError
 
 if TYPE_CHECKING:
     from data_pipeline.batches import AugmentOptions
 
-LOSSES = ("bce", "asymmetric")
-PRECISIONS = ("auto", "fp32", "bf16")
 
-
-@dataclass(frozen=True, slots=True)
+@definition(StudyError, "a recipe")
 class Recipe:
     """How to train one network; change a field and the hash changes.
 
     Fields that begin with `augment_` are those of `data_pipeline.batches.AugmentOptions`.
     """
 
-    # Length and size of the steps. The gradient of a batch is the mean over its records.
-    epochs: int = 20
-    batch_size: int = 64
+    epochs: Annotated[StrictInt, key("Passes over the training records.", ge=1, le=10_000)] = 20
+    batch_size: Annotated[
+        StrictInt, key("Records per step; the gradient is their mean.", ge=2, le=65_536)
+    ] = 64
 
-    # AdamW. The rate rises linearly over the first `warmup` share of all steps and falls along a
-    # half cosine to `final_learning_rate` (a share of `learning_rate`). Weight decay spares biases
-    # and normalisation; gradients are clipped to a global norm.
-    learning_rate: float = 5e-3
-    warmup: float = 0.1
-    final_learning_rate: float = 0.01
-    weight_decay: float = 0.05
-    gradient_clip: float = 1.0
+    # AdamW; weight decay spares biases and normalisation.
+    learning_rate: Annotated[StrictFloat, key("Highest learning rate.", gt=0, le=10)] = 5e-3
+    warmup: Annotated[
+        StrictFloat, key("Share of all steps in which the rate rises linearly.", ge=0, le=1)
+    ] = 0.1
+    final_learning_rate: Annotated[
+        StrictFloat,
+        key("Where the half cosine ends: a share of learning_rate.", ge=0, le=1),
+    ] = 0.01
+    weight_decay: Annotated[StrictFloat, key("Weight decay of AdamW.", ge=0, le=1e6)] = 0.05
+    gradient_clip: Annotated[
+        StrictFloat, key("Largest global norm of the gradient.", gt=0, le=1e6)
+    ] = 1.0
 
-    # Loss. Positives of a class weigh (negatives / positives) ** positive_weight_power, at most
-    # positive_weight_limit. The asymmetric loss (Ridnik et al. 2021) takes the three numbers after.
-    loss: str = "bce"
-    positive_weight_power: float = 0.0
-    positive_weight_limit: float = 20.0
-    focus_negative: float = 4.0
-    focus_positive: float = 1.0
-    probability_shift: float = 0.05
+    # Ridnik et al. 2021 for the asymmetric loss and the three numbers it takes.
+    loss: Annotated[
+        Literal["bce", "asymmetric"], key("Binary cross-entropy, or the asymmetric loss.")
+    ] = "bce"
+    positive_weight_power: Annotated[
+        StrictFloat,
+        key("A positive weighs (negatives / positives) to this power.", ge=0, le=1),
+    ] = 0.0
+    positive_weight_limit: Annotated[
+        StrictFloat, key("Largest weight of a positive.", ge=1, le=1e6)
+    ] = 20.0
+    focus_negative: Annotated[
+        StrictFloat, key("Asymmetric loss: exponent for negatives.", ge=0, le=1e6)
+    ] = 4.0
+    focus_positive: Annotated[
+        StrictFloat, key("Asymmetric loss: exponent for positives.", ge=0, le=1e6)
+    ] = 1.0
+    probability_shift: Annotated[
+        StrictFloat, key("Asymmetric loss: shift of a negative's probability.", ge=0, le=0.5)
+    ] = 0.05
 
-    # Start the last bias at the training prevalence of each class.
-    prior_bias: bool = True
+    prior_bias: Annotated[
+        StrictBool, key("Start the last bias at the training prevalence of each class.")
+    ] = True
+    average_epochs: Annotated[
+        StrictFloat,
+        key("Score a moving average of the weights over so many epochs; 0: off.", ge=0, le=1e6),
+    ] = 0.0
+    # metrics.best_thresholds
+    threshold_slack: Annotated[
+        StrictFloat,
+        key(
+            "A class's threshold is the mean of all whose training F1 is within this / √positives "
+            "of the best; 0: the best.",
+            ge=0,
+            le=1e6,
+        ),
+    ] = 0.5
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"],
+        key(
+            "Of training; scores are computed in fp32. auto: what suits the device of the study's "
+            "first worker, for all of them."
+        ),
+    ] = "auto"
 
-    # Score an exponential moving average of the weights over about this many epochs; 0 = off.
-    average_epochs: float = 0.0
-
-    # Decide a class by the mean of all thresholds whose training F1 is within
-    # threshold_slack / √positives of the best; 0 takes the best (metrics.best_thresholds).
-    threshold_slack: float = 0.5
-
-    # Of forward and backward passes in training; scores are computed in fp32. "auto" is settled for
-    # the whole study by its first worker: bf16 where its device multiplies it fast, else fp32.
-    precision: str = "auto"
-
-    augment_crop_samples: int | None = None
-    augment_gain: float = 0.0
-    augment_noise: float = 0.0
-    augment_wander: float = 0.0
-    augment_lead_dropout: float = 0.1
-    augment_mask: float = 0.2
-    augment_warp: float = 0.0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            _check(field.name, getattr(self, field.name))
+    augment_crop_samples: Annotated[
+        StrictInt | None,
+        key(
+            "Length of a random crop; else the whole record.",
+            expected="a whole number from 1 to 1e9",
+            ge=1,
+            le=1_000_000_000,
+        ),
+    ] = None
+    augment_gain: Annotated[
+        StrictFloat, key("Sd of the logarithm of a record's gain.", ge=0, le=1e6)
+    ] = 0.0
+    augment_noise: Annotated[
+        StrictFloat, key("Sd of white noise, in units of the signals.", ge=0, le=1e6)
+    ] = 0.0
+    augment_wander: Annotated[
+        StrictFloat, key("Largest baseline wander, in units of the signals.", ge=0, le=1e6)
+    ] = 0.0
+    augment_lead_dropout: Annotated[
+        StrictFloat, key("Probability that a lead is blanked.", ge=0, le=0.95)
+    ] = 0.1
+    augment_mask: Annotated[
+        StrictFloat, key("Largest share of a record that is blanked.", ge=0, le=0.95)
+    ] = 0.2
+    augment_warp: Annotated[StrictFloat, key("Largest relative change of speed.", ge=0, le=0.5)] = (
+        0.0
+    )
 
     @property
     def hash(self) -> str:
@@ -89,16 +134,7 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """Return a recipe with some fields changed from the defaults."""
-        known = [field.name for field in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise StudyError(f"A recipe has no {name!r}; it has {', '.join(known)}.")
-        # Whole numbers are fine where a fraction is meant, and must hash alike.
-        chosen: dict[str, Any] = {
-            name: float(value) if _KINDS[name] is float and type(value) is int else value
-            for name, value in values.items()
-        }
-        return cls(**chosen)
+        return build(cls, values)
 
     def augment_options(self) -> AugmentOptions | None:
         """Return the augmentation of training batches, None when all of it is off."""
@@ -112,41 +148,3 @@ class Recipe:
         }
         options = AugmentOptions(**chosen)
         return None if options == AugmentOptions() else options
-
-
-_KINDS: dict[str, Any] = {field.name: type(field.default) for field in fields(Recipe)}
-_KINDS["augment_crop_samples"] = int
-
-# Lowest and highest valid value; the lowest itself is excluded where that is marked.
-_ABOVE_ZERO = ("learning_rate", "gradient_clip")
-_RANGES: dict[str, tuple[float, float]] = {
-    "epochs": (1, 100_000),
-    "batch_size": (2, 1_000_000),
-    "learning_rate": (0, 10),
-    "warmup": (0, 1),
-    "final_learning_rate": (0, 1),
-    "positive_weight_power": (0, 1),
-    "positive_weight_limit": (1, 1e6),
-    "probability_shift": (0, 0.5),
-    "augment_crop_samples": (1, 1_000_000_000),
-    "augment_lead_dropout": (0, 0.95),
-    "augment_mask": (0, 0.95),
-    "augment_warp": (0, 0.5),
-}
-
-
-def _check(name: str, value: Any) -> None:
-    if name == "augment_crop_samples" and value is None:
-        return
-    kind = _KINDS[name]
-    if type(value) is not kind:
-        raise StudyError(f"Recipe field {name} must be {kind.__name__}, got {value!r}.")
-    if kind is str:
-        choices = LOSSES if name == "loss" else PRECISIONS
-        if value not in choices:
-            raise StudyError(f"Recipe field {name} must be one of {choices}, got {value!r}.")
-    elif kind is not bool:
-        low, high = _RANGES.get(name, (0, 1e6))
-        if not low <= value <= high or (name in _ABOVE_ZERO and value == 0):
-            above = "more than 0 and at most" if name in _ABOVE_ZERO else f"from {low:g} to"
-            raise StudyError(f"Recipe field {name} must be {above} {high:g}, got {value!r}.")

@@ -22,6 +22,7 @@ from models.fold import fold_batch_norms
 from search.training.averaging import AveragedWeights
 from search.training.checkpoint import load_checkpoint, save_checkpoint, trial_fingerprint
 from search.training.device import Precision, synchronize
+from search.training.graph import StepGraph
 from search.training.half_weights import HalfWeights
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
 from search.training.recipe import Recipe
@@ -66,10 +67,17 @@ class Progress:
 class Run:
     """Network, optimiser and averaged weights of one trial, with its progress.
 
-    Built under a seeded generator; goes on from the checkpoint where there is one.
+    Built under a seeded generator; goes on from the checkpoint where there is one. With a `graph`
+    steps on whole batches are recorded once and replayed.
     """
 
-    def __init__(self, trial: Trial, micro_batch: int, checkpoint: Path | None) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        micro_batch: int,
+        checkpoint: Path | None,
+        graph: StepGraph | None = None,
+    ) -> None:
         recipe, train = trial.recipe, trial.train
         self.trial, self.checkpoint, self.device = trial, checkpoint, train.device
         self.fingerprint = trial.fingerprint() if checkpoint else ""
@@ -84,8 +92,14 @@ class Run:
         self.weights = positive_weights(train.labels, recipe)
         if recipe.prior_bias:
             start_at_prevalence(self.network, train.labels, self.weights)
+        self._graph = graph
+        # In a tensor the rate can change from step to step of a recording, too.
+        on_cuda = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
-            decayed_and_spared(self.network, recipe.weight_decay), fused=True
+            decayed_and_spared(self.network, recipe.weight_decay),
+            lr=torch.tensor(0.0, device=self.device) if on_cuda else recipe.learning_rate,
+            fused=True,
+            capturable=on_cuda,
         )
         self.averaged = (
             AveragedWeights(self.network, recipe.average_epochs * self.steps_per_epoch)
@@ -109,19 +123,50 @@ class Run:
 
     def step(self, signals: Tensor, labels: Tensor) -> None:
         """Train on one batch, in micro-batches whose gradients add up to the batch's."""
-        recipe, progress = self.trial.recipe, self.progress
-        parts = math.ceil(len(signals) / self.micro_batch)
-        rate = learning_rate(
-            progress.epoch * self.steps_per_epoch + progress.step, self.steps, recipe
+        progress = self.progress
+        self._set_rate(
+            learning_rate(
+                progress.epoch * self.steps_per_epoch + progress.step,
+                self.steps,
+                self.trial.recipe,
+            )
         )
+        whole = len(signals) == self.trial.recipe.batch_size == self.micro_batch
+        if self._graph is not None and whole:
+            loss, logits = self._graph(self._step, signals, labels)
+        else:
+            loss, logits = self._step(signals, labels)
+        if self.averaged is not None:
+            self.averaged.update()
+        self._outputs.append(logits)
+        self._labels.append(labels)
+        self._loss = loss
+        if not progress.records:
+            self._first_loss = loss
+        progress.step += 1
+        progress.records += len(signals)
+
+    def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _step(self, signals: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Move the weights; return the loss and the logits (records, classes) before the move.
+
+        All of it happens on the device, on the same tensors at every call.
+        """
+        recipe = self.trial.recipe
+        parts = math.ceil(len(signals) / self.micro_batch)
         self.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
         network = self.network
         if self._half is not None:
             self._half.refresh()
             network = self._half.network
+        outputs = []
         for x, y in zip(signals.chunk(parts), labels.chunk(parts), strict=True):
             with self._autocast():
                 logits = network(x).float()
@@ -130,17 +175,10 @@ class Run:
             if self._half is not None:
                 self._half.hand_over_gradients()
             total += loss.detach()
-            self._outputs.append(logits.detach())
-            self._labels.append(y)
+            outputs.append(logits.detach())
         nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
         self.optimizer.step()
-        if self.averaged is not None:
-            self.averaged.update()
-        self._loss = total
-        if not progress.records:
-            self._first_loss = total
-        progress.step += 1
-        progress.records += len(signals)
+        return total, outputs[0] if parts == 1 else torch.cat(outputs)
 
     def check_loss(self) -> None:
         """Raise Diverged when the latest loss is no number or far above the first."""
@@ -264,11 +302,18 @@ def predict(
 
 
 def decayed_and_spared(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split parameters into weights, which decay, and biases and normalisation, which do not."""
+    """Split parameters into those that decay and those that do not, in their order.
+
+    The weights of convolutions and linear layers decay; biases, normalisation and learnt factors
+    per channel (layer scale) do not.
+    """
+    weights = {
+        module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)
+    }
     parameters = list(network.parameters())
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p in weights], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p not in weights], "weight_decay": 0.0},
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from models import Architecture, Factor, Space, sample_architectures
-from search.definition import ReplicatePlan, StudyDefinition
+from search.definition import ReplicatePlan, StudyDefinition, check_planned
 from search.errors import StudyError
 
 T = TypeVar("T")
@@ -115,6 +115,12 @@ class Extension:
     references: tuple[Architecture, ...] = ()
     seeds: int = 1
 
+    @property
+    def most_trials(self) -> int:
+        """Number of further trials, fewer only where controls run out of networks."""
+        again = self.replicates.architectures * self.replicates.seeds
+        return self.architectures + again + self.controls + len(self.references) * self.seeds
+
 
 def extend(
     definition: StudyDefinition,
@@ -130,6 +136,7 @@ def extend(
 
     No (network, seed, role) is planned twice, and no network is sampled twice.
     """
+    check_planned(len(known) + extension.most_trials)
     shape = {"samples": samples, "leads": leads, "outputs": outputs}
     taken = {(trial.architecture.hash, trial.seed, trial.role) for trial in known}
     trials: list[PlannedTrial] = []

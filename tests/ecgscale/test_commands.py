@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 import urllib.request
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ import torch
 
 import models
 from data_pipeline import open_store
+from search.definition import StudyDefinition
 from search.training.metrics import macro_auroc
 from tests.ecgscale.conftest import Run
 
@@ -32,11 +34,18 @@ def test_help_names_every_command_and_loads_nothing_heavy(run: Run) -> None:
     for command in ("demo", "prepare", "create", "worker", "status", "trials", "report"):
         assert command in shown
     check = (
-        "import sys, ecgscale.cli; "
-        "print(sorted({'torch', 'shap', 'plotly', 'pandas'} & set(sys.modules)))"
+        "import sys, ecgscale.cli; heavy = {'torch', 'shap', 'plotly', 'pandas', 'numpy', "
+        "'pydantic'}; print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["create", "run"])
+def test_help_ends_with_a_definition_to_copy(run: Run, command: str) -> None:
+    shown = run(command, "--help").stdout
+    values = tomllib.loads(shown[shown.index("# Name of the study") :])
+    assert StudyDefinition.from_dict({"name": "a", **values}) == StudyDefinition("a")
 
 
 def test_store_as_json(run: Run, store: Path) -> None:

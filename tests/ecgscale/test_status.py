@@ -31,6 +31,7 @@ def a_status(**changes) -> StudyStatus:
         failed=1,
         failures={"diverged": 1},
         epochs=10,
+        precision="fp32",
         trials_per_hour=41.5,
         time_left=TimeLeft(3700.0, 3700.0, 1, 5, 0.12),
         workers=(worker,),

@@ -84,7 +84,7 @@ def test_log_integers_have_the_closed_form_probabilities():
         ({"kind": "int", "low": 1.5, "high": 3}, "whole numbers"),
         ({"kind": "choice"}, "distinct choices"),
         ({"kind": "choice", "choices": (3, 3)}, "distinct choices"),
-        ({"kind": "uniform", "low": 1, "high": 3}, '"int", "float" or "choice"'),
+        ({"kind": "uniform", "low": 1, "high": 3}, "kind to be one of 'int', 'float', 'choice'"),
     ],
 )
 def test_a_wrong_factor_says_what_is_wrong(definition, says):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from models import ModelError, sample_architectures
+from models import Factor, ModelError, sample_architectures, sampling
+from models.space_file import space_from_table
 
 RANGE = (3e6, 3e8)
 
@@ -104,3 +105,41 @@ def test_a_senseless_request_is_refused(ecg_cnn, wrong):
     request = {"count": 10, "flops_range": RANGE, "bins": 5, **wrong}
     with pytest.raises(ModelError, match="expected 0 < low < high"):
         sample_architectures(ecg_cnn, request.pop("count"), **request)
+
+
+ONE_SHAPE = {
+    "depth": 6, "stages": 3, "width": 32, "kernel_size": 5, "stem_kernel": 7, "expansion": 1.0,
+    "grouping": "dense", "se_ratio": 0.0,
+}  # fmt: skip
+
+
+def test_more_networks_than_points_are_refused_before_any_is_drawn(monkeypatch):
+    space = space_from_table({"factors": {**ONE_SHAPE, "width_growth": 1.5}}, "tiny")
+    monkeypatch.setattr(np.random, "default_rng", None)
+    with pytest.raises(ModelError, match="only 2 points"):
+        sample_architectures(space, 3, flops_range=(1e3, 1e12), bins=1)
+
+
+def test_a_search_that_finds_nothing_new_ends(monkeypatch):
+    monkeypatch.setattr(sampling, "LONGEST_WAIT", 2_000)
+    growth = {"low": 1.0, "high": 1.01}  # infinitely many points, two networks
+    space = space_from_table({"factors": {**ONE_SHAPE, "width_growth": growth}}, "tiny")
+    with pytest.raises(ModelError, match="found 2 in 2304 proposals"):
+        sample_architectures(space, 20_000, flops_range=(1e3, 1e12), bins=1)
+
+
+@pytest.mark.parametrize(
+    ("factor", "values"),
+    [
+        (Factor.choice("x", 1, 2, 5), 3),
+        (Factor.integer("x", 3, 24, log=True), 22),
+        (Factor.integer("x", 32, 64, step=8), 5),
+        (Factor.real("x", 1.1, 3.0, step=0.1), 20),
+        (Factor.real("x", 2.0, 2.0), 1),
+        (Factor.real("x", 1.0, 2.0), math.inf),
+    ],
+)
+def test_a_factor_counts_its_values(factor, values):
+    assert factor.values == values
+    drawn = set(factor.draw(np.random.default_rng(0), 3000))
+    assert len(drawn) == min(values, 3000)

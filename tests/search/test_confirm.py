@@ -215,7 +215,7 @@ def test_study_without_a_source_tests_on_that_source_alone(two_sources, storage:
     [
         ({"without_source": "mars"}, "source out of"),
         ({"train_fraction": 0.5}, "0.3"),
-        ({"train_fraction": "half"}, "a number"),
+        ({"train_fraction": "half"}, "one of 0.01"),
         ({"sources": "x"}, "rename or remove"),
     ],
 )

@@ -140,6 +140,23 @@ def test_nothing_asked_is_refused(make_study):
         extend_study(make_study(), Extension())
 
 
+@pytest.mark.parametrize(
+    "extension",
+    [
+        Extension(architectures=10**12),
+        Extension(replicates=ReplicatePlan(20_000, 1_000)),
+        Extension(controls=10**12),
+        Extension(references=(reference("xresnet1d18"),), seeds=10**12),
+    ],
+)
+def test_more_trials_than_anybody_trains_are_refused(extension: Extension):
+    definition = define()
+    started = time.monotonic()
+    with pytest.raises(StudyError, match="at most 20,000 planned trials"):
+        plan_extension(definition, load_space("ecg-cnn"), (), extension, **SHAPE)
+    assert time.monotonic() - started < 1
+
+
 def test_space_file_beside_the_definition(tmp_path: Path):
     (tmp_path / "mine.toml").write_text('family = "ecg-cnn"\n[factors]\nresidual = true\n')
     (tmp_path / "study.toml").write_text('space = "mine.toml"\n')

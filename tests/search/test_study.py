@@ -126,35 +126,6 @@ def test_definition_round_trip_and_file(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("values", "says"),
-    [
-        ({"name": "a b"}, "study name"),
-        ({"nam": "a"}, "'nam'"),
-        ({"name": "a", "sample": {"architecture": 3}}, "'architecture'"),
-        ({"name": "a", "sample": {"architectures": "3"}}, "whole number"),
-        ({"name": "a", "sample": {"flops": [3e6, 1e6]}}, "low < high"),
-        ({"name": "a", "sample": {"flops": ["x", 1e6]}}, "'3M'"),
-        ({"name": "a", "sample": 3}, "table"),
-        ({"name": "a", "seed": "x"}, "a whole number"),
-        ({"name": "a", "replicates": {"architectures": 100}}, "at least 100"),
-        ({"name": "a", "recipe": {"epoch": 1}}, "epoch"),
-    ],
-)
-def test_wrong_definition_is_one_sentence(values: dict[str, Any], says: str):
-    with pytest.raises(StudyError, match=says) as caught:
-        StudyDefinition.from_dict(values)
-    assert "\n" not in str(caught.value)
-
-
-def test_definition_file_errors(tmp_path: Path):
-    with pytest.raises(StudyError, match="No such file"):
-        StudyDefinition.from_toml(tmp_path / "none.toml")
-    (tmp_path / "bad.toml").write_text("= 3")
-    with pytest.raises(StudyError, match="TOML"):
-        StudyDefinition.from_toml(tmp_path / "bad.toml")
-
-
-@pytest.mark.parametrize(
     ("given", "value"), [("2M", 2e6), ("1.5 G", 1.5e9), (3, 3.0), ("1e7", 1e7)]
 )
 def test_parse_count(given: Any, value: float):

@@ -40,22 +40,24 @@ def test_plain_data_round_trip_and_whole_numbers_hash_like_fractions():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"epoch": 3}, "has no 'epoch'; it has epochs, batch_size"),
-        ({"epochs": 0}, "epochs must be from 1"),
-        ({"epochs": 2.5}, "epochs must be int, got 2.5"),
-        ({"epochs": True}, "epochs must be int"),
-        ({"learning_rate": 0.0}, "learning_rate must be more than 0"),
-        ({"learning_rate": math.nan}, "learning_rate must be"),
-        ({"learning_rate": "fast"}, "learning_rate must be float, got 'fast'"),
-        ({"loss": "hinge"}, "loss must be one of"),
-        ({"precision": "fp16"}, "precision must be one of"),
-        ({"augment_mask": 1.5}, "augment_mask must be from 0"),
-        ({"augment_crop_samples": 0}, "augment_crop_samples must be from 1"),
+        ({"epoch": 3}, "a key of a recipe, got 'epoch': did you mean 'epochs'"),
+        ({"epochs": 0}, "epochs to be a whole number from 1"),
+        ({"epochs": 2.5}, "epochs to be a whole number .* got 2.5"),
+        ({"epochs": True}, "epochs to be a whole number"),
+        ({"learning_rate": 0.0}, "learning_rate to be a number above 0"),
+        ({"learning_rate": math.nan}, "learning_rate to be"),
+        ({"learning_rate": "fast"}, "learning_rate to be a number .* got 'fast'"),
+        ({"loss": "hinge"}, "loss to be one of"),
+        ({"precision": "fp16"}, "precision to be one of"),
+        ({"augment_mask": 1.5}, "augment_mask to be a number from 0"),
+        ({"augment_crop_samples": 0}, "augment_crop_samples to be a whole number from 1"),
     ],
 )
 def test_a_wrong_field_is_named(values, message):
     with pytest.raises(StudyError, match=message):
         Recipe.from_dict(values)
+    with pytest.raises(StudyError, match=message):
+        Recipe(**values)
 
 
 def test_augment_fields_are_those_of_the_data_pipeline():

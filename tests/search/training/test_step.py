@@ -14,11 +14,13 @@ from torch.utils._pytree import tree_leaves
 
 from data_pipeline.batches import ResidentRecords
 from models import Architecture, load_space, reference, sample_architectures
+from models.build import build
 from models.fold import fold_batch_norms
+from models.modules import ChannelScale
 from models.references import REFERENCES
 from search.training.half_weights import HalfWeights
 from search.training.recipe import Recipe
-from search.training.run import Run, Trial
+from search.training.run import Run, Trial, decayed_and_spared
 from tests.search.rhythms import FACTORS
 
 SPACES = ("ecg-cnn", "regnet1d", "ecg-hybrid")
@@ -175,3 +177,22 @@ def test_a_step_an_evaluation_and_an_average_stay_on_the_device(make, monkeypatc
     assert outputs.shape == (8, 5)
     assert run.averaged is not None
     assert run.averaged.updates == 2
+
+
+# ---- Weight decay ---- #
+
+
+def test_weights_decay_and_factors_per_channel_do_not():
+    network = build(reference("convnext-atto"), 12, 5)
+    decayed, spared = (
+        {id(p) for p in group["params"]} for group in decayed_and_spared(network, 0.05)
+    )
+    names = {id(p): name for name, p in network.named_parameters()}
+    assert decayed | spared == names.keys()
+    assert not decayed & spared
+    scales = [id(m.weight) for m in network.modules() if isinstance(m, ChannelScale)]
+    assert scales
+    assert spared >= set(scales)
+    assert all(names[p].endswith("weight") for p in decayed)
+    kernels = [id(m.weight) for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert decayed >= set(kernels)
