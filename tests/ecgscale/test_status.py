@@ -35,7 +35,6 @@ def a_status(**changes) -> StudyStatus:
         trials_per_hour=41.5,
         time_left=TimeLeft(3700.0, 3700.0, 1, 5, 0.12),
         workers=(worker,),
-        precision="fp32",
     )
     return replace(status, **changes)
 
