@@ -82,7 +82,7 @@ class Steps:
         precision: str | None = None,
         graph: StepGraph | None = None,
     ) -> None:
-        recipe = Recipe(epochs=100_000, batch_size=batch)
+        recipe = Recipe(epochs=10_000, batch_size=batch)
         chosen = devices.resolve_precision(records.device, precision or "auto")
         torch.manual_seed(0)
         self.run = Run(Trial(architecture, records, records, recipe, 0, chosen), batch, None, graph)
