@@ -13,13 +13,20 @@ from pathlib import Path
 
 from data_pipeline import store
 from data_pipeline.labels import CLASSES
+from data_pipeline.options import PrepareOptions
+from definitions.schema import known_keys
+from definitions.toml import LONGEST_LINE, MOST_BYTES
 from models import Architecture, family, family_names, load_space, reference, reference_names
 from models.architecture import Value
+from models.constraints import LONGEST
 from models.diagram import architecture_svg
 from models.factors import Factor
 from models.references import REFERENCES
-from models.space import FAMILIES
+from models.space import FAMILIES, MOST_CONSTRAINTS
+from models.space_file import FactorRange, SpaceFile
 from search.database import view
+from search.definition import MOST_TRIALS, StudyDefinition
+from search.template import as_toml
 
 PAGES = Path(__file__).parent
 PART = re.compile(r"(<!-- made: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -118,8 +125,11 @@ def command_line() -> str:
 def factors(space: str) -> str:
     """Return the factors of a design space with their ranges."""
     drawn = FAMILIES[space]
-    rows = [(f"`{one.name}`", _range(one), FACTORS[one.name]) for one in drawn.factors]
-    text = table(("factor", "values", "what it is"), rows)
+    rows = [
+        (f"`{one.name}`", _range(one), drawn.allowed(one), FACTORS[one.name])
+        for one in drawn.factors
+    ]
+    text = table(("factor", "values", "in a space of your own", "what it is"), rows)
     if drawn.constraints:
         text += f"\nConstraints: {', '.join(f'`{one}`' for one in drawn.constraints)}.\n"
     return text
@@ -169,7 +179,36 @@ def trial_columns() -> str:
     return table(("column", "type", "unit", "meaning"), rows)
 
 
+def keys(definition: type) -> str:
+    """Return every key of a definition with its default, what it may be and what it means."""
+    parts: dict[str, list[Sequence[str]]] = {}
+    for key in known_keys(definition):
+        default = "" if key.default is None else f"`{as_toml(key.default)}`"
+        name = f"`{key.name}`" + (f" (`{key.option}`)" if key.option else "")
+        parts.setdefault(key.section, []).append((name, default, key.expected, key.meaning))
+    return "\n".join(
+        (f"### `[{section}]`\n\n" if section else "")
+        + table(("key", "default", "may be", "meaning"), rows)
+        for section, rows in parts.items()
+    )
+
+
+def limits() -> str:
+    """Return the bounds of files."""
+    return (
+        f"A file is TOML in UTF-8, at most {MOST_BYTES:,} bytes with lines of at most "
+        f"{LONGEST_LINE:,} characters.\nA study has at most {MOST_TRIALS:,} trials: networks, "
+        f"replicates × seeds and controls. A space has at most\n{MOST_CONSTRAINTS} constraints of "
+        f"at most {LONGEST} characters.\n"
+    )
+
+
 MADE = {
+    "limits": limits,
+    "study-keys": partial(keys, StudyDefinition),
+    "space-keys": partial(keys, SpaceFile),
+    "range-keys": partial(keys, FactorRange),
+    "store-keys": partial(keys, PrepareOptions),
     "command-line": command_line,
     **{f"factors-{name}": partial(factors, name) for name in FAMILIES},
     "networks-ours": lambda: networks(family_names()),
@@ -211,13 +250,9 @@ def _title(change: dict[str, Value]) -> str:
 
 def _range(factor: Factor) -> str:
     if factor.kind == "choice":
-        return ", ".join(f"`{_value(choice)}`" for choice in factor.choices)
+        return ", ".join(f"`{as_toml(choice)}`" for choice in factor.choices)
     step = "" if factor.step is None else f" in steps of {factor.step:g}"
     return f"{factor.low:g} to {factor.high:g}{step}{', log-uniform' if factor.log else ''}"
-
-
-def _value(choice: object) -> str:
-    return str(choice).lower() if isinstance(choice, bool) else f"{choice}"
 
 
 if __name__ == "__main__":
