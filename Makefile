@@ -31,9 +31,10 @@ check: .venv/.dev docs
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# The loader of hooks needs the root on the path; the variable silences an advertisement.
+# Not --quiet, which silences the strictness, too. Hooks need the root on the path; the variable
+# silences an advertisement.
 docs: .venv/.dev
-	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --strict
 
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not gpu"
