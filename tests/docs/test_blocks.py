@@ -117,6 +117,14 @@ def test_commands_and_options_in_the_text_exist(page: str) -> None:
         assert asked <= known | {"--help"}, span
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
+def test_files_of_the_code_that_the_text_names_exist(page: str) -> None:
+    prose = BLOCK.sub("", (ROOT / page).read_text("utf-8"))
+    folders = "analysis|data_pipeline|definitions|docs|ecgscale|models|search|tests"
+    for path in re.findall(rf"`((?:{folders})/[\w./-]*)`", prose):
+        assert (ROOT / path).exists(), path
+
+
 def test_a_wrong_command_is_noticed() -> None:
     for wrong in (["prepair", "x"], ["prepare", "x", "--outt", "y"], ["cost", "--samples", "no"]):
         with pytest.raises(Exception, match=r"prepair|outt|valid integer"):
