@@ -1,6 +1,7 @@
 # make demo [RAW=DIR] [OUT=DIR] [TRIALS=N]   the whole path on real ECGs: prepare, search, report
 # make test                                  checks and tests;  make test-all adds the slow suites
 # make docs                                  the documentation as a site: build/site/index.html
+# make secrets                               the password that docker-compose.yml needs
 # make image-test                            build the image (docker, podman or buildah) and try it
 PYTHON ?= python3
 OUT ?= demo-output
@@ -9,7 +10,7 @@ BIN := .venv/bin
 # Packages are compiled when first imported; where that may not be kept, every process pays seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-all image-test check docs format clean
+.PHONY: demo test test-all image-test secrets check docs format clean
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), f"ecgscale needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Try: make PYTHON=python3.12"'
@@ -41,6 +42,11 @@ test: check
 
 test-all: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+secrets:
+	mkdir -p -m 700 secrets reports && chmod 777 reports
+	test -s secrets/database-password || (umask 077; $(PYTHON) -c 'import secrets; print(secrets.token_hex(24))' > secrets/database-password)
+	chmod 444 secrets/database-password # another user reads it in the container; the folder is closed
 
 image-test:
 	tests/image_smoke.sh

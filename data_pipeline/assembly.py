@@ -14,16 +14,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data_pipeline.errors import DataError
-from data_pipeline.labels import LabelClass, encode
+from data_pipeline.folds import unknown_folds
+from data_pipeline.labels import encode
+from data_pipeline.layouts import Scan
 from data_pipeline.options import STEP, PrepareOptions
 from data_pipeline.parts import Part
 from data_pipeline.preprocessing import METHOD
 from data_pipeline.splits import nested_fractions, stratified_split
 from data_pipeline.store import (
+    EXCLUDED,
+    EXCLUDED_COLUMNS,
     FORMAT,
     LEADS,
-    QUARANTINE_COLUMNS,
     RECORD_COLUMNS,
     SPLITS,
     TABLES,
@@ -32,6 +34,7 @@ from data_pipeline.store import (
     file_digest,
     join_digests,
 )
+from data_pipeline.summary import NothingLeft, summarise
 
 Row = dict[str, Any]
 
@@ -41,7 +44,9 @@ class _Kept:
     rows: list[Row]
     chosen: list[NDArray[np.int64]]
     """Per part, which of its windows go into the store."""
-    rejected: list[Row]
+    excluded: list[Row]
+    codes: Counter[str]
+    """How many records have each code that is in no class."""
 
 
 def assemble(
@@ -49,18 +54,18 @@ def assemble(
     folder: Path,
     target: Path,
     options: PrepareOptions,
-    classes: Sequence[LabelClass],
+    scan: Scan,
     fingerprint: str,
 ) -> None:
-    """Write a store from the parts in `folder` into the new folder `target`."""
+    """Write a store from the parts in `folder` into the new folder `target`.
+
+    Raises:
+        NothingLeft: every record is excluded.
+    """
     kept = _keep(parts, folder)
     if not kept.rows:
-        reasons = Counter(row["reason"] for row in kept.rejected)
-        listed = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
-        raise DataError(
-            f"Expected usable records, but all {len(kept.rejected)} were put aside: {listed}; "
-            "check the raw folder and the options."
-        )
+        raise NothingLeft(kept.excluded, kept.codes, scan)
+    classes = scan.classes
     labels = np.stack([encode(row["dx"].split("|"), classes) for row in kept.rows])
     _draw_splits(kept.rows, labels, options)
     target.mkdir()
@@ -68,7 +73,7 @@ def assemble(
     _write_signals(target / "signals.npy", shape, parts, folder, kept.chosen)
     np.save(target / "labels.npy", labels)
     _write_table(target / "records.csv", kept.rows, RECORD_COLUMNS)
-    _write_table(target / "quarantine.csv", kept.rejected, QUARANTINE_COLUMNS)
+    write_excluded(target / EXCLUDED, kept.excluded)
     content = {
         "version": VERSION,
         "method": METHOD,
@@ -82,31 +87,45 @@ def assemble(
         "labels": file_digest(target / "labels.npy"),
         "rows": join_digests(_identity(row) for row in kept.rows),
     }
+    split = np.array([row["split"] for row in kept.rows])
+    splits: dict[str, NDArray[np.int64]] = {n: np.flatnonzero(split == n) for n in SPLITS}
     manifest = {
         "format": FORMAT,
         "hash": content_hash(content),
         "content": content,
-        "files": {name: file_digest(target / name) for name in TABLES},
+        "files": {name: file_digest(target / name) for name in (*TABLES, EXCLUDED)},
         "input": fingerprint,
-        "quarantined": len(kept.rejected),
+        "excluded": len(kept.excluded),
+        "summary": summarise(scan, kept.rows, labels, splits, kept.codes),
     }
     (target / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
     for path in [*target.iterdir(), target]:
         _sync(path)
 
 
+def write_excluded(path: Path, excluded: list[Row]) -> None:
+    """Write the records that are excluded, with their reasons."""
+    _write_table(path, excluded, EXCLUDED_COLUMNS)
+
+
 def _keep(parts: Sequence[Part], folder: Path) -> _Kept:
-    """Put aside what repeats a record that is kept, by its name or by its signals."""
+    """Exclude what repeats a record that is kept, by its name or by its signals."""
     names: dict[str, str] = {}
     digests: dict[str, Row] = {}
     rows: list[Row] = []
     chosen: list[NDArray[np.int64]] = []
-    rejected: list[Row] = []
-    for part in parts:
-        result = json.loads(part.rows_file(folder).read_text("utf-8"))
-        rejected += result["rejected"]
+    excluded: list[Row] = []
+    codes: Counter[str] = Counter()
+    results = [json.loads(part.rows_file(folder).read_text("utf-8")) for part in parts]
+    # Parts of recordings that the names of the files did not give away.
+    segments = {path for result in results for path in result["segments"]}
+    for result in results:
+        excluded += [row for row in result["rejected"] if row["path"] not in segments]
+        codes.update(result["codes"])
         indices = []
         for index, row in enumerate(result["rows"]):
+            if row["path"] in segments:
+                continue
             twin = digests.get(row["digest"])
             if names.setdefault(row["record"], row["path"]) != row["path"]:
                 detail = f"same name as {names[row['record']]}"
@@ -121,22 +140,25 @@ def _keep(parts: Sequence[Part], folder: Path) -> _Kept:
                 indices.append(index)
                 continue
             if row["window"] == 0 or twin is not None:
-                rejected.append(_aside(row, detail))
+                excluded.append(_duplicate(row, detail))
         chosen.append(np.array(indices, dtype=np.int64))
-    rejected.sort(key=lambda row: (row["path"], row["detail"]))
-    return _Kept(rows, chosen, rejected)
+    excluded.sort(key=lambda row: (row["path"], row["detail"]))
+    return _Kept(rows, chosen, excluded, codes)
 
 
-def _aside(row: Row, detail: str) -> Row:
-    aside = {name: row[name] for name in QUARANTINE_COLUMNS if name in row}
-    return aside | {"reason": "duplicate", "detail": detail}
+def _duplicate(row: Row, detail: str) -> Row:
+    known = {name: row[name] for name in EXCLUDED_COLUMNS if name in row}
+    return known | {"reason": "duplicate", "detail": detail}
 
 
 def _draw_splits(rows: list[Row], labels: NDArray[np.uint8], options: PrepareOptions) -> None:
     """Give every row its split, and its low-data fraction within the training split."""
     groups = [_group(row) for row in rows]
     if options.split == "official":
-        splits = [_official(row) for row in rows]
+        wrong = unknown_folds((row["record"], row["fold"]) for row in rows)
+        if wrong is not None:
+            raise wrong
+        splits = [str(row["fold"]) for row in rows]
     else:
         part = stratified_split(labels, groups, options.split, options.split_seed)
         splits = [SPLITS[i] for i in part]
@@ -153,15 +175,6 @@ def _draw_splits(rows: list[Row], labels: NDArray[np.uint8], options: PrepareOpt
 def _group(row: Row) -> str:
     # Windows of one record stay together, and so do records of one patient.
     return f"patient {row['patient']}" if row["patient"] else f"record {row['record']}"
-
-
-def _official(row: Row) -> str:
-    if row["fold"] in SPLITS:
-        return str(row["fold"])
-    raise DataError(
-        f"Expected a fold for every record, but {row['record']} has none; "
-        "choose shares instead of the official split."
-    )
 
 
 def _identity(row: Row) -> str:

@@ -26,16 +26,39 @@ def find_row(store: Store, record: str) -> int:
     rows = np.flatnonzero(store.records["record"].to_numpy(dtype=str) == record)
     if len(rows):
         return int(rows[0])
-    aside = store.quarantine[store.quarantine["record"] == record]
-    if len(aside):
-        reason, detail = aside.iloc[0]["reason"], aside.iloc[0]["detail"]
+    found = store.excluded[store.excluded["record"] == record]
+    if len(found):
+        reason, detail = found.iloc[0]["reason"], found.iloc[0]["detail"]
         raise DataError(
-            f"Expected a record of the store, but {record} was put aside: {reason} ({detail})."
+            f"Expected a record of the store, but {record} is excluded: {reason} ({detail})."
         )
     known = store.records["record"].iloc[:3]
     raise DataError(
         f"Expected a record of {store.path}, such as {', '.join(known)}, but got {record!r}."
     )
+
+
+def example_rows(store: Store, count: int) -> list[int]:
+    """Return rows of different records, one of each of the commonest diagnoses first."""
+    first = np.flatnonzero(store.records["window"] == 0).tolist()
+    chosen: list[int] = []
+    for index in np.argsort(-store.labels.sum(axis=0, dtype=np.int64), kind="stable"):
+        fresh = [row for row in first if store.labels[row, index] and row not in chosen]
+        chosen += fresh[:1]
+    return (chosen + [row for row in first if row not in chosen])[:count]
+
+
+def examples(store: Store, count: int = 8) -> list[tuple[str, str]]:
+    """Return the names of some records with their diagnoses."""
+    records = store.records["record"]
+    return [
+        (str(records[row]), ", ".join(_diagnoses(store, row))) for row in example_rows(store, count)
+    ]
+
+
+def _diagnoses(store: Store, row: int) -> list[str]:
+    names = zip(store.class_names.values(), store.labels[row], strict=True)
+    return [name for name, positive in names if positive] or ["no scored label"]
 
 
 def draw(store: Store, row: int) -> str:

@@ -1,7 +1,8 @@
 """WFDB headers as they are found in the wild.
 
 Everything is read by key, never by line or column: dates in any form, `#Age:` and `# Age:`, leads
-in any case and order, gains without a unit. What cannot be understood raises DataError.
+in any case and order, gains without a unit. What cannot be understood raises DataError: no field
+is replaced by a default because it could not be read.
 Format: physionet.org/physiotools/wag/header-5.htm
 """
 
@@ -14,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from data_pipeline.errors import DataError
+from data_pipeline.lead_names import parse_lead
 from data_pipeline.store import LEADS
 
 DEFAULT_GAIN = 200.0
@@ -21,14 +23,25 @@ DEFAULT_GAIN = 200.0
 SYNTHETIC_KEY = "synthetic"
 """Key of the comment that marks a record as made by a generator."""
 _FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?")
-_GAIN = re.compile(r"([-+]?[\d.]+(?:[eE][-+]?\d+)?)?(?:\(([-+]?\d+)\))?(?:/(.*))?")
-_COMMENT = re.compile(r"#\s*([^:]+?)\s*:\s*(.*)")
-_LEAD_NAMES = {lead.upper(): lead for lead in LEADS}
+_GAIN = re.compile(
+    r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)?(?:\(([-+]?\d+)(?:\.0*)?\))?(?:/(.*))?"
+)
+_COMMENT = re.compile(r"^#\s*([^:]+?)\s*:\s*(.*)")
+_TAGGED = re.compile(r"<([^<>:]+)>\s*:\s*([^<]*)")
+_AGE = re.compile(r"0*(\d+(?:\.\d*)?)\s*(?:y(?:\.|rs?|ears?)?(?: old)?|(m(?:o|onths?)?))?")
+MISSING_WORDS = frozenset(
+    {"", "nan", "none", "null", "na", "n/a", "#n/a", "<na>", "nat", "unknown", "missing", "-", "?"}
+)
+"""What stands in files and tables where something is not known, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignalLine:
-    """One signal of a header: physical value = (stored value - baseline) / gain."""
+    """One signal of a header: physical value = (stored value - baseline) / gain.
+
+    calibrated is False where the header gives no gain or 0: that of the standard stands in.
+    initial is the value before the first difference of format 8.
+    """
 
     file: str
     format: str
@@ -40,15 +53,20 @@ class SignalLine:
     units: str
     checksum: int | None
     name: str
+    calibrated: bool = True
+    initial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a .hea file says. samples is None where it does not say; age in years, NaN unknown."""
+    """What a .hea file says. samples is None where it does not say; age in years, NaN unknown.
+
+    segments are the names and lengths of the parts of a recording in several segments.
+    """
 
     path: Path
     record: str
-    segments: int
+    segments: tuple[tuple[str, int], ...]
     sample_rate_hz: float
     samples: int | None
     signals: tuple[SignalLine, ...]
@@ -57,24 +75,31 @@ class Header:
     dx: tuple[str, ...]
     synthetic: bool
 
-    def lead_rows(self) -> tuple[int, ...]:
-        """Return where the twelve leads stand among the signals, in the order of LEADS."""
-        found: dict[str, int] = {}
-        for row, signal in enumerate(self.signals):
-            lead = lead_name(signal.name)
-            if lead is not None:
-                found.setdefault(lead, row)
-        missing = [lead for lead in LEADS if lead not in found]
-        if missing:
-            raise DataError(f"lacks {', '.join(missing)}")
-        return tuple(found[lead] for lead in LEADS)
+    def lead_rows(self, *, partial: bool = False) -> tuple[tuple[int, int], ...]:
+        """Return where the twelve leads stand among the signals and their signs, as in LEADS.
+
+        partial allows leads to be missing, which then stand at -1.
+        """
+        return _lead_rows(tuple(signal.name for signal in self.signals), partial)
 
 
-@lru_cache(maxsize=4096)
-def lead_name(text: str) -> str | None:
-    """Return the standard name of a lead, or None: `AVR`, `Lead aVR` and `avr` are aVR."""
-    name = re.sub(r"[^A-Z0-9]", "", text.upper()).removeprefix("MDCECG").removeprefix("ECG")
-    return _LEAD_NAMES.get(name.removeprefix("LEAD"))
+@lru_cache(maxsize=256)
+def _lead_rows(names: tuple[str, ...], partial: bool) -> tuple[tuple[int, int], ...]:
+    found: dict[str, tuple[int, int]] = {}
+    others = []
+    for row, name in enumerate(names):
+        lead, sign = parse_lead(name) or (None, 0)
+        if lead is None:
+            others.append(name)
+        elif lead in found and found[lead][1] == sign:
+            raise DataError(f"has two signals for {lead}")
+        elif lead not in found or sign > 0:
+            found[lead] = (row, sign)
+    missing = [lead for lead in LEADS if lead not in found]
+    if missing and not partial:
+        instead = f" (has also {', '.join(map(repr, others[:6]))})" if others else ""
+        raise DataError(f"lacks {', '.join(missing)}{instead}")
+    return tuple(found.get(lead, (-1, 1)) for lead in LEADS)
 
 
 def read_header(path: Path) -> Header:
@@ -84,16 +109,21 @@ def read_header(path: Path) -> Header:
         DataError: the file cannot be read or understood; the message is the reason alone.
     """
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
+        content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
     lines = [line.strip() for line in text.splitlines()]
     words = [line for line in lines if line and not line.startswith("#")]
     comments: dict[str, str] = {}
-    for line in lines:
-        match = _COMMENT.match(line)
-        if match:
-            comments.setdefault(match[1].lower(), match[2].strip())
+    for line in (line for line in lines if line.startswith("#")):
+        # MIT's records hold several in a line: "# <age>: 81  <sex>: M".
+        for key, value in ("<" in line and _TAGGED.findall(line)) or _COMMENT.findall(line):
+            known = comments.get(key.lower())
+            comments[key.lower()] = f"{known},{value.strip()}" if known else value.strip()
     if not words:
         raise DataError("is empty")
     try:
@@ -106,28 +136,25 @@ def read_header(path: Path) -> Header:
 
 def _parse(path: Path, words: list[str], comments: dict[str, str]) -> Header:
     first = words[0].split()
-    record, _, segments = first[0].partition("/")
-    if len(first) < 2 or not first[1].isdigit():
+    if len(first) < 2 or not first[1].isdecimal():
         raise DataError(f"is not a WFDB header: it begins with {words[0][:40]!r}")
     count = int(first[1])
     # "500/1000(0)" gives a counter frequency and base, which do not matter here.
     rate = float(first[2].partition("/")[0].partition("(")[0]) if len(first) > 2 else 250.0
-    samples = int(first[3]) if len(first) > 3 and first[3].isdigit() else 0
+    samples = int(first[3]) if len(first) > 3 and first[3].isdecimal() else 0
     if not (math.isfinite(rate) and rate > 0):
         raise DataError(f"gives the sampling rate {first[2]}")
-    in_segments = int(segments) if segments else 0
-    signals: tuple[SignalLine, ...] = ()
-    if not in_segments:
-        if len(words) - 1 < count:
-            raise DataError(f"declares {count} signals but describes {len(words) - 1}")
-        signals = tuple(_signal(line) for line in words[1 : count + 1])
+    record, parts = segment_count(first[0], path)
+    declared, what = (parts, "segments") if parts else (count, "signals")
+    if len(words) - 1 != declared:
+        raise DataError(f"declares {declared} {what} but describes {len(words) - 1}")
     return Header(
         path=path,
         record=record.removesuffix(".mat").removesuffix(".dat"),
-        segments=in_segments,
+        segments=tuple(_segment(line) for line in words[1:]) if parts else (),
         sample_rate_hz=rate,
         samples=samples or None,
-        signals=signals,
+        signals=() if parts else tuple(_signal(line) for line in words[1:]),
         age=parse_age(comments.get("age", "")),
         sex=parse_sex(comments.get("sex", "")),
         dx=parse_codes(comments.get("dx", "")),
@@ -135,43 +162,73 @@ def _parse(path: Path, words: list[str], comments: dict[str, str]) -> Header:
     )
 
 
+def segment_count(word: str, path: Path) -> tuple[str, int]:
+    """Split the first word of a header: the record and how many segments it has, 0 for none.
+
+    `R1/3` has three segments; `folder/100` in 100.hea is a record named with its folder.
+    """
+    record, _, last = word.rpartition("/")
+    if record and last.isdecimal() and last != path.stem:
+        return record, int(last)
+    return word.rpartition("/")[2], 0
+
+
+def _segment(line: str) -> tuple[str, int]:
+    words = line.split()
+    if len(words) < 2 or not words[1].isdecimal():
+        raise DataError(f"has the segment line {line[:60]!r}")
+    return words[0], int(words[1])
+
+
 def _signal(line: str) -> SignalLine:
     words = line.split()
-    form = _match(_FORMAT, words[1]) if len(words) > 1 else None
-    if form is None:
+    if len(words) < 2:
         raise DataError(f"has the signal line {line[:60]!r}")
-    match = _match(_GAIN, words[2]) if len(words) > 2 else None
-    gain = float(match[1]) if match and match[1] else 0.0
-    # Without a baseline of its own, a signal's zero is that of the converter.
-    zero = int(words[4]) if len(words) > 4 else 0
-    if not math.isfinite(gain):
-        raise DataError(f"has the gain {words[2]}")
+    form, per_frame, skew, offset = _parse_format(words[1])
+    gain, baseline, units = _parse_gain(words[2] if len(words) > 2 else "")
     return SignalLine(
         file=words[0],
-        format=form[1],
-        samples_per_frame=int(form[2] or 1),
-        skew=int(form[3] or 0),
-        byte_offset=int(form[4] or 0),
+        format=form,
+        samples_per_frame=per_frame,
+        skew=skew,
+        byte_offset=offset,
         gain=gain or DEFAULT_GAIN,
-        baseline=int(match[2]) if match and match[2] else zero,
-        units=(match[3] if match else None) or "mV",
+        # Without a baseline of its own, a signal's zero is that of the converter.
+        baseline=(int(words[4]) if len(words) > 4 else 0) if baseline is None else baseline,
+        units=units,
         checksum=int(words[6]) if len(words) > 6 else None,
         name=" ".join(words[8:]),
+        calibrated=gain != 0,
+        initial=int(words[5]) if len(words) > 5 else 0,
     )
 
 
 @lru_cache(maxsize=4096)
-def _match(pattern: re.Pattern[str], word: str) -> re.Match[str] | None:
-    return pattern.fullmatch(word)
+def _parse_format(word: str) -> tuple[str, int, int, int]:
+    """Return the format, samples per frame, skew and byte offset."""
+    match = _FORMAT.fullmatch(word)
+    if match is None or match[2] == "0":
+        raise DataError(f"has a signal line with the format {word[:40]!r}")
+    return match[1], int(match[2] or 1), int(match[3] or 0), int(match[4] or 0)
+
+
+@lru_cache(maxsize=4096)
+def _parse_gain(word: str) -> tuple[float, int | None, str]:
+    """Return the gain, 0 for none, the baseline and the unit."""
+    match = _GAIN.fullmatch(word)
+    gain = float(match[1] or 0) if match else math.nan
+    if match is None or not math.isfinite(gain):
+        raise DataError(f"has the gain {word[:40]!r}")
+    return gain, int(match[2]) if match[2] else None, match[3] or "mV"
 
 
 def parse_age(text: str) -> float:
     """Return an age in years; NaN where unknown, as the 300 that PTB-XL writes above 89."""
-    try:
-        age = float(text)
-    except ValueError:
+    match = _AGE.fullmatch(text.strip().lower())
+    if match is None:
         return math.nan
-    return age if 0 <= age <= 120 else math.nan
+    age = float(match[1]) / (12 if match[2] else 1)
+    return age if age <= 120 else math.nan
 
 
 def parse_sex(text: str) -> str:
@@ -185,4 +242,4 @@ def parse_sex(text: str) -> str:
 def parse_codes(text: str) -> tuple[str, ...]:
     """Split a list of codes; drop blanks and repetitions, keep the order."""
     codes = (code.strip() for code in re.split(r"[,;|]", text))
-    return tuple(dict.fromkeys(code for code in codes if code and code.lower() != "unknown"))
+    return tuple(dict.fromkeys(code for code in codes if code.lower() not in MISSING_WORDS))

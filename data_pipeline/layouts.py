@@ -1,4 +1,4 @@
-"""Finding the records of a folder, in each of the layouts that data sets come in."""
+"""Finding the records of a folder: headers, their signal files, and recordings in segments."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_SIGNAL_FILES = (".mat", ".dat")
+from data_pipeline.errors import DataError
+from data_pipeline.headers import read_header
+from data_pipeline.labels import LabelClass
+from data_pipeline.segments import segment_names
+
+SIGNAL_FILES = (".mat", ".dat", ".flac")
+Stamps = dict[str, tuple[int, int]]
+"""Size and time of change of files, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One record to prepare; what is None is to be read from its header.
 
-    path is relative to the raw folder. problem says why there is nothing to read.
+    path is relative to the raw folder. labelled says that a table calls the record negative for
+    what it is not positive for. problem says why there is nothing to read.
     """
 
     record: str
@@ -24,52 +32,104 @@ class Candidate:
     patient: str = ""
     fold: str = ""
     codes: tuple[str, ...] | None = None
+    labelled: bool = False
     age: float | None = None
     sex: str | None = None
     problem: tuple[str, str] | None = None
     stamp: tuple[int, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The records of a folder, the classes of their labels, and what the user has to know.
+
+    joins are what was matched with which table, notes are sentences.
+    """
+
+    candidates: list[Candidate]
+    classes: tuple[LabelClass, ...]
+    joins: tuple[dict[str, object], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def scan_challenge(raw: Path) -> list[Candidate]:
     """List the records of the Challenge layout, in any nesting, with RECORDS files or without."""
     found: list[Candidate] = []
     for folder, names in _walk(raw):
-        relative = folder.relative_to(raw)
-        source = source_name(folder)
-        here = {name.stem: stamp for name, stamp in names.items() if name.suffix == ".hea"}
-        signals = {n.stem: s for n, s in names.items() if n.suffix in _SIGNAL_FILES}
-        for stem, stamp in here.items():
-            candidate = Candidate(
-                record=stem,
-                path=str(relative / f"{stem}.hea"),
-                source=source,
-                stamp=(*stamp, *signals.get(stem, ())),
-            )
-            found.append(candidate)
-        missing = {stem: "signal file without header" for stem in signals if stem not in here}
-        if Path("RECORDS") in names:
-            for stem in _listed(folder / "RECORDS"):
-                if stem not in here and stem not in signals:
-                    missing[stem] = "listed in RECORDS, but no such file"
-        for stem, detail in missing.items():
-            reason = "no header" if stem in signals else "missing"
-            path = str(relative / f"{stem}.hea")
-            found.append(Candidate(stem, path, source, problem=(reason, detail)))
+        found += _records_of(folder, names, raw)
     return sorted(found, key=lambda c: c.path)
 
 
-def _walk(raw: Path) -> list[tuple[Path, dict[Path, tuple[int, int]]]]:
-    """Return every folder with the size and time of change of its files."""
-    folders = []
+def _records_of(folder: Path, names: Stamps, raw: Path) -> list[Candidate]:
+    """List the records of one folder, and what looks like one but is none."""
+    below, source = folder.relative_to(raw).as_posix(), source_name(folder)
+    prefix = "" if below == "." else f"{below}/"
+    headers: dict[str, str] = {}
+    signals: set[str] = set()
+    by_stem: dict[str, list[str]] = {}
+    for name in sorted(names):
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() == ".hea":
+            headers[stem] = name
+        elif suffix.lower() in SIGNAL_FILES:
+            signals.add(name)
+            by_stem.setdefault(stem, []).append(name)
+    files = {stem: list(by_stem.get(stem, ())) for stem in headers}
+    unexplained = signals - {name for own in files.values() for name in own}
+    spelled = {name.lower(): name for name in names}
+    segments: set[str] = set()
+    # A header is read at this point only if the names of the files do not explain it.
+    for stem, own in files.items():
+        if not own:
+            parts = segment_names(folder / headers[stem])
+            segments |= set(parts)
+            for part in parts:
+                own += [headers[part]] if part in headers else []
+                own += by_stem.get(part, [])
+            own += [] if parts else _named_files(folder / headers[stem], spelled)
+            unexplained -= set(own)
+    for stem, own in files.items():
+        if not unexplained:
+            break
+        named = _named_files(folder / headers[stem], spelled)
+        own += [name for name in named if name not in own]
+        unexplained -= set(own)
+    candidates = [
+        Candidate(
+            record=stem,
+            path=prefix + headers[stem],
+            source=source,
+            stamp=tuple(value for name in (headers[stem], *own) for value in names[name]),
+        )
+        for stem, own in files.items()
+        if stem not in segments
+    ]
+    missing = dict.fromkeys(sorted(Path(n).stem for n in unexplained), "signal file without header")
+    if "RECORDS" in names:
+        for stem in _listed(folder / "RECORDS"):
+            if stem not in headers and stem not in missing:
+                missing[stem] = "listed in RECORDS, but no such file"
+    for stem, detail in missing.items():
+        reason = "missing" if "listed" in detail else "no header"
+        path = f"{prefix}{stem}.hea"
+        candidates.append(Candidate(stem, path, source, problem=(reason, detail)))
+    return candidates
+
+
+def _named_files(header: Path, spelled: dict[str, str]) -> list[str]:
+    """Return the files of a folder that a header names; spelled is by the name in lower case."""
+    try:
+        wanted = {line.file.lower() for line in read_header(header).signals}
+    except DataError:
+        return []
+    return sorted(spelled[name] for name in wanted if name in spelled)
+
+
+def _walk(raw: Path) -> Iterator[tuple[Path, Stamps]]:
     for folder in folders_below(raw):
         with os.scandir(folder) as entries:
-            stamps = {
-                Path(e.name): (e.stat().st_size, e.stat().st_mtime_ns)
-                for e in entries
-                if not e.name.startswith(".") and e.is_file()
-            }
-        folders.append((folder, stamps))
-    return folders
+            files = [e for e in entries if not e.name.startswith(".") and e.is_file()]
+            yield folder, {e.name: (e.stat().st_size, e.stat().st_mtime_ns) for e in files}
 
 
 def folders_below(raw: Path) -> Iterator[Path]:
@@ -88,7 +148,8 @@ def folders_below(raw: Path) -> Iterator[Path]:
 def _listed(path: Path) -> list[str]:
     """Return the records of a RECORDS file that lie in its own folder."""
     lines = path.read_text("utf-8", errors="replace").splitlines()
-    return [line.strip() for line in lines if line.strip() and "/" not in line.strip()]
+    names = [re.sub(r"\.hea$", "", line.strip(), flags=re.IGNORECASE) for line in lines]
+    return [name.removeprefix("./") for name in names if name and "/" not in name[2:]]
 
 
 def source_name(folder: Path) -> str:

@@ -67,15 +67,15 @@ class PrepareOptions:
         ),
     ] = 1
     minimum_seconds: Annotated[
-        StrictFloat, key("Shorter records are left out, s.", ge=0, le=DAY_SECONDS), AS_GIVEN
+        StrictFloat, key("Shorter records are excluded, s.", ge=0, le=DAY_SECONDS), AS_GIVEN
     ] = 3.0
     flat: Annotated[
         Literal["zero", "drop"],
-        key("Flat lead: blank and mark it, or leave the record out."),
+        key("Flat lead: blank and mark it, or exclude the record."),
     ] = "zero"
     nan: Annotated[
         Literal["zero", "drop"],
-        key("Lead with NaN: blank and mark it, or leave the record out."),
+        key("Lead with NaN: blank and mark it, or exclude the record."),
     ] = "drop"
     keep_unlabelled: Annotated[
         StrictBool,
@@ -110,6 +110,13 @@ class PrepareOptions:
         ),
     ] = (0.6, 0.2, 0.2)
     split_seed: Annotated[StrictInt, key("Decides the split.", ge=0, le=10**15)] = 0
+    folds: Annotated[
+        str | None,
+        key(
+            "Which folds of a CSV are train/validation/test.",
+            expected="TRAIN/VALIDATION/TEST, such as 1-8/9/10",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be prepared."""
@@ -134,6 +141,6 @@ class PrepareOptions:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types, without the paths of tables: a store keeps what those say."""
         values = asdict(self)
-        for name in ("patients", "labels", "table"):
+        for name in ("patients", "labels", "table", "folds"):
             del values[name]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}

@@ -24,12 +24,14 @@ from data_pipeline.store import LEADS
 METHOD = "polyphase-kaiser5-mean/sosfiltfilt-butter3-odd2s"
 """Name of the method; part of the hash of a store."""
 Array = NDArray[np.float64]
+LOWEST_RATE_HZ = 50.0
+"""Below it the QRS complex is lost; it also bounds what resampling can make of a short file."""
 _FLAT = 1e-4
 """A lead whose sd is below this share of the strongest lead's holds filter residue, no ECG."""
 
 
 class Rejected(DataError):
-    """A record that the options send to quarantine; reason is one of a few words."""
+    """A record that is excluded; reason is one of a few words."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -52,9 +54,12 @@ def prepare_windows(leads: Leads, options: PrepareOptions) -> list[Window]:
     """Resample, filter, cut, scale and quantise one record.
 
     Raises:
-        Rejected: the record is too short, or has missing or flat leads that the options refuse.
+        Rejected: the record is too short, its sampling rate too low, its millivolts do not fit,
+            or it has missing or flat leads that the options refuse.
     """
     raw, rate = leads.stored, leads.sample_rate_hz
+    if rate < LOWEST_RATE_HZ:
+        raise Rejected("sampling rate", f"{rate:g} Hz, but an ECG needs {LOWEST_RATE_HZ:g} Hz")
     seconds = raw.shape[1] / rate
     if raw.shape[1] == 0 or seconds < options.minimum_seconds:
         raise Rejected("too short", f"{seconds:.3g} s of {options.minimum_seconds:g} s")
@@ -82,6 +87,8 @@ def prepare_windows(leads: Leads, options: PrepareOptions) -> list[Window]:
         if names and options.flat == "drop":
             raise Rejected("flat", f"constant in {', '.join(names)}")
         quantised, clipped = quantise(standardise(piece, flat, options))
+        if options.standardise == "none":
+            _require_millivolts(quantised, clipped, flat)
         whole = np.zeros((len(LEADS), options.samples), dtype=np.int16)
         whole[:, : piece.shape[1]] = quantised
         windows.append(
@@ -95,6 +102,15 @@ def prepare_windows(leads: Leads, options: PrepareOptions) -> list[Window]:
             )
         )
     return windows
+
+
+def _require_millivolts(quantised: NDArray[np.int16], clipped: int, flat: list[int]) -> None:
+    """Refuse a window whose millivolts int16 cannot hold, so that the store would not be true."""
+    if clipped:
+        raise Rejected("amplitude", f"{clipped} samples beyond ±{32767 * STEP:g} mV")
+    lost = [lead for i, lead in enumerate(LEADS) if i not in flat and not quantised[i].any()]
+    if lost:
+        raise Rejected("amplitude", f"less than {STEP:g} mV in {', '.join(lost)}; check its gain")
 
 
 def _flat(raw: Array, filtered: Array) -> list[int]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data_pipeline.errors import DataError
+from data_pipeline.joins import parse_patient
 from data_pipeline.labels import CLASSES, LabelClass
 from data_pipeline.layouts import Candidate, stamp_of
 
@@ -86,7 +87,7 @@ def _candidate(raw: Path, row: dict[str, str], name: str) -> Candidate:
         record=Path(name).name,
         path=header,
         source="ptb-xl",
-        patient=row["patient_id"].partition(".")[0],
+        patient=parse_patient(row["patient_id"]),
         fold=_FOLDS.get(row["strat_fold"].partition(".")[0], ""),
         codes=(*challenge_codes(statements, row["heart_axis"]), *statements),
         # 300 stands for any age above 89.

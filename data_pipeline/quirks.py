@@ -59,7 +59,7 @@ def write_draft(folder: Path, draft: Draft) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """One thing that goes wrong; reason is why such a record is put aside, "" where it is not.
+    """One thing that goes wrong; reason is why such a record is excluded, "" where it is not.
 
     change alters what is written and spoil the files that were written.
     """

@@ -7,21 +7,24 @@ reading them without wfdb is 20 times faster. -32768 marks a missing sample.
 from __future__ import annotations
 
 import os
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_pipeline.errors import DataError
 from data_pipeline.headers import Header, SignalLine
+from data_pipeline.other_formats import decode, missing_value
+from data_pipeline.signal_files import find_signal_file
+from data_pipeline.store import LEADS
+from data_pipeline.units import CHALLENGE_GAIN, Scale, gains_per_mv, has_wrong_gain
 
 Array = NDArray[np.float64]
+Rows = Sequence[tuple[int, int]]
+"""Where leads stand among the signals of a record, and their signs."""
 INVALID = -32768
 """Stored value of a missing sample in format 16."""
-DIGITAL_GAINS_OF_THE_CHALLENGE = frozenset({200.0, 4880.0, 2_000_000.0})
-"""Gains per mV that copies of 2020 give by mistake; the data of every database are at 1000."""
 
 
 class Checksum(DataError):
@@ -32,7 +35,9 @@ class Checksum(DataError):
 class Leads:
     """Twelve leads in the order of LEADS: stored (12, samples), baseline and gain (12,), float64.
 
-    Missing samples are NaN. complete says that none is, None that nobody has looked.
+    Missing samples are NaN. complete says that none is, None that nobody has looked. gain is per mV
+    and negative for inverted leads; wrong_gain is one that was replaced, and scale says what
+    physical values are if not millivolts.
     """
 
     stored: Array
@@ -40,6 +45,9 @@ class Leads:
     baseline: Array
     gain: Array
     complete: bool | None = None
+    scale: Scale = "mV"
+    wrong_gain: float | None = None
+    inverted: tuple[str, ...] = ()
 
     @property
     def values(self) -> Array:
@@ -58,36 +66,48 @@ class Leads:
         return np.flatnonzero(~np.isfinite(self.stored).all(axis=1)).tolist()
 
 
-def read_leads(header: Header, *, fix_gains: bool = False) -> Leads:
+def read_leads(header: Header, *, fix_gains: bool = False, partial: bool = False) -> Leads:
     """Read the twelve leads of a record.
 
     fix_gains replaces the gains known to be wrong in copies of the Challenge by 1000 per mV.
+    partial fills leads that the record lacks with NaN.
 
     Raises:
         DataError: a lead or the file is missing, too short or not what the header says.
     """
-    if fix_gains:
-        header = replace(header, signals=tuple(corrected(line) for line in header.signals))
     if header.segments:
-        return _read_by_wfdb(header)
-    rows = header.lead_rows()
-    if not is_plain_int16(header):
-        return _read_by_wfdb(header)
-    digital = read_int16(header)
-    check_sums(header, digital)
-    lines = [header.signals[row] for row in rows]
-    stored = digital.T.astype(np.float64, order="C")
-    if rows != tuple(range(len(stored))):
-        stored = stored[list(rows)]
-    complete = digital.size > 0 and int(digital.min()) != INVALID
-    if not complete:
-        stored[stored == INVALID] = np.nan
+        from data_pipeline.segments import read_segments
+
+        return read_segments(header)
+    rows = header.lead_rows(partial=partial)
+    wrong_gain = None
+    if fix_gains and has_wrong_gain(header):
+        wrong_gain = header.signals[0].gain
+        corrected = tuple(replace(line, gain=CHALLENGE_GAIN) for line in header.signals)
+        header = replace(header, signals=corrected)
+    lines = [header.signals[row] for row, _ in rows if row >= 0]
+    gains, scale = gains_per_mv(lines)
+    baseline, gain = np.zeros(len(LEADS)), np.ones(len(LEADS))
+    there = [row >= 0 for row, _ in rows] if partial else slice(None)
+    baseline[there], gain[there] = [line.baseline for line in lines], gains
+    inverted = [lead for lead, (_, sign) in zip(LEADS, rows, strict=True) if sign < 0]
+    if inverted:
+        gain *= [sign for _, sign in rows]
+    if is_plain_int16(header):
+        stored, complete = _plain_leads(header, rows)
+        rate = header.sample_rate_hz
+    else:
+        stored, rate = _other_leads(header, rows)
+        complete = None
     return Leads(
         stored=stored,
-        sample_rate_hz=header.sample_rate_hz,
-        baseline=np.array([line.baseline for line in lines], dtype=np.float64),
-        gain=np.array([line.gain for line in lines]),
+        sample_rate_hz=rate,
+        baseline=baseline,
+        gain=gain,
         complete=complete,
+        scale=scale,
+        wrong_gain=wrong_gain,
+        inverted=tuple(inverted),
     )
 
 
@@ -102,33 +122,65 @@ def is_plain_int16(header: Header) -> bool:
     )
 
 
-def corrected(line: SignalLine) -> SignalLine:
-    """Return the line with a gain known to be wrong replaced."""
-    wrong = line.gain in DIGITAL_GAINS_OF_THE_CHALLENGE and line.units.lower() == "mv"
-    return replace(line, gain=1000.0) if wrong else line
+def _plain_leads(header: Header, rows: Rows) -> tuple[Array, bool]:
+    """Return stored values (12, samples), and whether none is missing."""
+    digital = read_int16(header)
+    check_sums(header, digital)
+    chosen = [row for row, _ in rows]
+    stored = digital.T.astype(np.float64, order="C")
+    if chosen != list(range(len(stored))):
+        stored = stored[chosen]
+        stored[[row < 0 for row in chosen]] = np.nan
+    complete = digital.size > 0 and min(chosen) >= 0 and int(digital.min()) != INVALID
+    if not complete:
+        stored[stored == INVALID] = np.nan
+    return stored, complete
+
+
+def _other_leads(header: Header, rows: Rows) -> tuple[Array, float]:
+    """Return stored values (12, samples) of any format, and their rate in Hz."""
+    digital = decode(header)
+    for line, signal in zip(header.signals, digital, strict=True):
+        _check_sum(line, int(signal.sum()))
+    lines = [header.signals[row] for row, _ in rows if row >= 0]
+    per_frame = {line.samples_per_frame for line in lines}
+    if len(per_frame) > 1:
+        rates = ", ".join(f"{header.sample_rate_hz * n:g} Hz" for n in sorted(per_frame))
+        raise DataError(f"has leads of several sampling rates: {rates}")
+    factor = per_frame.pop() if per_frame else 1
+    # A skewed signal was stored late, so its last samples are not in the file.
+    late = max((line.skew for line in lines), default=0) * factor
+    samples = max((len(digital[row]) for row, _ in rows if row >= 0), default=0) - late
+    stored = np.full((len(rows), max(samples, 0)), np.nan)
+    for lead, (row, _) in enumerate(rows):
+        if row < 0:
+            continue
+        line = header.signals[row]
+        start = line.skew * factor
+        stored[lead] = digital[row][start : start + stored.shape[1]]
+        stored[lead][stored[lead] == missing_value(line)] = np.nan
+    return stored, header.sample_rate_hz * factor
 
 
 def read_int16(header: Header) -> NDArray[np.int16]:
     """Return what is stored (samples, signals) of a record that is plain int16."""
     first, count = header.signals[0], len(header.signals)
-    path = header.path.parent / first.file
     try:
-        with path.open("rb") as stream:
-            available = (os.fstat(stream.fileno()).st_size - first.byte_offset) // (2 * count)
+        try:
+            stream = (header.path.parent / first.file).open("rb")
+        except FileNotFoundError:
+            stream = find_signal_file(header.path, first.file).open("rb")
+        with stream:
+            size = max(os.fstat(stream.fileno()).st_size - first.byte_offset, 0)
+            available = size // (2 * count)
             samples = available if header.samples is None else header.samples
             if samples > available:
-                raise DataError(f"truncated: {max(available, 0)} of {samples} samples")
+                raise DataError(f"truncated: {available} of {samples} samples")
             stream.seek(first.byte_offset)
             stored = np.fromfile(stream, dtype="<i2", count=samples * count)
-    except FileNotFoundError as error:
-        raise MissingFile(f"no file {first.file}") from error
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}") from error
     return stored.reshape(samples, count)
-
-
-class MissingFile(DataError):
-    """A header without its signal file."""
 
 
 def check_sums(header: Header, stored: NDArray[np.int16]) -> None:
@@ -140,52 +192,9 @@ def check_sums(header: Header, stored: NDArray[np.int16]) -> None:
     sums = sums.reshape(32, count).sum(axis=0, dtype=np.int16)
     sums += stored[whole:].sum(axis=0, dtype=np.int16)
     for line, total in zip(header.signals, sums.tolist(), strict=True):
-        if line.checksum is not None and (total - line.checksum) % 65536:
-            raise Checksum(f"the checksum of {line.name} does not fit")
+        _check_sum(line, total)
 
 
-def _read_by_wfdb(header: Header) -> Leads:
-    """Read any other format; wfdb refuses many headers, so it gets a plain one of ours."""
-    import wfdb
-
-    try:
-        if header.segments:
-            record = wfdb.rdrecord(str(header.path.with_suffix("")))
-        else:
-            with tempfile.TemporaryDirectory() as scratch:
-                record = wfdb.rdrecord(_plain_copy(header, Path(scratch)))
-    except FileNotFoundError as error:
-        raise MissingFile(f"no file {Path(str(error.filename)).name}") from error
-    except Exception as error:
-        # wfdb raises whatever its parts raise on files that are not as they should be.
-        raise DataError(f"wfdb cannot read it: {type(error).__name__}: {error}") from error
-    if record.p_signal is None:
-        raise DataError("wfdb finds no signals of one rate in it")
-    lines = tuple(_named(name) for name in record.sig_name)
-    rows = replace(header, signals=lines).lead_rows()
-    values = np.ascontiguousarray(record.p_signal.T[list(rows)], dtype=np.float64)
-    return Leads.of_values(values, float(record.fs))
-
-
-def _plain_copy(header: Header, scratch: Path) -> str:
-    """Write a header without dates and oddities beside links to its signal files."""
-    lines = []
-    for i, s in enumerate(header.signals):
-        form = s.format + (f"x{s.samples_per_frame}" if s.samples_per_frame > 1 else "")
-        form += (f":{s.skew}" if s.skew else "") + (f"+{s.byte_offset}" if s.byte_offset else "")
-        gain = f"{s.gain!r}({s.baseline})/{s.units}"
-        lines.append(f"{Path(s.file).name} {form} {gain} 16 {s.baseline} 0 0 0 {s.name or i}")
-        link = scratch / Path(s.file).name
-        source = header.path.parent / s.file
-        if not source.is_file():
-            raise FileNotFoundError(2, "No such file", s.file)
-        if not link.exists():
-            link.symlink_to(source.resolve())
-    samples = f" {header.samples}" if header.samples else ""
-    first = f"record {len(lines)} {header.sample_rate_hz:g}{samples}"
-    (scratch / "record.hea").write_text("\n".join([first, *lines]) + "\n", "utf-8")
-    return str(scratch / "record")
-
-
-def _named(name: str) -> SignalLine:
-    return SignalLine("", "16", 1, 0, 0, 1.0, 0, "mV", None, name)
+def _check_sum(line: SignalLine, total: int) -> None:
+    if line.checksum is not None and (total - line.checksum) % 65536:
+        raise Checksum(f"the checksum of {line.name} does not fit")

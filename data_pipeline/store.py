@@ -4,7 +4,7 @@ A store is a folder:
   signals.npy     int16 (records, leads, samples), memory-mapped
   labels.npy      uint8 (records, classes)
   records.csv     one line per row of the arrays
-  quarantine.csv  one line per input record that is not in the store, with its reason
+  excluded.csv    one line per input record that is not in the store, with its reason
   manifest.json   everything that made the store, and its hash
 """
 
@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data_pipeline.errors import DataError
+from data_pipeline.labels import CLASSES
 from data_pipeline.splits import LOW_DATA
 
 FORMAT = "ecgscale-store"
@@ -31,7 +32,10 @@ LEADS: tuple[str, ...] = (
 )
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-TABLES = ("labels.npy", "records.csv", "quarantine.csv")
+TABLES = ("labels.npy", "records.csv")
+EXCLUDED = "excluded.csv"
+_FORMERLY = "quarantine.csv"
+"""What the list of excluded records was called; its columns are the same."""
 
 RECORD_COLUMNS: dict[str, str] = {
     "record": "str",
@@ -55,7 +59,7 @@ RECORD_COLUMNS: dict[str, str] = {
 """Columns of `Store.records`; an unknown patient is "", several leads or codes are joined by |.
 
 fraction is the smallest of the nested low-data shares of the training split that holds a row."""
-QUARANTINE_COLUMNS: dict[str, str] = {
+EXCLUDED_COLUMNS: dict[str, str] = {
     "record": "str",
     "source": "str",
     "reason": "str",
@@ -73,7 +77,7 @@ class Store:
     signals: NDArray[np.int16]
     labels: NDArray[np.uint8]
     records: pd.DataFrame
-    quarantine: pd.DataFrame
+    excluded: pd.DataFrame
 
     @property
     def hash(self) -> str:
@@ -89,6 +93,23 @@ class Store:
     def classes(self) -> tuple[str, ...]:
         """Abbreviations of the classes, in the order of the columns of `labels`."""
         return tuple(self.manifest["content"]["classes"])
+
+    @property
+    def class_names(self) -> dict[str, str]:
+        """Full names of the classes by abbreviation, which stores of before do not keep."""
+        known = {c.abbreviation: c.name for c in CLASSES} | self.summary.get("class_names", {})
+        return {name: known.get(name) or name for name in self.classes}
+
+    @property
+    def excluded_file(self) -> str:
+        """Name of the list of excluded records."""
+        return _excluded_file(self.manifest)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What its preparation had to tell (data_pipeline.summary); empty in stores of before."""
+        summary: dict[str, Any] = self.manifest.get("summary", {})
+        return summary
 
     @property
     def sample_rate_hz(self) -> float:
@@ -201,7 +222,8 @@ def _open(folder: Path) -> Store:
         )
     if manifest["hash"] != content_hash(content):
         raise ValueError("the manifest does not fit its hash")
-    for name in TABLES:
+    excluded = _excluded_file(manifest)
+    for name in (*TABLES, excluded):
         if file_digest(folder / name) != manifest["files"][name]:
             raise ValueError(f"{name} was changed")
     signals = np.load(folder / "signals.npy", mmap_mode="r", allow_pickle=False)
@@ -211,8 +233,12 @@ def _open(folder: Path) -> Store:
     if signals.shape != shape or signals.dtype != np.int16 or len(records) != shape[0]:
         raise ValueError(f"signals.npy has shape {signals.shape} instead of {shape}")
     labels.flags.writeable = False
-    quarantine = read_table(folder / "quarantine.csv", QUARANTINE_COLUMNS)
-    return Store(folder, manifest, signals, labels, records, quarantine)
+    table = read_table(folder / excluded, EXCLUDED_COLUMNS)
+    return Store(folder, manifest, signals, labels, records, table)
+
+
+def _excluded_file(manifest: dict[str, Any]) -> str:
+    return EXCLUDED if EXCLUDED in manifest["files"] else _FORMERLY
 
 
 def read_table(path: Path, columns: dict[str, str]) -> pd.DataFrame:

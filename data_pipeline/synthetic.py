@@ -57,7 +57,7 @@ def synthesize(
 
     Record i depends on (seed, i) alone. Every header says that its ECG is synthetic, and a
     store made from it says so too. quirks is the share of records that get one of the faults
-    of real files; quirks.csv then says which, and why such a record is put aside.
+    of real files; quirks.csv then says which, and why such a record is excluded.
     """
     if records < 1 or jobs < 1:
         raise DataError(f"Expected at least one record and process, but got {records} and {jobs}.")

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import csv
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from data_pipeline.csv_files import Table, read_table
 from data_pipeline.errors import DataError
+from data_pipeline.folds import fold_names
 from data_pipeline.headers import parse_age, parse_codes, parse_sex
+from data_pipeline.joins import Names, parse_patient, report
+from data_pipeline.label_columns import Labelled, read_labels
 from data_pipeline.labels import CLASSES, LabelClass
-from data_pipeline.layouts import Candidate, folders_below, source_name, stamp_of
+from data_pipeline.layouts import Candidate, Scan, scan_challenge
 
 DEFAULT_TABLE = "records.csv"
-_FOLDS = {
-    "train": "train", "training": "train", "validation": "validation", "valid": "validation",
-    "val": "validation", "test": "test",
-}  # fmt: skip
-
-
-def read_rows(path: Path, required: Sequence[str], what: str) -> list[dict[str, str]]:
-    """Read a CSV with at least the required columns; cells are stripped, missing ones empty."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            names = [name.strip().lower() for name in reader.fieldnames or []]
-            reader.fieldnames = names
-            missing = [name for name in required if name not in names]
-            if missing:
-                raise DataError(
-                    f"Expected the columns {', '.join(required)} in {path}, "
-                    f"but got {', '.join(names) or 'none'}."
-                )
-            return [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Expected {what} at {path}, but it cannot be read: {error}.") from error
-
-
-def read_patients(path: Path) -> dict[str, str]:
-    """Read a CSV with the columns record and patient."""
-    rows = read_rows(path, ("record", "patient"), "a CSV of patients")
-    return {row["record"]: row["patient"] for row in rows}
+DETAILS = ("patient", "source", "fold", "age", "sex")
+"""Columns that a table of records may have besides record and labels."""
 
 
 def load_classes(labels: str | Path) -> tuple[LabelClass, ...]:
@@ -54,7 +33,7 @@ def load_classes(labels: str | Path) -> tuple[LabelClass, ...]:
 
         return SUPERCLASSES
     path = Path(labels)
-    rows = read_rows(path, ("abbreviation", "name", "codes"), "a label table")
+    rows = read_table(path, ("abbreviation", "name", "codes"), "a label table").rows
     classes = tuple(
         LabelClass(row["abbreviation"], row["name"], parse_codes(row["codes"])) for row in rows
     )
@@ -75,58 +54,97 @@ def load_classes(labels: str | Path) -> tuple[LabelClass, ...]:
     return classes
 
 
-def scan_csv(raw: Path, table: Path | None, classes: Sequence[LabelClass]) -> list[Candidate]:
+def scan_csv(
+    raw: Path,
+    table: Path | None,
+    classes: Sequence[LabelClass] | None,
+    *,
+    folds: str | None = None,
+    official: bool = False,
+) -> Scan:
     """List the records of a CSV and the headers below `raw` that it leaves out.
 
-    Columns: record (path of the header below `raw`, or its name where that is unique) and labels
-    (codes or abbreviations, separated by |, ; or comma); patient, source, fold, age and sex may
-    follow.
+    Columns: record (its name, with or without folder and extension) and labels (codes, names or
+    abbreviations, separated by |, ; or comma, or one row per label), or a column of yes and no
+    per class; patient, source, fold, age and sex may follow. classes are those to look for; None
+    takes what the table has: the Challenge's, or its columns of yes and no.
     """
-    path = table or raw / DEFAULT_TABLE
-    rows = read_rows(path, ("record", "labels"), "a CSV of records")
-    headers = sorted(
-        header.relative_to(raw).as_posix()
-        for folder in folders_below(raw)
-        for header in folder.glob("*.hea")
-    )
-    by_stem: dict[str, list[str]] = {}
-    for header in headers:
-        by_stem.setdefault(Path(header).stem, []).append(header)
-    known = set(headers)
-    code = {c.abbreviation: c.codes[0] for c in classes}
-    candidates, used = [], set()
-    for row in rows:
-        name = row["record"].removesuffix(".hea")
-        same = by_stem.get(name, [])
-        problem = None
-        header = f"{name}.hea"
-        if header not in known and len(same) == 1:
-            header = same[0]
-        elif header not in known:
-            reason = f"{len(same)} files of that name" if same else "no such file"
-            problem = ("missing", f"listed in {path.name}, but {reason}")
-        if header in used:
-            problem = ("duplicate", f"listed in {path.name} before")
-        elif problem is None:
-            used.add(header)
-        stem = Path(header).stem
-        candidates.append(
-            Candidate(
-                record=stem if len(by_stem.get(stem, [])) <= 1 else header.removesuffix(".hea"),
-                path=header,
-                source=row.get("source") or source_name((raw / header).parent),
-                patient=row.get("patient", ""),
-                fold=_FOLDS.get(row.get("fold", "").lower(), ""),
-                codes=tuple(code.get(label, label) for label in parse_codes(row["labels"])),
-                age=parse_age(row["age"]) if "age" in row else None,
-                sex=parse_sex(row["sex"]) if "sex" in row else None,
-                problem=problem,
-                stamp=stamp_of(raw / header) if problem is None else (),
-            )
+    listed = read_table(table or raw / DEFAULT_TABLE, ("record",), "a CSV of records")
+    labels, found_classes, notes = read_labels(listed, classes, DETAILS)
+    headers = [c for c in scan_challenge(raw) if c.problem is None]
+    names = Names([c.path for c in headers], raw)
+    rows: dict[int, list[int]] = {}
+    lost: list[tuple[str, str]] = []
+    for number, row in enumerate(listed.rows):
+        found = names.find(row["record"])
+        if len(found) == 1:
+            rows.setdefault(found[0], []).append(number)
+        else:
+            lost.append((row["record"], f"{len(found)} files" if found else "no such file"))
+    if not rows:
+        raise _nothing_matched(listed, raw, headers)
+    stems = Counter(header.record for header in headers)
+    candidates = []
+    mapped, fold_notes = fold_names([r.get("fold", "") for r in listed.rows], folds, official)
+    for index, header in enumerate(headers):
+        if index not in rows:
+            problem = ("not listed", f"not in {listed.path.name}")
+            candidates.append(replace(header, problem=problem))
+            continue
+        own = _Row.merge([listed.rows[n] for n in rows[index]])
+        label = Labelled.merge([labels[n] for n in rows[index]])
+        if stems[header.record] > 1:
+            header = replace(header, record=header.path.rpartition(".")[0])
+        candidates.append(own.applied_to(header, label, mapped))
+    for name, reason in dict.fromkeys(lost):
+        missing = ("missing", f"listed in {listed.path.name}, but {reason} of that name")
+        candidates.append(Candidate(name, name, "", problem=missing))
+    matched = sum(map(len, rows.values()))
+    join = report(listed, "labels", matched, len(rows), [name for name, _ in lost])
+    candidates.sort(key=lambda c: (c.path, c.problem is not None))
+    return Scan(candidates, found_classes, (join,), (*notes, *fold_notes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What the rows of one record say; problem is set where they contradict each other."""
+
+    values: dict[str, str]
+    problem: tuple[str, str] | None
+
+    @classmethod
+    def merge(cls, rows: Sequence[dict[str, str]]) -> _Row:
+        values: dict[str, str] = {}
+        for name in DETAILS:
+            said = list(dict.fromkeys(row[name] for row in rows if row.get(name)))
+            if len(said) > 1:
+                detail = f"its rows give the {name} {' and '.join(said[:3])}"
+                return cls(values, ("conflicting rows", detail))
+            if name in rows[0]:
+                values[name] = said[0] if said else ""
+        return cls(values, None)
+
+    def applied_to(self, header: Candidate, label: Labelled, folds: dict[str, str]) -> Candidate:
+        """Return a record with what the table says of it."""
+        said = self.values
+        return replace(
+            header,
+            source=said.get("source") or header.source,
+            patient=parse_patient(said.get("patient", "")),
+            fold=folds.get(said.get("fold", ""), ""),
+            codes=label.codes,
+            labelled=label.labelled,
+            age=parse_age(said["age"]) if "age" in said else None,
+            sex=parse_sex(said["sex"]) if "sex" in said else None,
+            problem=self.problem,
         )
-    for header in headers:
-        if header not in used:
-            unlisted = ("not listed", f"not in {path.name}")
-            source = source_name((raw / header).parent)
-            candidates.append(Candidate(Path(header).stem, header, source, problem=unlisted))
-    return sorted(candidates, key=lambda c: (c.path, c.problem is not None))
+
+
+def _nothing_matched(listed: Table, raw: Path, headers: Sequence[Candidate]) -> DataError:
+    theirs = ", ".join(row["record"] for row in listed.rows[:3]) or "none"
+    ours = ", ".join(c.record for c in headers[:3]) or "none"
+    return DataError(
+        f"Expected names of records in {listed.path}, but none of its {len(listed.rows)} rows "
+        f"({theirs}, …) names one of the {len(headers)} headers below {raw} ({ours}, …); write the "
+        "names of the headers, with or without folder and extension."
+    )

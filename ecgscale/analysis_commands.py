@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ecgscale.output import engineering, print_facts
-from ecgscale.study_commands import StorageOption, StudyArgument
+from ecgscale.study_commands import StartOption, StorageOption, StudyArgument
 
 if TYPE_CHECKING:
     from analysis.recommend import Recommendation
@@ -149,20 +151,45 @@ def dashboard(
     storage: StorageOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="ECGSCALE_DASHBOARD_PASSWORD_FILE",
+            help="File with a password to ask for (any user name). Give one, and TLS before it, "
+            "where other machines reach it.",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="A further name that it is reached by, as a proxy's; repeatable."
+        ),
+    ] = None,
+    start_within: StartOption = 0.0,
 ) -> None:
-    """Open optuna-dashboard on the studies of the database; Ctrl-C ends it."""
-    from ecgscale.dashboard import complete_notes, is_loopback, make_dashboard
-    from search.database.schema import require_schema
-    from search.database.storage import open_storage
+    """Open optuna-dashboard on the studies of the database; Ctrl-C ends it.
 
-    opened = open_storage(storage)
-    require_schema(opened)
-    complete_notes(opened)
-    server = make_dashboard(opened.optuna(), host, port)
-    if not is_loopback(host):
+    It answers for this machine's names and addresses and those of --allow-host only, and takes
+    writes from its own pages only. A study renamed or deleted there is so as by `ecgscale rename`
+    and `delete`. /metrics has the trials by state for Prometheus (docs/grafana-board.json draws
+    them); /healthz says, without a password, whether the database is reached.
+    """
+    from ecgscale.dashboard import complete_notes, is_loopback, make_dashboard
+    from ecgscale.dashboard_guard import read_password
+    from search.database.schema import require_schema
+    from search.database.storage import open_storage, when_there
+
+    tell = partial(print, file=sys.stderr, flush=True)
+    opened = open_storage(storage, patience_seconds=start_within, say=tell)
+    when_there(lambda: require_schema(opened), start_within, tell)
+    for why in complete_notes(opened)[1].values():
+        print(f"Skipped: {why}", file=sys.stderr)
+    password = None if password_file is None else read_password(password_file)
+    server = make_dashboard(opened, host, port, hosts=allow_host or (), password=password)
+    if not is_loopback(host) and password is None:
         print(
-            f"Warning: {host} is reachable from other machines, and optuna-dashboard asks nobody "
-            "for a password: whoever reaches it can change and delete studies."
+            f"Warning: {host} is reachable from other machines, and without --password-file the "
+            "dashboard asks for no password: whoever reaches it can change and delete studies."
         )
     address = f"http://{host}:{server.server_port}/dashboard/"
     print(f"optuna-dashboard on {address} (Ctrl-C ends it)", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -15,10 +16,13 @@ from ecgscale import (
     demo,
     latency_command,
     launch_commands,
+    manage_commands,
     model_commands,
     run_command,
     status_commands,
     study_commands,
+    url_command,
+    worker_command,
 )
 from models.errors import ModelError
 from search.errors import StudyError
@@ -41,13 +45,36 @@ architectures, run one or more **worker**s until all are trained, then read the 
 `ecgscale run` does all of it for a definition, and `ecgscale demo` shows it in a quarter of an
 hour.""",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"ecgscale {version('ecgscale')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
 for group in (
     demo,
     run_command,
     data_commands,
     model_commands,
     study_commands,
+    worker_command,
     status_commands,
+    manage_commands,
+    url_command,
     latency_command,
     launch_commands,
     analysis_commands,

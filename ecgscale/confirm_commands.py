@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import command_name, counted, engineering
+from ecgscale.output import command_line, counted, engineering
 from ecgscale.steps import budgets_within, find_candidates, show_candidates, write_family
 from ecgscale.study_commands import StorageOption, StudyArgument
 
@@ -143,7 +143,8 @@ def confirm(
         found, chosen.candidates, seeds=seeds, learning_rates=learning_rate, again=again
     )
     new = counted(planned.planned - found.planned, "trial")
-    print(f"{new} planned. Next: {command_name()} worker {study} …")
+    following = command_line("worker", study, "--data", "STORE", storage=storage)
+    print(f"{new} planned. Next: {following}")
 
 
 def family(

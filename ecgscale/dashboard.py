@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import socketserver
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from ecgscale.dashboard_guard import Guard
 from search.errors import StudyError
 
 if TYPE_CHECKING:
-    from optuna.storages import BaseStorage
-
     from search.database.storage import Storage
 
 
@@ -36,17 +36,26 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def make_dashboard(storage: BaseStorage, host: str, port: int) -> WSGIServer:
-    """Bind optuna-dashboard to an address without serving yet; port 0 picks a free one.
+def make_dashboard(
+    storage: Storage,
+    host: str,
+    port: int,
+    *,
+    hosts: Sequence[str] = (),
+    password: str | None = None,
+) -> WSGIServer:
+    """Bind optuna-dashboard, guarded, to an address without serving yet; port 0 picks a free one.
 
     Raises:
         StudyError: the address cannot be bound.
     """
     from optuna_dashboard import wsgi
 
+    inner = wsgi(storage.optuna())
+    guard = Guard(inner, storage, hosts=hosts, password=password)
     try:
         return make_server(
-            host, port, wsgi(storage), server_class=_ThreadingServer, handler_class=_QuietHandler
+            host, port, guard, server_class=_ThreadingServer, handler_class=_QuietHandler
         )
     except OSError as error:
         raise StudyError(
@@ -55,17 +64,19 @@ def make_dashboard(storage: BaseStorage, host: str, port: int) -> WSGIServer:
         ) from None
 
 
-def complete_notes(storage: Storage) -> list[str]:
-    """Write the notes that studies of an older ecgscale lack; return the studies' names.
+def complete_notes(storage: Storage) -> tuple[list[str], dict[str, str]]:
+    """Write the notes that studies of an older ecgscale lack.
 
-    A login that may only read leaves them without.
+    A login that may only read leaves them without. Returns the names of the studies that got
+    theirs, and those that cannot be read, each with the reason; they are skipped.
     """
     from search.reading.notes import add_study_note, add_trial_notes, has_trial_notes, study_note
-    from search.study import open_study, planned_trials, study_names
+    from search.study import readable_studies
+    from search.trials.stored import planned_trials
 
     noted: list[str] = []
-    for name in study_names(storage):
-        study = open_study(name, storage)
+    studies, unreadable = readable_studies(storage)
+    for study in studies:
         try:
             with storage.begin() as connection:
                 if has_trial_notes(connection, study.study_id):
@@ -74,6 +85,6 @@ def complete_notes(storage: Storage) -> list[str]:
                 trials = planned_trials(connection, study.study_id)
                 add_trial_notes(connection, study.study_id, trials, study.shape)
         except StudyError:
-            return noted
-        noted.append(name)
-    return noted
+            break
+        noted.append(study.name)
+    return noted, unreadable

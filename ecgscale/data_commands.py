@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Progress, command_name, print_facts, print_table
+from ecgscale.output import Progress, command_line, print_facts, print_table
 
 if TYPE_CHECKING:
     from data_pipeline.store import Store
@@ -46,8 +46,8 @@ def download(
         )
     with Progress("downloading", "files", quiet) as progress:
         sources[dataset](out, records=records, connections=connections, progress=progress)
-    layout = "" if dataset == "challenge-2021" else f" --format {dataset}"
-    print(f"Next: {command_name()} prepare {out} --out STORE{layout}")
+    layout = () if dataset == "challenge-2021" else ("--format", dataset)
+    print(f"Next: {command_line('prepare', out, '--out', 'store', *layout)}")
 
 
 def synthesize(
@@ -65,7 +65,7 @@ def synthesize(
 
     with Progress("synthesizing", "records", quiet) as progress:
         write(out, records=records, seed=seed, quirks=quirks, jobs=jobs, progress=progress)
-    print(f"Next: {command_name()} prepare {out} --out STORE")
+    print(f"Next: {command_line('prepare', out, '--out', 'store')}")
 
 
 def prepare(
@@ -80,8 +80,8 @@ def prepare(
     table: Annotated[
         Path | None,
         typer.Option(
-            help="For --format csv: record, labels (joined by |) and, if known, patient, source, "
-            "fold, age, sex.",
+            help="For --format csv: record; labels (joined by |, or one row each) or a column of "
+            "yes and no per class; if known, patient, source, fold, age, sex.",
             show_default="RAW/records.csv",
         ),
     ] = None,
@@ -114,6 +114,13 @@ def prepare(
         str,
         typer.Option(help="Shares of train, validation, test; or official (a data set's folds)."),
     ] = "60/20/20",
+    folds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TRAIN/VALIDATION/TEST",
+            help="For --split official of a CSV: which of its folds are which, as in 1-8/9/10.",
+        ),
+    ] = None,
     keep_unlabelled: Annotated[
         bool, typer.Option(help="Keep records without any scored label (they are not normal!).")
     ] = False,
@@ -137,22 +144,23 @@ def prepare(
         patients=patients,
         labels=labels,
         table=table,
+        folds=folds,
         split="official" if shares is None else tuple(share / sum(shares) for share in shares),  # type: ignore[arg-type]
     )
     with Progress("preparing", "records", quiet) as progress:
-        made = prepare_store(raw, out, options, jobs=jobs, progress=progress)
+        made = prepare_store(raw, out, options, jobs=jobs, progress=progress, tell=print)
     describe_store(made)
-    print(f"Next: {command_name()} create DEFINITION.toml --data {out}")
+    print(f"Next: {command_line('create', 'DEFINITION.toml', '--data', out)}")
 
 
 def store(
     path: Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page with label counts and a few ECGs here.")
+        Path | None, typer.Option(help="Write a page with the cohort and a few ECGs here.")
     ] = None,
 ) -> None:
-    """Show what a store holds: records, sources, labels by split, and what was left out."""
+    """Show what a store holds: the cohort by split, its labels, and which records are excluded."""
     from data_pipeline import open_store
     from data_pipeline.page import write_page
 
@@ -167,14 +175,25 @@ def store(
 
 def show(
     path: Annotated[Path, typer.Argument(metavar="STORE", help="Folder of the store.")],
-    record: Annotated[str, typer.Argument(help="Name of a record, as in records.csv.")],
-    out: Annotated[Path, typer.Option(help="File to draw to: .html or .svg.")],
+    record: Annotated[
+        str | None, typer.Argument(help="Name of a record; without one, some are named.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File to draw to: .html or .svg.")] = Path("ecg.html"),
 ) -> None:
     """Draw the twelve leads of one ECG on ECG paper."""
+    import pandas as pd
+
     from data_pipeline import open_store
+    from data_pipeline.drawing import examples
     from data_pipeline.drawing import show as draw
 
-    print(f"Drawing: {draw(open_store(path), record, out)}")
+    opened = open_store(path)
+    if record is not None:
+        print(f"Drawing: {draw(opened, record, out)}")
+        return
+    some = examples(opened)
+    print_table(pd.DataFrame(some, columns=["record", "diagnoses"]), title="Some of its records")
+    print(f"Next: {command_line('show', path, some[0][0], '--out', out)}")
 
 
 def _numbers(text: str, between: str, name: str, example: str) -> tuple[float, ...]:
@@ -192,35 +211,46 @@ def _numbers(text: str, between: str, name: str, example: str) -> tuple[float, .
 
 
 def describe_store(store: Store) -> None:
-    """Print the facts of a store, its label counts per split and its quarantine by reason."""
+    """Print the facts of a store, the flow from files to splits, its cohort and its warnings."""
     import pandas as pd
 
+    from data_pipeline.cohort import characteristics, flow
+    from data_pipeline.summary import sentences
+
+    counts = flow(store)
+    splits = ", ".join(f"{split} {count:,}" for split, count in counts.records.items())
+    windows = "" if counts.rows == counts.kept else f" in {counts.rows:,} rows"
     print_facts(
         {
-            "records": f"{len(store):,}",
-            "quarantined": f"{len(store.quarantine):,}",
+            "records": f"{counts.kept:,}{windows} ({splits})",
+            "excluded": f"{sum(counts.excluded.values()):,} of {counts.found:,} found",
             "signal": f"12 leads × {store.samples} samples, {store.sample_rate_hz:g} Hz",
-            "sources": ", ".join(f"{name} {n:,}" for name, n in _count(store.records["source"])),
             "hash": store.hash[:16],
             **({"SYNTHETIC": "these ECGs came out of a generator"} if store.synthetic else {}),
         },
         title=f"Store {store.path}",
     )
-    splits = {name: store.labels[store.rows(name)] for name in ("train", "validation", "test")}
-    counts = pd.DataFrame({name: rows.sum(axis=0) for name, rows in splits.items()})
-    counts.insert(0, "label", list(store.classes))
-    records = {"label": "records", **{name: len(rows) for name, rows in splits.items()}}
-    counts = pd.concat([counts, pd.DataFrame([records])])
-    print_table(counts, title="Positive records per label and split")
-    if len(store.quarantine):
-        reasons = pd.DataFrame(_count(store.quarantine["reason"]), columns=["reason", "records"])
-        print_table(reasons, title="Left out (each record in quarantine.csv)")
+    if counts.excluded:
+        reasons = pd.DataFrame(counts.excluded.items(), columns=["reason", "records"])
+        print_table(reasons, title="Excluded")
+        print(f"Each excluded record with its reason: {store.path / store.excluded_file}")
+    # Classes without records are among the warnings.
+    cohort = characteristics(store)
+    print_table(cohort[cohort["all"] != "0 (0.0 %)"], title="Cohort: records (share), or as said")
+    for sentence in sentences(store.summary):
+        print(f"Note: {sentence}.")
+    for warning in store.summary.get("warnings", ()):
+        print(f"Warning: {warning}.")
 
 
 def _facts(store: Store) -> dict[str, object]:
+    from dataclasses import asdict
+
+    from data_pipeline.cohort import flow
+
     return {
         "records": len(store),
-        "quarantined": len(store.quarantine),
+        "excluded": len(store.excluded),
         "labels": store.label_counts(),
         "sources": dict(_count(store.records["source"])),
         "splits": {name: len(store.rows(name)) for name in ("train", "validation", "test")},
@@ -228,6 +258,8 @@ def _facts(store: Store) -> dict[str, object]:
         "samples": store.samples,
         "synthetic": store.synthetic,
         "hash": store.hash,
+        "flow": asdict(flow(store)),
+        "summary": store.summary,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ecgscale.output import Progress, command_name
+from ecgscale.output import Progress, command_line
 from ecgscale.study_commands import StorageOption, StudyArgument
 
 
@@ -38,4 +38,5 @@ def latency(
         count = measure_latencies(
             opened, device=device, threads=threads, again=again, progress=progress
         )
-    print(f"{count} networks measured. Next: {command_name()} report {study} --out report")
+    following = command_line("report", study, "--out", "report", storage=storage)
+    print(f"{count} networks measured. Next: {following}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import command_name
+from ecgscale.output import command_line
 from ecgscale.steps import keep_workers
 from ecgscale.study_commands import (
     PANEL,
@@ -23,6 +24,7 @@ from ecgscale.study_commands import (
 
 if TYPE_CHECKING:
     from search.database.storage import Storage
+    from search.launchers.slurm import SlurmJob
 
 launch = typer.Typer(name="launch", help="Place workers on machines.", no_args_is_help=True)
 
@@ -67,9 +69,19 @@ def launch_slurm(
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Elements of the array job.")] = None,
     storage: StorageOption = None,
+    gpus: Annotated[
+        int, typer.Option(min=0, help="GPUs per worker; one that gets none refuses to train.")
+    ] = 1,
+    cpus: Annotated[int, typer.Option(min=1, help="Cores per worker.")] = 4,
+    memory: Annotated[str, typer.Option(help="Memory per worker, as Slurm writes it.")] = "16G",
+    time: Annotated[
+        str, typer.Option(help="Time limit, as Slurm writes it: 1-0 is a day.")
+    ] = "1-0",
     option: Annotated[
         list[str] | None,
-        typer.Option(help="An option of sbatch, such as --option=--partition=gpu; repeatable."),
+        typer.Option(
+            help="A further option of sbatch, such as --option=--partition=gpu; repeatable."
+        ),
     ] = None,
     checkpoints: CheckpointsOption = None,
     logs: Annotated[Path, typer.Option(help="Folder on a shared disk.")] = Path("logs"),
@@ -88,7 +100,9 @@ def launch_slurm(
 ) -> None:
     """Submit an array job of workers that survives preemption and time limits.
 
-    `--status` and `--cancel` find a study's jobs by their name; they need nothing else.
+    `--status` and `--cancel` find a study's jobs by their name; they need nothing else, and
+    `--script` needs no database. The database's password is never part of a job: put it into a file
+    on the shared disk, and the file's path into $ECGSCALE_PASSWORD_FILE.
     """
     from search.errors import StudyError
 
@@ -101,26 +115,35 @@ def launch_slurm(
             "or --cancel for the jobs there are"
         )
 
-    from dataclasses import replace
-
     from search.launchers.local import worker_command
-    from search.launchers.slurm import SlurmJob, require_shared, submit
+    from search.launchers.secret import require_password_file
+    from search.launchers.slurm import Resources, SlurmJob, require_shared
 
-    require_shared(_check(study, data, storage))
+    if script is None:  # which is submitted by others, perhaps elsewhere
+        require_password_file(storage)
+        require_shared(_check(study, data, storage))
     kept = checkpoints and checkpoints.resolve()
-    command = tuple(worker_command(study, data.resolve(), kept, more=_more(log, emulate, wait)))
-    job = SlurmJob(study, workers, command, logs.resolve())
-    if option:
-        job = replace(job, options=tuple(option))
+    # A worker that was promised a GPU and has none says so, instead of training on a processor.
+    more = (*_more(log, emulate, wait), *(("--device=cuda",) if gpus else ()))
+    command = tuple(worker_command(study, data.resolve(), kept, more=more))
+    options = (*Resources(gpus, cpus, memory, time).options(), *(option or ()))
+    job = SlurmJob(study, workers, command, logs.resolve(), options)
+    _write_or_submit(job, storage, logs, script)
+
+
+def _write_or_submit(job: SlurmJob, storage: str | None, logs: Path, script: Path | None) -> None:
+    """Write a job's script, and submit it unless the script alone was asked for."""
+    from search.launchers.slurm import submit
+
     text = job.script()
     logs.mkdir(parents=True, exist_ok=True)
-    path = script or logs / f"{study}.sh"
+    path = script or logs / f"{job.study}.sh"
     path.write_text(text, encoding="utf-8")
     if script is not None:
         print(f"Script: {path}   (set ECGSCALE_STORAGE, then: sbatch {path})")
         return
-    print(f"Array job {submit(path, storage)}: {workers} workers; logs in {logs}.")
-    print(f"Next: {command_name()} launch slurm {study} --status   (or --cancel)")
+    print(f"Array job {submit(path, storage)}: {job.workers} workers; logs in {logs}.")
+    print(f"Next: {command_line('launch', 'slurm', job.study, '--status')}   (or --cancel)")
 
 
 @launch.command("kubernetes")
@@ -139,9 +162,20 @@ def launch_kubernetes(
     """Write kustomize manifests: an indexed job of workers, the dashboard, the tables."""
     from search.launchers.kubernetes import KubernetesJob, write_manifests
 
-    job = KubernetesJob(study, workers, image, store_claim, gpu, options=_more(log, emulate))
+    more = (*_more(log, emulate), *(("--device=cuda",) if gpu else ()))
+    job = KubernetesJob(study, workers, image, store_claim, gpu, options=more)
     overlay = write_manifests(job, out)
-    print(f"Next: kubectl apply -k {overlay}")
+    apply = shlex.join(["kubectl", "apply", "-k", str(overlay)])
+    print(
+        "It needs, in the namespace:\n"
+        f"  a volume claim {store_claim} that holds the store, readable by many pods\n"
+        "  a storage class for ReadWriteMany (ecgscale-checkpoints takes 50 GiB of it)\n"
+        "  kubectl create secret generic ecgscale-storage "
+        "--from-literal=storage=postgresql://USER@HOST/DATABASE --from-file=password=FILE\n"
+        f"  the study {study}: {command_line()} create DEFINITION.toml --data STORE "
+        "--storage postgresql://USER@HOST/DATABASE, before or after\n"
+        f"Next: {apply}   (workers wait ten minutes for tables and study)"
+    )
 
 
 def _check(study: str, data: Path, storage: str | None) -> Storage:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import sys
 import time
@@ -159,6 +161,17 @@ class Progress:
         if due:
             self._said_at, self._said = now, done
         return due
+
+
+def command_line(*words: object, storage: str | None = None) -> str:
+    """Return a command of ours that can be typed as it stands, with the --storage of this one.
+
+    A storage that the environment names is found again; a password is not repeated.
+    """
+    line = [command_name(), *map(str, words)]
+    if storage and storage != os.environ.get("ECGSCALE_STORAGE"):
+        line += ["--storage", re.sub(r"(://[^:/@]*):[^@/]*@", r"\1@", storage)]
+    return shlex.join(line)
 
 
 def command_name() -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import print_facts
+from ecgscale.output import print_facts, print_table
 from ecgscale.status_view import COLUMNS, StatusView, counts, worker_cells
-from ecgscale.study_commands import PANEL, StorageOption, StudyArgument
+from ecgscale.study_commands import PANEL, StorageOption
+
+if TYPE_CHECKING:
+    from search.database.storage import Storage
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    study: StudyArgument,
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="Name of the study; default: list all.")
+    ] = None,
     storage: StorageOption = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on until the study is done; Ctrl-C ends it.")
@@ -29,7 +35,7 @@ def status(
         bool, typer.Option("--json", help="One JSON object (one per look with --watch).")
     ] = False,
 ) -> None:
-    """Show how far a study is, how fast it goes, who works on it and what failed.
+    """Show how far a study is, how fast it goes, who works on it and what failed; or list all.
 
     The time left is that of the trials still open: the cost of each is predicted from its
     activations and FLOPs, by a rate fitted to the last trials that finished on the same device,
@@ -39,6 +45,9 @@ def status(
     from search.reading.status import read_status
 
     opened = open_storage(storage)
+    if study is None:
+        _list(opened, watch=watch, as_json=as_json)
+        return
     now = read_status(study, opened)
     if not watch:
         if as_json:
@@ -63,3 +72,24 @@ def status(
                 now = opened.patiently(lambda: read_status(study, opened))
         except KeyboardInterrupt:
             return
+
+
+def _list(opened: Storage, *, watch: bool, as_json: bool) -> None:
+    """List all studies, and name those that cannot be read."""
+    import pandas as pd
+
+    from search.errors import StudyError
+    from search.reading.status import count_trials
+
+    if watch:
+        raise StudyError("expected a STUDY to watch, got none: 'ecgscale status' lists them")
+    counted, unreadable = count_trials(opened)
+    if as_json:
+        print(json.dumps({"studies": counted, "unreadable": unreadable}, indent=2))
+    elif counted:
+        print_table(pd.DataFrame(counted))
+    elif not unreadable:
+        print(f"No studies are in {opened.label}.")
+    if not as_json:
+        for why in unreadable.values():
+            print(f"Skipped: {why}", file=sys.stderr)

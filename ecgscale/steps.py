@@ -46,7 +46,9 @@ def prepare_raw(raw: Path, out: Path, layout: str = "challenge") -> Store:
         print(f"      Patients from {patients}: each stays in one split.")
     options = PrepareOptions(layout=layout, patients=patients)  # type: ignore[arg-type]
     with Progress("preparing", "records") as progress:
-        store = prepare_store(raw, out, options, jobs=len(available_cores()), progress=progress)
+        store = prepare_store(
+            raw, out, options, jobs=len(available_cores()), progress=progress, tell=print
+        )
     describe_store(store)
     return store
 

@@ -1,7 +1,8 @@
-"""Commands on studies: init-db, create, worker, trials, dump, load."""
+"""Commands on studies: init-db, create, extend, trials."""
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecgscale.definition_help import DefinitionCommand
-from ecgscale.output import Format, command_name, counted, engineering, print_table
+from ecgscale.output import Format, command_line, counted, engineering, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,18 @@ class LogFormat(StrEnum):
 LogOption = Annotated[
     LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
 ]
+StartOption = Annotated[
+    float,
+    typer.Option(
+        "--start-within",
+        metavar="SECONDS",
+        min=0,
+        envvar="ECGSCALE_START_WITHIN",
+        show_envvar=True,
+        help="Wait so long at the start for what others still make: the database, its tables, the "
+        "study.",
+    ),
+]
 EmulateOption = Annotated[
     bool,
     typer.Option(
@@ -72,10 +85,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(grant)
     app.command(rich_help_panel=PANEL, cls=DefinitionCommand)(create)
     app.command(rich_help_panel=PANEL)(extend)
-    app.command(rich_help_panel=PANEL)(worker)
     app.command(rich_help_panel=PANEL)(trials)
-    app.command(rich_help_panel=PANEL)(dump)
-    app.command(rich_help_panel=PANEL)(load)
 
 
 def init_db(
@@ -88,6 +98,7 @@ def init_db(
             "workers with a password; off closes it again.",
         ),
     ] = None,
+    start_within: StartOption = 0.0,
 ) -> None:
     """Create or upgrade the tables in the database; safe to repeat, and by many at once.
 
@@ -106,7 +117,7 @@ def init_db(
         print(f"The database in {server.folder} {how}.")
         return
     address = None if listen is None else Address.parse(listen)
-    opened = open_storage(storage)
+    opened = open_storage(storage, patience_seconds=start_within, say=_tell)
     schema.init_db(opened)
     print(f"The database {opened.label} is ready.")
     if address is not None:
@@ -116,6 +127,10 @@ def init_db(
             f"The password is in {listening.pgpass}: copy that file there (chmod 600), "
             "and set PGPASSFILE to its path."
         )
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def stop_db(storage: StorageOption = None) -> None:
@@ -165,26 +180,34 @@ def create(
             "study that is cut short is a random sample of the plan.",
         ),
     ] = False,
+    start_within: StartOption = 0.0,
 ) -> None:
     """Create a study with all its planned trials; the seed alone decides which.
 
     The keys of the definition stand below, as a file that holds each at its default.
     """
     from data_pipeline import open_store
-    from search.database.storage import open_storage
+    from search.database.schema import require_schema
+    from search.database.storage import open_storage, when_there
     from search.definition import StudyDefinition
     from search.study import create_study
+    from search.training.folds import study_warnings
 
     defined = StudyDefinition.from_toml(definition)
     store = open_store(data)
-    study = create_study(defined, store, open_storage(storage), long_first=long_first)
+    opened = open_storage(storage, patience_seconds=start_within, say=_tell)
+    when_there(lambda: require_schema(opened), start_within, _tell)
+    study = create_study(defined, store, opened, long_first=long_first)
     low, high = defined.sample.flops
     print(
         f"Study {study.name}: {counted(study.planned, 'trial')} planned, "
         f"{counted(defined.sample.architectures, 'different network')} from {engineering(low)} to "
         f"{engineering(high, 'FLOPs')}."
     )
-    print(f"Next: {command_name()} worker {study.name} --data {data}   (any number of them)")
+    for warning in study_warnings(store, defined.data):
+        print(f"Warning: {warning}.")
+    following = command_line("worker", study.name, "--data", data, storage=storage)
+    print(f"Next: {following}   (any number of them)")
 
 
 def extend(
@@ -222,58 +245,7 @@ def extend(
     extended = extend_study(found, extension)
     further = counted(extended.planned - found.planned, "further trial")
     print(f"Study {study}: {further}, {extended.planned:,} now.")
-
-
-def worker(
-    study: StudyArgument,
-    data: DataOption,
-    storage: StorageOption = None,
-    device: Annotated[
-        str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
-    ] = "auto",
-    checkpoints: CheckpointsOption = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Keep every trained network in this folder, for `export`.")
-    ] = None,
-    trial_seconds: Annotated[
-        float | None, typer.Option(min=1, help="A trial that takes longer counts as failed.")
-    ] = None,
-    wait: WaitOption = True,
-    emulate: EmulateOption = False,
-    log: LogOption = LogFormat.text,
-) -> None:
-    """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal."""
-    import os
-    import platform
-    import sys
-    from functools import partial
-
-    from data_pipeline import open_store
-    from search.database.storage import open_storage
-    from search.events import Event, json_log
-    from search.worker import WorkerOptions, run_worker
-
-    tell = partial(print, file=sys.stderr, flush=True)
-    opened = open_storage(storage, patience_seconds=60, say=tell)  # it may be about to restart
-    options = WorkerOptions(
-        checkpoints=checkpoints,
-        weights=weights,
-        trial_seconds=trial_seconds,
-        wait=wait,
-        emulate=emulate,
-        name=f"{platform.node()}:{os.getpid()}",
-    )
-    events = None
-    if log is LogFormat.json:
-        common = {"study": study, "worker": options.name, "host": platform.node()}
-        events = json_log(partial(print, flush=True), secret=opened.engine.url.password, **common)
-    try:
-        code = run_worker(study, opened, open_store(data), device, options=options, log=events)
-    except ValueError as error:  # what `main` tells in a sentence
-        if events is not None:
-            events(Event("worker_refused", str(error), {"exit_code": 2}))
-        raise
-    raise typer.Exit(code)
+    print(f"Next: {command_line('worker', study, '--data', 'STORE', storage=storage)}")
 
 
 def trials(
@@ -299,32 +271,6 @@ def trials(
     if format is Format.table:
         frame = brief(frame)
     print_table(frame, format)
-
-
-def dump(
-    study: StudyArgument,
-    file: Annotated[Path, typer.Argument(help="File to write.")],
-    storage: StorageOption = None,
-) -> None:
-    """Write a study with all its trials into one file."""
-    from search.database.storage import open_storage
-    from search.reading.transfer import dump_study
-
-    count = dump_study(study, open_storage(storage), file)
-    print(f"{count} trials of {study} in {file}.")
-
-
-def load(
-    file: Annotated[Path, typer.Argument(help="File that `dump` wrote.")],
-    storage: StorageOption = None,
-    name: Annotated[str | None, typer.Option(help="Another name for the study.")] = None,
-) -> None:
-    """Add a dumped study to a database."""
-    from search.database.storage import open_storage
-    from search.reading.transfer import load_study
-
-    study = load_study(file, open_storage(storage), name=name)
-    print(f"Study {study.name} with {study.planned} trials is in {study.storage.label}.")
 
 
 def brief(frame: pd.DataFrame) -> pd.DataFrame:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
 
-from models import Architecture, Factor, Space, load_space
+from models import Factor, Space, load_space
 from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage
 from search.database.view import refresh_view
 from search.definition import StudyDefinition
-from search.errors import StudyError
-from search.reading.notes import add_study_note, add_trial_notes, study_note
-from search.training.folds import data_facts
-from search.trials.distributions import distributions
+from search.errors import NotYet, StudyError
+from search.reading.notes import add_study_note, study_note
+from search.training.folds import data_facts, require_learnable
 from search.trials.plan import (
     Extension,
     PlannedTrial,
@@ -27,6 +26,7 @@ from search.trials.plan import (
     nuisance_factors,
     plan,
 )
+from search.trials.stored import add_trials, planned_trials
 
 if TYPE_CHECKING:
     import optuna
@@ -46,33 +46,15 @@ ADD_STUDY_ATTRIBUTES = """
 INSERT INTO {table} (study_id, key, value_json)
 SELECT :study, key, value::text FROM json_each(CAST(:values AS json))
 """
-ADD_TRIALS = """
-INSERT INTO trials (number, study_id, state)
-SELECT number, :study, 'WAITING' FROM generate_series(CAST(:first AS int), :last) AS number
+FIND = """
+SELECT s.study_id, (SELECT json_object_agg(a.key, a.value_json)
+    FROM study_user_attributes a WHERE a.study_id = s.study_id
+    AND a.key IN ('definition', 'data', 'factors', 'planned', 'uid', 'first_name'))
+FROM studies s WHERE s.study_name = :name
 """
-# In the order given: the dashboard shows parameters and attributes as they were inserted.
-ADD_PARAMETERS = """
-INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
-SELECT t.trial_id, p.name, p.value, CAST(:distributions AS json) ->> p.name
-FROM ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS (number int, name text, value float8))
-    WITH ORDINALITY AS p(number, name, value, position)
-JOIN trials t ON t.study_id = :study AND t.number = p.number ORDER BY position
-"""
-ADD_ATTRIBUTES = """
-INSERT INTO trial_user_attributes (trial_id, key, value_json)
-SELECT t.trial_id, a.key, a.value
-FROM ROWS FROM (json_to_recordset(CAST(:rows AS json)) AS (number int, key text, value text))
-    WITH ORDINALITY AS a(number, key, value, position)
-JOIN trials t ON t.study_id = :study AND t.number = a.number ORDER BY position
-"""
-PLANNED = """
-SELECT t.number, max(a.value_json) FILTER (WHERE a.key = 'role') AS role,
-    max(a.value_json) FILTER (WHERE a.key = 'seed') AS seed,
-    max(a.value_json) FILTER (WHERE a.key = 'architecture') AS architecture,
-    max(a.value_json) FILTER (WHERE a.key = 'recipe') AS recipe
-FROM trials t JOIN trial_user_attributes a USING (trial_id)
-WHERE t.study_id = :study AND a.key IN ('role', 'seed', 'architecture', 'recipe')
-GROUP BY t.number ORDER BY t.number
+FORMER = """
+SELECT s.study_name FROM studies s JOIN study_user_attributes a USING (study_id)
+WHERE a.key = 'first_name' AND a.value_json = :name
 """
 SET_ATTRIBUTE = """
 INSERT INTO study_user_attributes (study_id, key, value_json)
@@ -93,11 +75,17 @@ class Study:
     factors: tuple[Factor, ...]
     planned: int
     uid: str
+    first_name: str | None = None
 
     @property
     def shape(self) -> dict[str, int]:
         """Samples and leads of a record, and outputs."""
         return {name: self.data[name] for name in ("samples", "leads", "outputs")}
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder of its files: it stays when the study is renamed."""
+        return f"{self.first_name or self.name}-{self.uid[:8]}"
 
     @property
     def data_hash(self) -> str:
@@ -124,7 +112,9 @@ def create_study(
     cost: no long trial is left for the end, when most workers have nothing to do.
     """
     require_schema(storage)
-    _require_absent(definition.name, storage)
+    with storage.connect() as connection:
+        require_free(connection, definition.name, storage)
+    require_learnable(store, definition.data)
     data = data_facts(store, definition.data)
     space = load_space(definition.space)
     shape = {"samples": data["samples"], "leads": data["leads"], "outputs": data["outputs"]}
@@ -142,9 +132,7 @@ def create_study(
     }
     with storage.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        taken = text("SELECT 1 FROM studies WHERE study_name = :name")
-        if connection.scalar(taken, {"name": definition.name}):
-            raise _exists(definition.name, storage)
+        require_free(connection, definition.name, storage)
         study_id = connection.scalar(text(ADD_STUDY), {"name": definition.name})
         for table, values in (
             ("study_user_attributes", attributes),
@@ -194,21 +182,6 @@ def add_planned(
     return replace(study, planned=planned)
 
 
-def planned_trials(connection: Connection, study_id: int) -> tuple[PlannedTrial, ...]:
-    """Read the plan of a study, in order."""
-    rows = connection.execute(text(PLANNED), {"study": study_id}).all()
-    return tuple(
-        PlannedTrial(
-            row.number,
-            Architecture.from_json(row.architecture),
-            json.loads(row.seed),
-            json.loads(row.role),
-            json.loads(row.recipe or "{}"),
-        )
-        for row in rows
-    )
-
-
 def read_attribute(connection: Connection, study_id: int, key: str) -> str | None:
     """Read a study's attribute as JSON, None where it has none."""
     statement = text(
@@ -228,38 +201,52 @@ def open_study(name: str, storage: Storage) -> Study:
     """Open a study by its name."""
     require_schema(storage)
     with storage.connect() as connection:
-        found = connection.execute(
-            text(
-                "SELECT s.study_id, (SELECT json_object_agg(a.key, a.value_json::json) "
-                "FROM study_user_attributes a WHERE a.study_id = s.study_id "
-                "AND a.key IN ('definition', 'data', 'factors', 'planned', 'uid')) "
-                "FROM studies s WHERE s.study_name = :name"
-            ),
-            {"name": name},
-        ).one_or_none()
+        return study_in(connection, storage, name)
+
+
+def study_in(connection: Connection, storage: Storage, name: str) -> Study:
+    """Open a study within a transaction."""
+    found = connection.execute(text(FIND), {"name": name}).one_or_none()
     if found is None:
-        names = study_names(storage)
-        there = f"only {', '.join(names)}" if names else "none at all"
-        raise StudyError(
-            f"expected a study called {name} in {storage.label}, got {there}: check the name, give "
-            "the --storage it was made in, or make it with 'ecgscale create'"
-        )
+        raise _missing(connection, storage, name)
     study_id, attributes = found
     if not attributes or "definition" not in attributes:
         raise StudyError(
             f"expected a study made by 'ecgscale create', got {name} in {storage.label}, "
             "which another program made: choose another name"
         )
-    return Study(
-        name=name,
-        study_id=study_id,
-        storage=storage,
-        definition=StudyDefinition.from_dict(attributes["definition"]),
-        data=attributes["data"],
-        factors=tuple(Factor.from_dict(factor) for factor in attributes["factors"]),
-        planned=attributes["planned"],
-        uid=attributes["uid"],
-    )
+    try:
+        read = {key: json.loads(value) for key, value in attributes.items()}
+        definition = StudyDefinition.from_dict({**read["definition"], "name": name})
+        return Study(
+            name=name,
+            study_id=study_id,
+            storage=storage,
+            definition=definition,
+            data={**read["data"]},
+            factors=tuple(Factor.from_dict(factor) for factor in read["factors"]),
+            planned=int(read["planned"]),
+            uid=str(read["uid"]),
+            first_name=read.get("first_name"),
+        )
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise StudyError(
+            f"expected a study that this ecgscale can read, got {name} in {storage.label}: "
+            f"{type(error).__name__ + ': ' if not isinstance(error, StudyError) else ''}{error}; "
+            "a newer ecgscale may have made it: use that one, or delete the study"
+        ) from None
+
+
+def readable_studies(storage: Storage) -> tuple[list[Study], dict[str, str]]:
+    """Open all studies of ours, oldest first; and say of the others why they cannot be read."""
+    studies: list[Study] = []
+    unreadable: dict[str, str] = {}
+    for name in study_names(storage):
+        try:
+            studies.append(open_study(name, storage))
+        except StudyError as error:
+            unreadable[name] = str(error)
+    return studies, unreadable
 
 
 def study_names(storage: Storage) -> list[str]:
@@ -274,51 +261,6 @@ def study_names(storage: Storage) -> list[str]:
         return list(rows)
 
 
-def add_trials(
-    connection: Connection,
-    study_id: int,
-    trials: tuple[PlannedTrial, ...],
-    factors: tuple[Factor, ...],
-    shape: dict[str, int],
-) -> None:
-    """Insert planned trials as waiting Optuna trials, numbered by their index."""
-    from optuna.distributions import distribution_to_json
-
-    known = distributions(factors)
-    parameters: list[dict[str, Any]] = []
-    attributes: list[dict[str, Any]] = []
-    for trial in trials:
-        cost = trial.architecture.cost(**shape)
-        for name, value in {**trial.architecture.factors, **trial.recipe}.items():
-            # A confirmation may use a learning rate from outside the range that was drawn from.
-            if name in known and known[name]._contains(known[name].to_internal_repr(value)):
-                inner = known[name].to_internal_repr(value)
-                parameters.append({"number": trial.index, "name": name, "value": inner})
-        described = {
-            "role": json.dumps(trial.role),
-            "index": json.dumps(trial.index),
-            "seed": json.dumps(trial.seed),
-            "architecture_hash": json.dumps(trial.architecture.hash),
-            "flops": json.dumps(cost.flops),
-            "params": json.dumps(cost.params),
-            "activations": json.dumps(cost.activations),
-            "architecture": trial.architecture.to_json(),
-        }
-        if trial.recipe:
-            described["recipe"] = json.dumps(dict(trial.recipe))
-        attributes += [
-            {"number": trial.index, "key": key, "value": value} for key, value in described.items()
-        ]
-    span = {"study": study_id, "first": trials[0].index, "last": trials[-1].index}
-    connection.execute(text(ADD_TRIALS), span)
-    texts = json.dumps({name: distribution_to_json(known[name]) for name in known})
-    rows = {"study": study_id, "rows": json.dumps(parameters), "distributions": texts}
-    connection.execute(text(ADD_PARAMETERS), rows)
-    rows = {"study": study_id, "rows": json.dumps(attributes)}
-    connection.execute(text(ADD_ATTRIBUTES), rows)
-    add_trial_notes(connection, study_id, trials, shape)
-
-
 def _stored_space(study: Study) -> Space:
     """Read the design space that a study was made with, wherever its file is now."""
     with study.storage.connect() as connection:
@@ -330,15 +272,36 @@ def _stored_space(study: Study) -> Space:
     return Space.from_dict({**json.loads(stored), "factors": factors})
 
 
-def _require_absent(name: str, storage: Storage) -> None:
-    with storage.connect() as connection:
-        taken = text("SELECT 1 FROM studies WHERE study_name = :name")
-        if connection.scalar(taken, {"name": name}):
-            raise _exists(name, storage)
+def require_free(connection: Connection, name: str, storage: Storage) -> None:
+    """Refuse a name that another study has."""
+    taken = text("SELECT 1 FROM studies WHERE study_name = :name")
+    if connection.scalar(taken, {"name": name}):
+        raise StudyError(
+            f"the study {name} exists already in {storage.label}: choose another name, or run "
+            f"'ecgscale status {name}' to see how far it is"
+        )
 
 
-def _exists(name: str, storage: Storage) -> StudyError:
-    return StudyError(
-        f"the study {name} exists already in {storage.label}: choose another name, or run "
-        f"'ecgscale status {name}' to see how far it is"
+def renamed_definition(attributes: dict[str, str], name: str) -> dict[str, str]:
+    """Return a study's attributes, as JSON, with another name in its definition."""
+    try:
+        definition = {**json.loads(attributes["definition"]), "name": name}
+    except (ValueError, TypeError, KeyError):
+        raise StudyError(
+            f"expected a study with a definition, got none of {name}: it is damaged"
+        ) from None
+    return {**attributes, "definition": json.dumps(definition)}
+
+
+def _missing(connection: Connection, storage: Storage, name: str) -> StudyError:
+    now = connection.scalar(text(FORMER), {"name": json.dumps(name)})
+    if now is not None:
+        return StudyError(
+            f"expected a study called {name} in {storage.label}, got none: it is called {now} now"
+        )
+    names = study_names(storage)
+    there = f"only {', '.join(names)}" if names else "none at all"
+    return NotYet(
+        f"expected a study called {name} in {storage.label}, got {there}: check the name, give "
+        "the --storage it was made in, or make it with 'ecgscale create'"
     )

@@ -6,12 +6,13 @@ import os
 import platform
 import random
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from search.attempt import Attempt, Ending, Settled, Trainer, trial_recipe
 from search.database.storage import Storage, Unreachable
 from search.errors import StudyError
 from search.events import Event, Log, text_log
@@ -19,40 +20,24 @@ from search.machine import choose_device, device_name, git_commit, stopping_sign
 from search.precision import settle_precision
 from search.study import Study, open_study
 from search.training.folds import Folds
-from search.training.recipe import Recipe
-from search.trials.lease import LeaseKeeper, LeaseLost
+from search.trials.lease import LeaseKeeper
 from search.trials.queue import Claim, Limits, Queue, WorkerName
 
 if TYPE_CHECKING:
     from data_pipeline import Store
-    from data_pipeline.batches import ResidentRecords
-    from search.training.train import Trained, TrialScores
 
 DONE, INTERRUPTED = 0, 75
-# What of TrialScores is stored as it is; the rest is the value, the curve and the classes.
-NOT_ATTRIBUTES = ("macro_f1", "curve", "class_scores")
 SECONDS_TO_HAND_BACK = 20.0
 ERRORS_IN_A_ROW = 6
-
-
-class Trainer(Protocol):
-    """What `search.training.train.train_one` does; tests put another in its place."""
-
-    def __call__(
-        self,
-        architecture: Any,
-        train: ResidentRecords,
-        validation: ResidentRecords,
-        recipe: Any,
-        seed: int,
-        *,
-        device: Any,
-        on_epoch: Callable[[int, float], None] | None,
-        should_stop: Callable[[], bool] | None,
-        on_finish: Callable[[Trained], None] | None,
-        checkpoint: Path | None,
-    ) -> TrialScores:
-        """Train one network and score it."""
+# After a fault of the machine, doubled with every further one: a disk may be emptied meanwhile.
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+# How an attempt that did not complete is told.
+EVENTS: dict[Settled, tuple[str, str]] = {
+    "failed": ("trial_failed", ""),
+    "again": ("trial_error", "will be tried again"),
+    "handed_back": ("trial_handed_back", "handed back"),
+    "lost": ("trial_lost", "lost"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +46,7 @@ class WorkerOptions:
 
     checkpoints: folder shared by the workers, so that any can go on with a trial; None keeps none.
     weights: folder for the trained networks of all trials but controls; None keeps none.
+    limits: how long a lease lasts, how long a step may take, how often a trial is tried.
     trial_seconds: a trial that takes longer fails with that reason.
     wait: stay while others still run trials, to take over those of a worker that dies.
     emulate: train in the study's precision also where the device only emulates it.
@@ -135,6 +121,7 @@ class Worker:
     train: Trainer
     folds: Folds = field(init=False)
     errors_in_a_row: int = 0
+    warned: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.folds = Folds(self.store, self.study.definition.data, self.device)
@@ -152,16 +139,24 @@ class Worker:
         # What is wrong with this machine shows here, before it costs a trial an attempt.
         left = self._patiently(queue.remaining)
         if left is not None and left.running + left.waiting > 0:
-            self._records()
+            for fold in ("train", "validation"):
+                self.folds.records(fold)
         while not self.stop.is_set():
             claim = self._patiently(lambda: queue.claim(self.who))
             if claim is not None:
                 waiting = False
-                self._run_trial(queue, claim)
+                if self._stops_after(self._run_trial(queue, claim)):
+                    return INTERRUPTED
                 continue
             left = self._patiently(queue.remaining)
             if left is None:
                 break
+            if not left.there:
+                raise StudyError(
+                    f"expected the study {self.study.name} in {self.study.storage.label}, got none "
+                    "any more: somebody deleted it, or renamed it with another program; start the "
+                    "worker again with the study's name of now"
+                )
             if left.running + left.waiting == 0 or not (self.options.wait or left.waiting):
                 self.tell("worker_done", f"nothing left to do in {self.study.name}")
                 return DONE
@@ -193,178 +188,120 @@ class Worker:
                 return None
             raise
 
-    def _run_trial(self, queue: Queue, claim: Claim) -> None:
-        from search.training.device import is_broken
-        from search.training.train import Diverged, Interrupted
-
+    def _run_trial(self, queue: Queue, claim: Claim) -> Ending:
+        """Run one attempt and settle it; whatever came of it is told and stored here."""
         words = f"{claim.role}, attempt {claim.claims}"
         self.tell("trial_started", words, claim, role=claim.role, seed=claim.seed)
-        patiently = self.study.storage.patiently
-        started = time.monotonic()
-        checkpoint = self._checkpoint(claim)
-        with LeaseKeeper(queue, claim) as lease:
+        checkpoint, facts = self._checkpoint(claim), self._facts(claim)
+        hang = partial(self._hang, claim)
+        limit = self.options.trial_seconds
+        with LeaseKeeper(queue, claim, trial_seconds=limit, on_hang=hang) as lease:
+            ending = Attempt(
+                study=self.study,
+                store=self.store,
+                folds=self.folds,
+                device=self.device,
+                precision=self.precision,
+                claim=claim,
+                train=self.train,
+                lease=lease,
+                stop=self.stop,
+                say=self._warn,
+                on_epoch=lambda epoch, value: self.tell(
+                    "epoch", "", claim, epoch=epoch, macro_f1=value
+                ),
+                checkpoint=checkpoint,
+                weights=self.options.weights,
+                facts=facts,
+            ).run()
+            settled = self._settle(queue, claim, ending, facts)
+        # Of a trial that is not done it is somebody's who goes on with it.
+        if checkpoint is not None and settled in ("complete", "failed"):
+            from search.training.checkpoint import remove_checkpoint
 
-            def should_stop() -> bool:
-                if lease.lost:
-                    raise LeaseLost
-                return self.stop.is_set() or self._late(started)
+            remove_checkpoint(checkpoint)
+        return ending
 
-            def on_epoch(epoch: int, value: float) -> None:
-                lease.report(epoch + 1, value)
-                self.tell("epoch", "", claim, epoch=epoch + 1, macro_f1=value)
-
-            try:
-                kept: list[Trained] = []
-                scores = self._train(claim, checkpoint, on_epoch, should_stop, kept.append)
-                self._keep(claim, scores, kept)
-                self._finish(queue, claim, scores, kept)
-            except LeaseLost:
-                self.tell("trial_lost", "another worker has it, result dropped", claim)
-                return
-            except Diverged as error:
-                reason = f"diverged: {error}"
-                ours = patiently(
-                    lambda: queue.fail(claim, reason, self._facts(claim)), say=self._away
-                )
-                if not ours:
-                    self.tell("trial_lost", f"{reason}; another worker has it", claim)
-                    return
-                self.tell("trial_failed", reason, claim, reason=reason)
-            except Interrupted:
-                if not self._interrupted(queue, claim, started):
-                    return
-            except StudyError:  # a fault of the set-up, the same for every trial
-                patiently(lambda: queue.hand_back(claim), seconds=SECONDS_TO_HAND_BACK)
-                raise
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-                outcome = patiently(lambda: queue.error(claim, reason), say=self._away)
-                then = {"again": "will be tried again", "done": "failed", "lost": "lost"}[outcome]
-                name = {"again": "trial_error", "done": "trial_failed", "lost": "trial_lost"}
-                self.tell(name[outcome], f"{reason}; {then}", claim, reason=reason)
-                if is_broken(error):  # it would spoil every trial: another process may not
-                    raise
-                self._count_error(reason)
-                if outcome != "done":  # the checkpoint is somebody's who goes on with it
-                    return
-        if checkpoint is not None:
-            checkpoint.unlink(missing_ok=True)
-
-    def _train(
-        self,
-        claim: Claim,
-        checkpoint: Path | None,
-        on_epoch: Callable[[int, float], None],
-        should_stop: Callable[[], bool],
-        on_finish: Callable[[Trained], None],
-    ) -> TrialScores:
-        from models import Architecture
-
-        train, validation = self._records()
-        if claim.role == "control":
-            from data_pipeline.batches import shuffled_labels
-
-            train = shuffled_labels(train, claim.seed)
-        return self.train(
-            Architecture.from_json(claim.architecture),
-            train,
-            validation,
-            Recipe.from_dict(self._recipe(claim).to_dict() | {"precision": self.precision}),
-            claim.seed,
-            device=self.device,
-            on_epoch=on_epoch,
-            should_stop=should_stop,
-            on_finish=on_finish,
-            checkpoint=checkpoint,
-        )
-
-    def _keep(self, claim: Claim, scores: TrialScores, kept: list[Trained]) -> None:
-        """Save the network before the trial is complete, so that complete means kept."""
-        if self.options.weights is None or claim.role == "control":
-            return
-        from search.training.keep import keep_network
-
-        for trained in kept:
-            keep_network(
-                self.options.weights, self.study, self.store, claim, trained, scores, git_commit()
+    def _settle(
+        self, queue: Queue, claim: Claim, ending: Ending, facts: dict[str, str]
+    ) -> Settled | None:
+        """Tell the database how an attempt ended, then the log; None where nobody could be told."""
+        given_back = ending.kind in ("interrupted", "refused")
+        try:
+            settled: Settled = self.study.storage.patiently(
+                lambda: ending.settle(queue, claim, facts),
+                say=self._away,
+                seconds=SECONDS_TO_HAND_BACK if given_back else float("inf"),
             )
+        except StudyError as error:
+            words = f"not handed back, others will take it over; {error}"
+            self.tell("trial_not_handed_back", words, claim)
+            return None
+        if settled == "complete":
+            self._tell_complete(claim, ending)
+            return settled
+        name, then = EVENTS[settled]
+        if ending.kind == "fault" and settled == "again":
+            name, then = "machine_fault", "a fault of this machine, not counted against the trial"
+        self.tell(name, "; ".join(filter(None, (ending.reason, then))), claim, reason=ending.reason)
+        return settled
 
-    def _finish(self, queue: Queue, claim: Claim, scores: TrialScores, kept: list[Trained]) -> None:
-        values = {k: v for k, v in asdict(scores).items() if k not in NOT_ATTRIBUTES}
-        attributes = values | self._facts(claim)
-        outputs = None
-        if claim.role == "confirm":
-            from search.training.held_out import score_held_out
-
-            test = self.folds.records("test")
-            held_out = score_held_out(kept[-1], test, scores.micro_batch)
-            attributes |= held_out.attributes()
-            outputs = held_out.outputs(test, self.folds.sources("test"))
-        held = self.study.storage.patiently(
-            lambda: queue.finish(
-                claim, scores.macro_f1, attributes, scores.curve, scores.class_scores, outputs
-            ),
-            say=self._away,
-        )
-        if not held:
-            raise LeaseLost
-        self.errors_in_a_row = 0
+    def _tell_complete(self, claim: Claim, ending: Ending) -> None:
+        assert ending.result is not None
+        scores, values = ending.result.scores, ending.result.attributes
         words = f"macro-F1 {scores.macro_f1:.4f}, macro-AUROC {scores.macro_auroc:.4f}"
         values = {"macro_f1": scores.macro_f1, **values}
         self.tell("trial_complete", f"{words}, {scores.seconds:.1f} s", claim, **values)
 
-    def _interrupted(self, queue: Queue, claim: Claim, started: float) -> bool:
-        """Hand a trial back, or fail one that took too long; say whether it has ended for good."""
-        if self._late(started) and not self.stop.is_set():
-            reason = f"time limit: {self.options.trial_seconds:g} s were not enough"
-            ended = self.study.storage.patiently(
-                lambda: queue.fail(claim, reason, self._facts(claim))
-            )
-            self.tell("trial_failed", reason, claim, reason=reason)
-            return bool(ended)
-        try:
-            self.study.storage.patiently(
-                lambda: queue.hand_back(claim), seconds=SECONDS_TO_HAND_BACK
-            )
-            self.tell("trial_handed_back", "handed back", claim)
-        except StudyError as error:
-            words = f"not handed back, others will take it over; {error}"
-            self.tell("trial_not_handed_back", words, claim)
-        return False
+    def _stops_after(self, ending: Ending) -> bool:
+        """Learn from an ending: pause after a fault, stop where nothing works any more.
 
-    def _count_error(self, reason: str) -> None:
-        """Stop a worker on which nothing works, before it spoils every trial."""
+        A worker on which nothing works would spoil every trial.
+        """
+        from search.training.device import is_broken
+
+        if ending.kind == "complete":
+            self.errors_in_a_row = 0
+        if ending.kind == "refused" and ending.cause is not None:
+            raise ending.cause
+        if ending.kind not in ("error", "fault"):
+            return False
+        if ending.cause is not None and is_broken(ending.cause):
+            self.tell("worker_broken", "the GPU is of no use to this process any more; it ends")
+            return True
         self.errors_in_a_row += 1
         if self.errors_in_a_row >= ERRORS_IN_A_ROW:
             raise StudyError(
                 f"expected trials that train on {self.who.host} ({self.who.device}), got "
-                f"{self.errors_in_a_row} errors in a row, the last one {reason}: mend the cause "
-                "and start the worker again"
+                f"{self.errors_in_a_row} errors in a row, the last one {ending.reason}: mend the "
+                "cause and start the worker again"
             )
+        if ending.kind == "fault":
+            pause = PAUSE_SECONDS * 2 ** (self.errors_in_a_row - 1)
+            self.stop.wait(min(pause, LONGEST_PAUSE_SECONDS))
+        return False
 
-    def _late(self, started: float) -> bool:
-        limit = self.options.trial_seconds
-        return limit is not None and time.monotonic() - started > limit
+    def _hang(self, claim: Claim, words: str) -> None:
+        """End this process from the lease's thread: the trial's own hangs in a call."""
+        self.tell("worker_hangs", f"{words}; this process ends", claim)
+        os._exit(INTERRUPTED)
 
-    def _records(self) -> tuple[ResidentRecords, ResidentRecords]:
-        return self.folds.records("train"), self.folds.records("validation")
+    def _warn(self, text: str) -> None:
+        if text not in self.warned:
+            self.warned.add(text)
+            self.tell("warning", text)
 
     def _checkpoint(self, claim: Claim) -> Path | None:
         if self.options.checkpoints is None:
             return None
-        folder = self.options.checkpoints / f"{self.study.name}-{self.study.uid[:8]}"
-        return folder / f"{claim.number}.checkpoint"
-
-    def _recipe(self, claim: Claim) -> Recipe:
-        """Return the study's recipe with the changes of one trial."""
-        return replace(self.study.definition.recipe, **claim.recipe)
+        return self.options.checkpoints / self.study.folder / f"{claim.number}.checkpoint"
 
     def _facts(self, claim: Claim) -> dict[str, str]:
         return {
             "device": self.who.device,
             "host": self.who.host,
             "git_commit": git_commit(),
-            "recipe_hash": self._recipe(claim).hash,
+            "recipe_hash": trial_recipe(self.study, claim).hash,
             "data_hash": self.study.data_hash,
         }
 

@@ -1,13 +1,17 @@
-"""Tables of ours beside Optuna's, made once; workers only open what is there."""
+"""Tables of ours beside Optuna's, made and upgraded by numbered migrations.
+
+Workers only open what is there.
+"""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, text
 
-from search.errors import StudyError
+from search.errors import NotYet, StudyError
 
 
 class Database(Protocol):
@@ -24,67 +28,30 @@ class Database(Protocol):
         """Open Optuna's view of the same database."""
 
 
-VERSION = 2
+VERSION = 3
+# Optuna's last migration; its tables are ours as well, so another one is refused.
+OPTUNA_VERSION = "v3.2.0.a"
+MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS_TABLE = "ecgscale_migrations"
 # Any fixed number; it keeps two `init-db` or `create` apart.
 ADVISORY_LOCK = 0x65636773
 
-TABLES = """
-CREATE TABLE IF NOT EXISTS ecgscale_schema (version integer NOT NULL);
-CREATE TABLE IF NOT EXISTS ecgscale_leases (
-    trial_id integer PRIMARY KEY REFERENCES trials ON DELETE CASCADE,
-    token text NOT NULL,
-    worker text NOT NULL,
-    host text NOT NULL,
-    device text NOT NULL,
-    claimed_at timestamptz NOT NULL,
-    heartbeat_at timestamptz NOT NULL,
-    claims integer NOT NULL DEFAULT 1,
-    hand_backs integer NOT NULL DEFAULT 0,
-    losses integer NOT NULL DEFAULT 0,
-    errors integer NOT NULL DEFAULT 0,
-    last_error text
-);
-CREATE TABLE IF NOT EXISTS ecgscale_class_scores (
-    trial_id integer NOT NULL REFERENCES trials ON DELETE CASCADE,
-    class text NOT NULL,
-    positives integer,
-    f1 double precision,
-    auroc double precision,
-    auprc double precision,
-    threshold double precision,
-    PRIMARY KEY (trial_id, class)
-);
-CREATE TABLE IF NOT EXISTS ecgscale_test_records (
-    study_id integer PRIMARY KEY REFERENCES studies ON DELETE CASCADE,
-    labels text NOT NULL,
-    patients text NOT NULL,
-    sources text NOT NULL
-);
-CREATE TABLE IF NOT EXISTS ecgscale_test_outputs (
-    trial_id integer PRIMARY KEY REFERENCES trials ON DELETE CASCADE,
-    outputs text NOT NULL
-);
-CREATE INDEX IF NOT EXISTS ecgscale_waiting ON trials (study_id, number) WHERE state = 'WAITING';
-CREATE INDEX IF NOT EXISTS ecgscale_running ON trials (study_id, number) WHERE state = 'RUNNING';
-CREATE INDEX IF NOT EXISTS ecgscale_erred ON ecgscale_leases (trial_id) WHERE errors > 0;
-INSERT INTO ecgscale_schema SELECT {version} WHERE NOT EXISTS (SELECT 1 FROM ecgscale_schema);
-UPDATE ecgscale_schema SET version = {version} WHERE version < {version};
-"""
-
 
 def init_db(storage: Database) -> None:
-    """Create or upgrade Optuna's tables and ours; any number may call it at once."""
+    """Create or upgrade Optuna's tables and ours; any number may call it at once.
+
+    Tables of a newer version are refused and left as they are.
+    """
     with storage.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         try:
-            found = schema_version(connection)
-            if found is None:
-                connection.commit()
+            found = schema_version(connection), optuna_version(connection)
+            _refuse_newer(*found, storage.label)
+            connection.commit()
+            if found[1] != OPTUNA_VERSION:
                 storage.optuna(create_tables=True)
-            if found is None or found < VERSION:
-                for statement in TABLES.format(version=VERSION).split(";\n"):
-                    if statement.strip():
-                        connection.execute(text(statement))
+            if found[0] != VERSION:
+                _migrate(connection, found[0])
             connection.commit()
         finally:
             connection.rollback()
@@ -95,21 +62,18 @@ def init_db(storage: Database) -> None:
 def require_schema(storage: Database) -> None:
     """Refuse a database without our tables, or with those of another version."""
     with storage.connect() as connection:
-        found = schema_version(connection)
+        found, optuna = schema_version(connection), optuna_version(connection)
     if found is None:
-        raise StudyError(
+        raise NotYet(
             f"expected a database with ecgscale's tables, got none in {storage.label}: "
             "run 'ecgscale init-db' with the same --storage first"
         )
-    if found < VERSION:
+    _refuse_newer(found, optuna, storage.label)
+    if found < VERSION or optuna != OPTUNA_VERSION:
         raise StudyError(
-            f"expected ecgscale's tables of version {VERSION}, got version {found} in "
-            f"{storage.label}: run 'ecgscale init-db' with the same --storage to upgrade them"
-        )
-    if found != VERSION:
-        raise StudyError(
-            f"expected ecgscale's tables of version {VERSION}, got version {found} in "
-            f"{storage.label}: use the ecgscale that made them, or dump and load the studies"
+            f"expected tables of version {VERSION} (Optuna's {OPTUNA_VERSION}), got version "
+            f"{found} (Optuna's {optuna}) in {storage.label}: run 'ecgscale init-db' with the "
+            "same --storage to upgrade them"
         )
 
 
@@ -119,3 +83,44 @@ def schema_version(connection: Connection) -> int | None:
         return None
     version = connection.scalar(text("SELECT version FROM ecgscale_schema"))
     return None if version is None else int(version)
+
+
+def optuna_version(connection: Connection) -> str | None:
+    """Read the version of Optuna's tables, None where there are none."""
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _refuse_newer(found: int | None, optuna: str | None, label: str) -> None:
+    if found is not None and found > VERSION:
+        raise StudyError(
+            f"expected ecgscale's tables of version {VERSION} or older, got version {found} in "
+            f"{label}: use the newer ecgscale that made them"
+        )
+    # Optuna names its migrations after its releases, in order.
+    if optuna is not None and _numbers(optuna) > _numbers(OPTUNA_VERSION):
+        raise StudyError(
+            f"expected Optuna's tables of version {OPTUNA_VERSION} or older, got {optuna} in "
+            f"{label}: use the newer ecgscale, with the Optuna that made them"
+        )
+
+
+def _numbers(version: str) -> tuple[tuple[int, str], ...]:
+    parts = version.removeprefix("v").split(".")
+    return tuple((int(part), "") if part.isdecimal() else (0, part) for part in parts)
+
+
+def _migrate(connection: Connection, found: int | None) -> None:
+    """Run the migrations after `found` within the connection's transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes |= {"connection": connection, "version_table": MIGRATIONS_TABLE}
+    marked = connection.scalar(text("SELECT to_regclass(:name)"), {"name": MIGRATIONS_TABLE})
+    if found is not None and marked is None:  # made before there were migrations
+        command.stamp(config, str(found))
+    command.upgrade(config, "head")

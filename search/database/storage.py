@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import threading
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import platformdirs
+from psycopg2 import ProgrammingError
+from psycopg2.extensions import make_dsn
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from search.database.embedded import EmbeddedServer
 from search.database.schema import init_db
-from search.errors import StudyError
+from search.errors import NotYet, StudyError
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -43,7 +46,7 @@ IDLE_IN_TRANSACTION = "10min"
 Result = TypeVar("Result")
 
 
-class Unreachable(StudyError):
+class Unreachable(NotYet):
     """The database does not answer now; it may later."""
 
 
@@ -130,15 +133,21 @@ class Storage:
                 return
 
     def optuna(self, *, create_tables: bool = False) -> RDBStorage:
-        """Open Optuna's view of the same database."""
+        """Open Optuna's view of the same database; its tables are made or upgraded on request."""
         from optuna.storages import RDBStorage
 
         try:
-            return RDBStorage(
+            opened = RDBStorage(
                 self.url,
                 engine_kwargs={**POOL, "connect_args": _connect_args(self.engine.url)},
                 skip_table_creation=not create_tables,
+                skip_compatibility_check=create_tables,
             )
+            if create_tables and opened.get_current_version() != opened.get_head_version():
+                logging.disable(logging.INFO)  # its migrations turn their own log on
+                opened.upgrade()
+                logging.disable(logging.NOTSET)
+            return opened
         except RuntimeError as error:
             raise StudyError(f"Optuna does not read the tables in {self.label}: {error}") from None
         except OperationalError as error:
@@ -175,6 +184,34 @@ def open_storage(
     storage = Storage(_engine(_parse(where)))
     storage.patiently(storage.engine.connect, seconds=patience_seconds, say=say).close()
     return storage
+
+
+def when_there(
+    action: Callable[[], Result], seconds: float, say: Callable[[str], None] | None = None
+) -> Result:
+    """Repeat an action until others have made what it needs: database, tables, study.
+
+    Raises what it raises after `seconds`.
+    """
+    deadline, told = time.monotonic() + seconds, False
+    while True:
+        try:
+            return action()
+        except NotYet as error:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise
+            if say and not told:
+                say(f"{error}; waiting for it, at most {seconds:g} s")
+                told = True
+            time.sleep(min(left, random.uniform(1.0, 3.0)))
+
+
+def without_password(url: URL) -> URL:
+    """Return a URL as it may be shown; `URL.set` cannot take a password away."""
+    return URL.create(
+        url.drivername, url.username, None, url.host, url.port, url.database, url.query
+    )
 
 
 def is_embedded(where: str) -> bool:
@@ -232,6 +269,7 @@ def _parse(where: str) -> URL:
             "expected one '@' in the URL of --storage, got more: "
             "write an '@' in the password as %40"
         )
+    _require_known_options(url)
     url = url.set(drivername="postgresql+psycopg2")
     secret = os.environ.get(PASSWORD_FILE)
     if url.password is None and secret:
@@ -243,6 +281,17 @@ def _parse(where: str) -> URL:
                 f"got {secret}: {error.strerror}"
             ) from None
     return url
+
+
+def _require_known_options(url: URL) -> None:
+    for key in url.query:
+        try:
+            make_dsn(**{key: "0"})
+        except (ProgrammingError, TypeError):  # libpq knows none of the name
+            raise StudyError(
+                f"expected options that PostgreSQL's libpq has in the URL of --storage, such as "
+                f"sslmode, got {key!r}: remove it"
+            ) from None
 
 
 def _engine(url: URL) -> Engine:

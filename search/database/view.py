@@ -57,9 +57,12 @@ def _factors(connection: Connection) -> dict[str, str]:
         text("SELECT value_json FROM study_user_attributes WHERE key = 'factors' ORDER BY study_id")
     )
     for row in rows:
-        for factor in json.loads(row):
-            kind = _kind(factor)
-            kinds[factor["name"]] = kind if kinds.get(factor["name"], kind) == kind else "text"
+        try:
+            found = {str(factor["name"]): _kind(factor) for factor in json.loads(row)}
+        except (ValueError, TypeError, LookupError):  # a study that cannot be read
+            continue
+        for name, kind in found.items():
+            kinds[name] = kind if kinds.get(name, kind) == kind else "text"
     return kinds
 
 

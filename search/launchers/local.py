@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from search.database.storage import VARIABLE, Storage, Unreachable
+from search.database.storage import Storage, Unreachable
 from search.errors import StudyError
+from search.launchers.secret import worker_environment
 from search.machine import PARENT_VARIABLE, stopping_signals
 from search.reading.status import StudyStatus, read_status
 from search.worker import INTERRUPTED
@@ -121,13 +122,12 @@ def launch_local(
     and again.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    where = storage.url if storage.server is None else storage.label
-    crew = [Place(slot, command, where, logs) for slot in slots]
 
     def look() -> StudyStatus:
         return read_status(study, storage)
 
-    with stopping_signals() as stop:
+    with stopping_signals() as stop, worker_environment(storage) as environment:
+        crew = [Place(slot, command, environment, logs) for slot in slots]
         try:
             for place in crew:
                 place.start()
@@ -156,7 +156,7 @@ class Place:
 
     slot: Slot
     command: Sequence[str]
-    where: str = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
     logs: Path
     process: subprocess.Popen[bytes] | None = None
     born: float = 0.0
@@ -171,9 +171,8 @@ class Place:
     def start(self) -> None:
         """Start a worker."""
         environment: Mapping[str, str] = {
-            **os.environ,
+            **self.environment,
             **self.slot.environment,
-            VARIABLE: self.where,
             PARENT_VARIABLE: str(os.getpid()),
         }
         with self.log.open("ab") as log:

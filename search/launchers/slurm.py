@@ -20,6 +20,26 @@ OPTION = re.compile(r"--[a-z][a-z-]*(=\S.*)?")
 
 
 @dataclass(frozen=True, slots=True)
+class Resources:
+    """What each worker is given; `time` is Slurm's, as in 1-0 for a day."""
+
+    gpus: int = 1
+    cpus: int = 4
+    memory: str = "16G"
+    time: str = "1-0"
+
+    def options(self) -> tuple[str, ...]:
+        """Return sbatch's options."""
+        gpus = (f"--gres=gpu:{self.gpus}",) if self.gpus else ()
+        return (
+            *gpus,
+            f"--cpus-per-task={self.cpus}",
+            f"--mem={self.memory}",
+            f"--time={self.time}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SlurmJob:
     """An array of workers; `options` are sbatch's own, such as "--partition=gpu"."""
 
@@ -27,7 +47,7 @@ class SlurmJob:
     workers: int
     command: tuple[str, ...]
     logs: Path
-    options: tuple[str, ...] = ("--gres=gpu:1", "--cpus-per-task=4", "--time=1-0")
+    options: tuple[str, ...] = Resources().options()
     notice_seconds: int = 120
 
     def script(self) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Row, text
 
+from search.database.schema import require_schema
 from search.database.storage import Storage
 from search.precision import read_precision
 from search.reading.time_left import Busy, TimeLeft, Work, forecast
-from search.study import Study, open_study
-from search.trials.queue import Limits
+from search.study import Study, open_study, readable_studies
 
 COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
@@ -23,6 +23,9 @@ SELECT count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
     count(*) FILTER (WHERE state = 'FAIL') AS failed
 FROM trials WHERE study_id = :study
 """
+ALL_COUNTS = COUNTS.replace("SELECT", "SELECT study_id,").replace(
+    "WHERE study_id = :study", "GROUP BY study_id"
+)
 # The rate is that of the last hour, or since the first start where that is shorter.
 RATE = """
 SELECT count(*) AS ended, extract(epoch FROM timezone('utc', clock_timestamp()) - greatest(
@@ -40,6 +43,7 @@ WORKERS = """
 SELECT e.worker, e.host, e.device, t.number AS trial, e.claims,
     extract(epoch FROM clock_timestamp() - e.claimed_at)::float8 AS seconds,
     extract(epoch FROM clock_timestamp() - e.heartbeat_at)::float8 AS silent_seconds,
+    e.lease_seconds,
     coalesce((SELECT max(step) FROM trial_intermediate_values i WHERE i.trial_id = t.trial_id), 0)
         AS epochs
 FROM trials t JOIN ecgscale_leases e USING (trial_id)
@@ -89,11 +93,12 @@ class RunningWorker:
     seconds: float
     silent_seconds: float
     records_per_second: float | None
+    lease_seconds: float = 180.0
 
     @property
     def silent(self) -> bool:
         """Whether its lease is so old that another worker may take the trial."""
-        return self.silent_seconds > Limits().grace_seconds
+        return self.silent_seconds > self.lease_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,7 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
             seconds=row.seconds,
             silent_seconds=row.silent_seconds,
             records_per_second=speeds.get(row.worker),
+            lease_seconds=row.lease_seconds,
         )
         for row in rows
     )
@@ -177,6 +183,19 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
     )
 
 
+def count_trials(storage: Storage) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Count the trials of every study by state; and say which studies cannot be read, and why."""
+    require_schema(storage)
+    studies, unreadable = readable_studies(storage)
+    with storage.connect() as connection:
+        rows = connection.execute(text(ALL_COUNTS)).mappings().all()
+    counts = {row["study_id"]: {k: v for k, v in row.items() if k != "study_id"} for row in rows}
+    return [
+        {"study": study.name, "planned": study.planned, **counts.get(study.study_id, {})}
+        for study in studies
+    ], unreadable
+
+
 def _time_left(
     study: Study,
     running: Sequence[Row[Any]],
@@ -188,7 +207,7 @@ def _time_left(
     waits = [row for row in open_rows if row.state == "WAITING"]
     runs = [row for row in open_rows if row.state == "RUNNING"]
     place = {row.trial: i for i, row in enumerate(runs)}
-    live = [row for row in running if row.silent_seconds <= Limits().grace_seconds]
+    live = [row for row in running if row.silent_seconds <= row.lease_seconds]
     timed = [row for row in last if row.seconds and row.seconds > 0]
     finished = _work(timed, passes, [row.seconds for row in timed])
     if not timed:

@@ -5,22 +5,32 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import zlib
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from search.database.schema import ADVISORY_LOCK, require_schema
-from search.database.storage import Storage
+from search.database.storage import Storage, first_line
 from search.database.view import refresh_view
 from search.definition import NAME
 from search.errors import StudyError
-from search.study import ADD_STUDY, Study, open_study
+from search.reading.dump_format import FORMAT, VERSION, Dump, digest_of
+from search.study import (
+    ADD_STUDY,
+    Study,
+    open_study,
+    renamed_definition,
+    require_free,
+    study_in,
+    study_names,
+)
 from search.trials.statements import ADD_TEST_RECORDS
+from search.trials.stored import planned_trials
 
-FORMAT, VERSION = "ecgscale-study", 1
 # A confirmed trial on the whole Challenge has 2 MB of outputs: rows are fetched by a few, and sent
 # by their size. PostgreSQL takes no parameter of 1 GB.
 FETCHED = 50
@@ -52,13 +62,14 @@ SELECT json_build_object(
     'system', (SELECT coalesce(json_agg(json_build_array(key, value_json)
         ORDER BY trial_system_attribute_id), '[]')
         FROM trial_system_attributes x WHERE x.trial_id = t.trial_id),
-    'values', (SELECT coalesce(json_agg(json_build_array(objective, value, value_type)), '[]')
+    'values', (SELECT coalesce(json_agg(json_build_array(
+        objective, value, value_type) ORDER BY objective), '[]')
         FROM trial_values x WHERE x.trial_id = t.trial_id),
     'curve', (SELECT coalesce(json_agg(json_build_array(
         step, intermediate_value, intermediate_value_type) ORDER BY step), '[]')
         FROM trial_intermediate_values x WHERE x.trial_id = t.trial_id),
     'classes', (SELECT coalesce(json_agg(json_build_array(
-        class, positives, f1, auroc, auprc, threshold)), '[]')
+        class, positives, f1, auroc, auprc, threshold) ORDER BY class), '[]')
         FROM ecgscale_class_scores x WHERE x.trial_id = t.trial_id),
     'outputs', (SELECT coalesce(json_agg(json_build_array(outputs)), '[]')
         FROM ecgscale_test_outputs x WHERE x.trial_id = t.trial_id)
@@ -105,10 +116,10 @@ TABLES = (
 def dump_study(study_name: str, storage: Storage, path: Path) -> int:
     """Write a study with all its trials into one file; return the number of trials."""
     study = open_study(study_name, storage)
-    partial = path.with_name(path.name + ".partial")
-    count = 0
+    # The first line tells the checksum of the others, so it is written last, to another file.
+    body, partial = (path.with_name(f"{path.name}.{part}") for part in ("trials", "partial"))
     try:
-        with storage.connect() as connection, gzip.open(partial, "wt", encoding="utf-8") as file:
+        with storage.connect() as connection:
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             row = connection.execute(text(STUDY), {"study": study.study_id}).one()
             numbers = _numbers(connection, study.study_id)
@@ -116,64 +127,105 @@ def dump_study(study_name: str, storage: Storage, path: Path) -> int:
                 "format": FORMAT,
                 "version": VERSION,
                 "name": study.name,
+                "trials": len(numbers),
                 "user": row.user,
                 "system": _renamed(row.system or {}, numbers, "#"),
                 "test_records": row.test_records,
             }
-            file.write(json.dumps(header) + "\n")
-            streaming = connection.execution_options(yield_per=FETCHED)
-            for line in streaming.execute(text(TRIALS), {"study": study.study_id}).scalars():
-                file.write(line + "\n")
-                count += 1
+            digest = digest_of(header)
+            with gzip.open(body, "wb") as file:
+                streaming = connection.execution_options(yield_per=FETCHED)
+                for line in streaming.execute(text(TRIALS), {"study": study.study_id}).scalars():
+                    digest.update(content := line.encode() + b"\n")
+                    file.write(content)
+        header["sha256"] = digest.hexdigest()
+        with partial.open("wb") as whole, body.open("rb") as trials:
+            whole.write(gzip.compress(json.dumps(header).encode() + b"\n"))
+            shutil.copyfileobj(trials, whole)
         partial.replace(path)
     except OSError as error:
         raise StudyError(
-            f"expected a file that can be written, got {path}: {error.strerror}"
+            f"expected a file that can be written, got {path}: {error.strerror}; make room, or "
+            "choose another place"
         ) from None
     finally:
-        partial.unlink(missing_ok=True)
-    return count
+        for left in (body, partial):
+            left.unlink(missing_ok=True)
+    return len(numbers)
+
+
+def dump_all(storage: Storage, folder: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """Write every study into a file of its own; return trials by study, and why others are not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dumped: dict[str, int] = {}
+    refused: dict[str, str] = {}
+    for name in study_names(storage):
+        try:
+            dumped[name] = dump_study(name, storage, folder / f"{name}.jsonl.gz")
+        except StudyError as error:
+            refused[name] = str(error)
+    return dumped, refused
 
 
 def load_study(path: Path, storage: Storage, *, name: str | None = None) -> Study:
     """Add a dumped study to a database, whole or not at all, under its own or another name."""
     require_schema(storage)
-    lines = _lines(path)
-    header = next(lines, {})
-    if header.get("format") != FORMAT or header.get("version") != VERSION:
-        raise StudyError(
-            f"expected a study dumped by ecgscale (version {VERSION}), got {path}: "
-            "make it with 'ecgscale dump'"
-        )
-    name = name or str(header["name"])
+    dump = Dump(path)
+    name = name or dump.header.name
     if not NAME.fullmatch(name):
         raise StudyError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")
-    header["user"]["definition"] = json.dumps(
-        {**json.loads(header["user"]["definition"]), "name": name}
+    try:
+        with storage.begin() as connection:
+            return _load(connection, storage, dump, name)
+    except DBAPIError as error:  # a value that no column takes
+        raise StudyError(
+            f"expected a study of 'ecgscale dump' in {path}, got what the database does not take: "
+            f"{first_line(error)}; nothing was loaded"
+        ) from None
+
+
+def _load(connection: Connection, storage: Storage, dump: Dump, name: str) -> Study:
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    require_free(connection, name, storage)
+    study_id = connection.scalar(text(ADD_STUDY), {"name": name})
+    for batch in _batches(trial.model_dump(mode="json") for trial in dump.trials()):
+        _add_trials(connection, study_id, batch)
+    ids = {number: id_ for id_, number in _numbers(connection, study_id).items()}
+    user = renamed_definition(dump.header.user, name)
+    system = _renamed(dump.header.system or {}, ids, "")
+    for table, values in (("study_user_attributes", user), ("study_system_attributes", system)):
+        statement = text(ADD_STUDY_ATTRIBUTES.format(table=table))
+        connection.execute(statement, {"study": study_id, "values": json.dumps(values)})
+    if tested := dump.header.test_records:
+        values = {**tested.model_dump(), "study": study_id}
+        connection.execute(text(ADD_TEST_RECORDS), values)
+    study = study_in(connection, storage, name)
+    _require_readable(connection, study, dump.path)
+    refresh_view(connection)
+    # One attribute of the wrong type would spoil the view for all studies.
+    connection.execute(text("SELECT * FROM ecgscale_trials WHERE study = :name"), {"name": name})
+    return study
+
+
+def _require_readable(connection: Connection, study: Study, path: Path) -> None:
+    """Refuse trials that workers could not train or that no table could show."""
+    from optuna.distributions import json_to_distribution
+
+    texts = text(
+        "SELECT DISTINCT distribution_json FROM trial_params JOIN trials USING (trial_id) "
+        "WHERE study_id = :study"
     )
-    with storage.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        taken = text("SELECT 1 FROM studies WHERE study_name = :name")
-        if connection.scalar(taken, {"name": name}):
-            raise StudyError(
-                f"the study {name} exists already in {storage.label}: load it under another name"
-            )
-        study_id = connection.scalar(text(ADD_STUDY), {"name": name})
-        for batch in _batches(lines):
-            _add_trials(connection, study_id, batch)
-        ids = {number: id_ for id_, number in _numbers(connection, study_id).items()}
-        system = _renamed(header["system"], ids, "")
-        for table, values in (
-            ("study_user_attributes", header["user"]),
-            ("study_system_attributes", system),
-        ):
-            statement = text(ADD_STUDY_ATTRIBUTES.format(table=table))
-            connection.execute(statement, {"study": study_id, "values": json.dumps(values)})
-        if tested := header.get("test_records"):
-            values = {**tested, "study": study_id}
-            connection.execute(text(ADD_TEST_RECORDS), values)
-        refresh_view(connection)
-    return open_study(name, storage)
+    try:
+        for trial in planned_trials(connection, study.study_id):
+            trial.architecture.cost(**study.shape)
+        for described in connection.scalars(texts, {"study": study.study_id}):
+            json_to_distribution(described)
+    # Whatever an architecture, a role or a distribution of another's making makes them raise.
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        raise StudyError(
+            f"expected trials that can be read in {path}, got: {type(error).__name__}: {error}; "
+            "nothing was loaded"
+        ) from None
 
 
 def _add_trials(connection: Connection, study_id: int, batch: list[dict[str, Any]]) -> None:
@@ -225,15 +277,3 @@ def _renamed(attributes: dict[str, str], numbers: dict[int, int], mark: str) -> 
             key = f"dashboard:{mark}{numbers[int(match[1])]}:{rest}"
         renamed[key] = value
     return renamed
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            for line in file:
-                yield json.loads(line)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StudyError(
-            f"expected a whole file of 'ecgscale dump' at {path}, got: {reason}"
-        ) from None

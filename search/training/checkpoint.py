@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from data_pipeline.batches import ResidentRecords
 from search.errors import StudyError
+from search.training.disk import in_time, read_if_there, write_whole
 
 FORMAT = 2  # of the state; another version's checkpoint is not gone on with
 
@@ -27,17 +29,10 @@ def trial_fingerprint(identity: str, *folds: ResidentRecords) -> str:
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a state of tensors and plain values in one atomic move."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as file:
-            torch.save(state | {"format": FORMAT}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Write a state of tensors and plain values, whole or not at all; OSError says why not."""
+    content = io.BytesIO()
+    torch.save(state | {"format": FORMAT}, content)
+    in_time(lambda: write_whole(path, content.getvalue()))
 
 
 def load_checkpoint(
@@ -47,10 +42,13 @@ def load_checkpoint(
 
     Starting anew gives the same result, only later. A checkpoint of another trial is an error.
     """
-    if not path.exists():
-        return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        content = in_time(lambda: read_if_there(path))
+        if content is None:
+            return None
+        state: dict[str, Any] = torch.load(
+            io.BytesIO(content), map_location=device, weights_only=True
+        )
         if state.get("format") != FORMAT:
             raise ValueError("another version of ecgscale wrote it")
         found = state["fingerprint"]
@@ -64,3 +62,9 @@ def load_checkpoint(
             " network, recipe, precision, seed or data; remove it or choose another folder."
         )
     return state
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove the checkpoint of a trial that has ended, if the disk lets us."""
+    with suppress(OSError):
+        in_time(lambda: path.unlink(missing_ok=True))

@@ -102,6 +102,13 @@ def _says(error: BaseException, parts: tuple[str, ...]) -> bool:
     return isinstance(error, RuntimeError) and any(part in str(error) for part in parts)
 
 
+def total_memory_bytes(device: torch.device) -> int:
+    """Return all memory of the device, whoever holds it now."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return int(psutil.virtual_memory().total)
+
+
 def free_memory_bytes(device: torch.device) -> int:
     """Return the memory that new tensors can have, torch's own reserve included."""
     if device.type == "cuda":

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_pipeline import DataError
+from data_pipeline.degenerate import label_warnings, learnable
 from search.definition import DataPlan
 from search.errors import StudyError
 
@@ -52,6 +53,23 @@ def data_facts(store: Store, chosen: DataPlan) -> dict[str, Any]:
         "splits": {fold: len(rows[fold]) for fold in FOLDS},
         "labels": {name: int(n) for name, n in zip(store.classes, labels, strict=True)},
     }
+
+
+def study_warnings(store: Store, chosen: DataPlan) -> list[str]:
+    """Return what is wrong with the labels of the folds that a study trains and is scored on."""
+    return label_warnings(store.labels, fold_rows(store, chosen), store.classes)
+
+
+def require_learnable(store: Store, chosen: DataPlan) -> None:
+    """Refuse folds that nothing can be learned from, or on which nothing can be scored."""
+    rows = fold_rows(store, chosen)
+    for fold in FOLDS[:2]:
+        if not learnable(store.labels, rows[fold]).any():
+            raise StudyError(
+                f"expected a class with positive and negative records in the {fold} split of "
+                f"{store.path}, got none among its {len(rows[fold])}: see 'ecgscale store "
+                f"{store.path}' and prepare it with other labels, more records or another split"
+            )
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,15 +35,22 @@ class HeldOut:
         return Outputs(values, labels, test.patients, tuple(sources))
 
 
-def score_held_out(trained: Trained, test: ResidentRecords, micro_batch: int) -> HeldOut:
+def score_held_out(
+    trained: Trained,
+    test: ResidentRecords,
+    micro_batch: int,
+    *,
+    between: Callable[[], None] | None = None,
+) -> HeldOut:
     """Score a network with the thresholds it was given from training records.
 
-    `micro_batch` is what fitted into memory when it was trained.
+    `micro_batch` is what fitted into memory when it was trained; `between` is called before every
+    batch.
     """
     folded = fold_batch_norms(trained.network)
     size = 32 if test.device.type == "cpu" else 4 * micro_batch  # no gradients to keep
     with reproducible(0, test.device):
-        logits = predict(folded, test, batch_size=size)
+        logits = predict(folded, test, batch_size=size, between=between)
     # As the outputs are kept, so that the scores follow from what is kept.
     values = probabilities(logits).astype(np.float32).astype(np.float64)
     labels = test.labels.cpu().numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,8 @@ SCORES = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
 
 
 def weights_path(folder: Path, study: Study, number: int) -> Path:
-    """Name the file of a trial's network; the study's identity keeps namesakes apart."""
-    return folder / f"{study.name}-{study.uid[:8]}" / f"{number}.safetensors"
+    """Name the file of a trial's network."""
+    return folder / study.folder / f"{number}.safetensors"
 
 
 def keep_network(
@@ -31,7 +32,12 @@ def keep_network(
     scores: TrialScores,
     git_commit: str,
 ) -> Path:
-    """Write a trained network for `models.load` and `ecgscale export`; return its path."""
+    """Write a trained network for `models.load` and `ecgscale export`; return its path.
+
+    Raises OSError where the disk does not take it.
+    """
+    from safetensors import SafetensorError
+
     from data_pipeline.store import LEADS
     from models.card import ModelCard
     from models.export import save_network
@@ -54,7 +60,10 @@ def keep_network(
         synthetic_data=store.synthetic,
     )
     path = weights_path(folder, study, claim.number)
-    save_network(path, architecture, trained.network, card)
+    try:
+        save_network(path, architecture, trained.network, card)
+    except SafetensorError as error:  # its own word for any error of the disk
+        raise OSError(errno.EIO, str(error), str(path)) from None
     return path
 
 

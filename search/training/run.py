@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from search.training.loss import loss_sum, positive_weights, start_at_prevalence
 from search.training.recipe import Recipe
 from search.training.schedule import learning_rate
 
+SECONDS_TO_A_HUNG_DISK = 600.0
 HOPELESS_LOSS = 10.0  # times the loss before the first step
 
 
@@ -243,10 +245,13 @@ class Run:
         """Return the time since the last checkpoint, or since the start."""
         return time.perf_counter() - self._saved
 
-    def save(self) -> None:
-        """Write everything that is needed to go on as if nothing had happened."""
+    def save(self) -> bool:
+        """Write everything that is needed to go on as if nothing had happened.
+
+        False, with a warning, where the disk does not take it: the training goes on without.
+        """
         if self.checkpoint is None:
-            return
+            return False
         cuda = self.device.type == "cuda"
         state = {
             "fingerprint": self.fingerprint,
@@ -262,8 +267,19 @@ class Run:
             "outputs": self._outputs,
             "labels": self._labels,
         }
-        save_checkpoint(self.checkpoint, state)
         self._saved = time.perf_counter()
+        try:
+            save_checkpoint(self.checkpoint, state)
+        except OSError as error:
+            if isinstance(error, TimeoutError):  # each try costs as long as the last
+                self._saved += SECONDS_TO_A_HUNG_DISK
+            warnings.warn(
+                f"no checkpoint can be written to {self.checkpoint.parent} "
+                f"({error.strerror or error}); the training goes on without.",
+                stacklevel=2,
+            )
+            return False
+        return True
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.progress = Progress(**state["progress"])

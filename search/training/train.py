@@ -148,24 +148,33 @@ def train_one(
         micro_batch = max(micro_batch // 2, SMALLEST_MICRO_BATCH)
 
 
+def fits_alone(trial: Trial) -> bool:
+    """Tell whether the device could train a trial if nobody else held memory of it."""
+    total = devices.total_memory_bytes(trial.train.device)
+    return _step_memory_bytes(trial, SMALLEST_MICRO_BATCH) <= total
+
+
 def _micro_batch_that_fits(trial: Trial) -> int:
     """Return the batch size, halved until the estimate of a step's memory fits the device."""
-    _, leads, samples = trial.train.signals.shape
     free = devices.free_memory_bytes(trial.train.device)
     size = trial.recipe.batch_size
-    while size > SMALLEST_MICRO_BATCH:
-        memory = training_memory(
-            trial.architecture,
-            batch=size,
-            samples=trial.recipe.augment_crop_samples or samples,
-            leads=leads,
-            outputs=trial.train.labels.shape[1],
-            bytes_per_element=2 if trial.precision == "bf16" else 4,
-        )
-        if MEMORY_SLACK * memory.peak_bytes <= free:
-            break
+    while size > SMALLEST_MICRO_BATCH and _step_memory_bytes(trial, size) > free:
         size = max(size // 2, SMALLEST_MICRO_BATCH)
     return size
+
+
+def _step_memory_bytes(trial: Trial, micro_batch: int) -> float:
+    """Estimate what a training step takes."""
+    _, leads, samples = trial.train.signals.shape
+    memory = training_memory(
+        trial.architecture,
+        batch=micro_batch,
+        samples=trial.recipe.augment_crop_samples or samples,
+        leads=leads,
+        outputs=trial.train.labels.shape[1],
+        bytes_per_element=2 if trial.precision == "bf16" else 4,
+    )
+    return MEMORY_SLACK * memory.peak_bytes
 
 
 def _train(

@@ -17,22 +17,39 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, text
 
 from search.database.storage import Storage
+from search.errors import StudyError
 from search.training.outputs import Outputs
 from search.trials import statements as sql
 
-Outcome = Literal["done", "again", "lost"]
+Outcome = Literal["failed", "again", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """When a lease is stale, and how often a trial is tried.
 
-    `losses` counts workers that vanished, `errors` exceptions of the trial itself.
+    grace_seconds: a lease that was not renewed for so long is stale.
+    patience_seconds: a step may take so long, the first of an attempt three times as long; then the
+        lease is no longer renewed.
+    losses: workers that may vanish with a trial.
+    errors: exceptions that a trial itself may raise.
+    faults: faults of machines (disk, GPU, memory that others hold) that may meet a trial; so many
+        that it is likely their cause.
     """
 
     grace_seconds: float = 180.0
+    patience_seconds: float = 600.0
     losses: int = 20
     errors: int = 3
+    faults: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("grace_seconds", "patience_seconds"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise StudyError(
+                    f"expected {name} as a number of seconds above 0, got {getattr(self, name)}: "
+                    "change it"
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +77,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """Trials that are not done."""
+    """Trials that are not done; `there` says whether the study still exists."""
 
     waiting: int
     running: int
+    there: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +93,15 @@ class Queue:
     limits: Limits = field(default_factory=Limits)
 
     def claim(self, who: WorkerName) -> Claim | None:
-        """Take the next trial: a fresh one, else one that failed before, else a vanished worker's.
+        """Take the next trial: a fresh one, one that erred before, or else a vanished worker's.
 
         None when nothing can be taken now. Others may still hold trials: see `remaining`.
         """
-        values: dict[str, Any] = {"study": self.study_id, "grace": self.limits.grace_seconds}
+        values: dict[str, Any] = {"study": self.study_id, "lease": self.limits.grace_seconds}
         values |= {"worker": who.worker, "host": who.host, "device": who.device}
         with self.storage.engine.begin() as connection:
             while True:
-                for statement in (sql.CLAIM_FRESH, sql.CLAIM_ERRED, sql.CLAIM_STALE):
+                for statement in sql.CLAIMS:
                     token = uuid.uuid4().hex
                     row = connection.execute(text(statement), values | {"token": token}).first()
                     if row is not None:
@@ -100,6 +118,11 @@ class Queue:
         with self.storage.engine.begin() as connection:
             done = connection.execute(text(sql.HEARTBEAT), _key(claim))
             return done.rowcount == 1
+
+    def holds(self, claim: Claim) -> bool:
+        """Say whether the lease is still ours, without renewing it."""
+        with self.storage.engine.connect() as connection:
+            return connection.scalar(text(sql.HOLDS), _key(claim)) is not None
 
     def report(self, claim: Claim, epoch: int, value: float) -> bool:
         """Store the score after an epoch (counted from 1), and renew; False when lost."""
@@ -148,18 +171,24 @@ class Queue:
             return True
 
     def error(self, claim: Claim, reason: str) -> Outcome:
-        """Count an exception: the trial waits to be tried again, or fails at the limit."""
+        """Count an exception of the trial: it waits to be tried again, or fails at the limit."""
+        return self._again(claim, sql.COUNT_ERROR, self.limits.errors, "error", reason)
+
+    def fault(self, claim: Claim, reason: str) -> Outcome:
+        """Count a fault of the machine: the trial waits to be tried again, elsewhere if need be."""
+        return self._again(claim, sql.COUNT_FAULT, self.limits.faults, "machine", reason)
+
+    def _again(self, claim: Claim, count: str, limit: int, kind: str, reason: str) -> Outcome:
         with self.storage.engine.begin() as connection:
             state = _hold(connection, claim)
             if state != "RUNNING":
-                return "done" if state == "FAIL" else "lost"
+                return "failed" if state == "FAIL" else "lost"
             values = {"trial": claim.trial_id, "reason": reason}
-            errors = connection.scalar(text(sql.COUNT_ERROR), values)
-            if errors < self.limits.errors:
+            if connection.scalar(text(count), values) < limit:
                 connection.execute(text(sql.RELEASE), {"trial": claim.trial_id})
                 return "again"
-            _end(connection, claim.trial_id, "FAIL", {"failure": f"error: {reason}"})
-            return "done"
+            _end(connection, claim.trial_id, "FAIL", {"failure": f"{kind}: {reason}"})
+            return "failed"
 
     def hand_back(self, claim: Claim) -> bool:
         """Give an unfinished trial back, for any worker to go on with it; False when lost."""
@@ -174,7 +203,13 @@ class Queue:
         """Count the trials that wait or run."""
         with self.storage.engine.connect() as connection:
             row = connection.execute(text(sql.REMAINING), {"study": self.study_id}).one()
-            return Remaining(row.waiting, row.running)
+            return Remaining(row.waiting, row.running, row.there)
+
+    def retry(self, number: int | None = None) -> list[int]:
+        """Let a failed trial, or all of them, wait again; return their numbers."""
+        with self.storage.begin() as connection:
+            values = {"study": self.study_id, "number": number}
+            return sorted(connection.scalars(text(sql.RETRY), values))
 
 
 def _claim(row: Row[Any], token: str) -> Claim:

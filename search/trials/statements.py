@@ -18,13 +18,14 @@ taken AS (
 ),
 lease AS (
     INSERT INTO ecgscale_leases AS l
-        (trial_id, token, worker, host, device, claimed_at, heartbeat_at)
-    SELECT trial_id, :token, :worker, :host, :device, clock_timestamp(), clock_timestamp()
+        (trial_id, token, worker, host, device, claimed_at, heartbeat_at, lease_seconds)
+    SELECT trial_id, :token, :worker, :host, :device, clock_timestamp(), clock_timestamp(), :lease
     FROM taken
     ON CONFLICT (trial_id) DO UPDATE SET
         token = excluded.token, worker = excluded.worker, host = excluded.host,
         device = excluded.device, claimed_at = excluded.claimed_at,
-        heartbeat_at = excluded.heartbeat_at, claims = l.claims + 1, losses = l.losses + {lost}
+        heartbeat_at = excluded.heartbeat_at, lease_seconds = excluded.lease_seconds,
+        claims = l.claims + 1, losses = l.losses + {lost}
     RETURNING trial_id, claims, losses
 )
 SELECT taken.trial_id, taken.number, lease.claims, lease.losses,
@@ -45,39 +46,59 @@ CLAIM_FRESH = CLAIM.format(
     candidate="""
     SELECT t.trial_id FROM trials t
     WHERE t.study_id = :study AND t.state = 'WAITING' AND NOT EXISTS (
-        SELECT 1 FROM ecgscale_leases e WHERE e.trial_id = t.trial_id AND e.errors > 0)
+        SELECT 1 FROM ecgscale_leases e WHERE e.trial_id = t.trial_id AND e.errors + e.faults > 0)
     ORDER BY NOT EXISTS (
         SELECT 1 FROM trial_user_attributes a
         WHERE a.trial_id = t.trial_id AND a.key = 'role' AND a.value_json = '"confirm"'), t.number
     LIMIT 1 FOR UPDATE OF t SKIP LOCKED""",
 )
 
-# Trials that raised an error come last: one bad trial does not stop the others.
+# Trials that ended in an error or a fault come last: one bad trial does not stop the others.
 CLAIM_ERRED = CLAIM.format(
     lost=0,
     candidate="""
     SELECT t.trial_id FROM trials t JOIN ecgscale_leases e USING (trial_id)
-    WHERE t.study_id = :study AND t.state = 'WAITING' AND e.errors > 0
-    ORDER BY e.errors, t.number LIMIT 1 FOR UPDATE OF t SKIP LOCKED""",
+    WHERE t.study_id = :study AND t.state = 'WAITING' AND e.errors + e.faults > 0
+    ORDER BY e.errors + e.faults, t.number LIMIT 1 FOR UPDATE OF t SKIP LOCKED""",
 )
 
-# A lease is stale when its worker was silent for the grace period while the database was up:
-# after a restart everybody gets the whole period again. Both rows are locked, so that both are
-# looked at again if they changed in the meantime.
+# A lease is stale when its worker was silent for its length. After a restart of the database
+# everybody gets half of it to be heard again, no more: one that restarts often would keep the
+# trials of dead workers for ever. Both rows are locked, so that both are looked at again if they
+# changed in the meantime.
 CLAIM_STALE = CLAIM.format(
     lost=1,
     candidate="""
     SELECT t.trial_id FROM trials t JOIN ecgscale_leases e USING (trial_id)
     WHERE t.study_id = :study AND t.state = 'RUNNING'
-        AND greatest(e.heartbeat_at, pg_postmaster_start_time())
-            < clock_timestamp() - make_interval(secs => :grace)
+        AND e.heartbeat_at < clock_timestamp() - make_interval(secs => e.lease_seconds)
+        AND pg_postmaster_start_time()
+            < clock_timestamp() - make_interval(secs => e.lease_seconds / 2)
     ORDER BY e.heartbeat_at LIMIT 1 FOR UPDATE OF t, e SKIP LOCKED""",
 )
+
+# Another program's copy of a study has trials that run under no lease. The time of the start is
+# looked at again when the row was taken in the meantime; that of the lease would not be.
+CLAIM_UNLEASED = CLAIM.format(
+    lost=0,
+    candidate="""
+    SELECT t.trial_id FROM trials t
+    WHERE t.study_id = :study AND t.state = 'RUNNING'
+        AND NOT EXISTS (SELECT 1 FROM ecgscale_leases e WHERE e.trial_id = t.trial_id)
+        AND coalesce(t.datetime_start, '-infinity')
+            < timezone('utc', clock_timestamp()) - make_interval(secs => :lease)
+    ORDER BY t.number LIMIT 1 FOR UPDATE OF t SKIP LOCKED""",
+)
+
+# In this order.
+CLAIMS = (CLAIM_FRESH, CLAIM_ERRED, CLAIM_STALE, CLAIM_UNLEASED)
 
 HEARTBEAT = """
 UPDATE ecgscale_leases SET heartbeat_at = clock_timestamp()
 WHERE trial_id = :trial AND token = :token
 """
+
+HOLDS = "SELECT 1 FROM ecgscale_leases WHERE trial_id = :trial AND token = :token"
 
 REPORT = """
 WITH ours AS (
@@ -148,8 +169,49 @@ UPDATE ecgscale_leases SET errors = errors + 1, last_error = :reason
 WHERE trial_id = :trial RETURNING errors
 """
 
+COUNT_FAULT = """
+UPDATE ecgscale_leases SET faults = faults + 1, last_error = :reason
+WHERE trial_id = :trial RETURNING faults
+"""
+
 REMAINING = """
 SELECT count(*) FILTER (WHERE state = 'WAITING') AS waiting,
-    count(*) FILTER (WHERE state = 'RUNNING') AS running
+    count(*) FILTER (WHERE state = 'RUNNING') AS running,
+    EXISTS (SELECT 1 FROM studies WHERE study_id = :study) AS there
 FROM trials WHERE study_id = :study AND state IN ('WAITING', 'RUNNING')
+"""
+
+# What failed before stays on record; counts begin anew.
+RETRY = """
+WITH again AS (
+    SELECT t.trial_id, t.number, t.datetime_complete,
+        (SELECT value_json FROM trial_user_attributes a
+         WHERE a.trial_id = t.trial_id AND key = 'failure') AS failure,
+        (SELECT value_json FROM trial_user_attributes a
+         WHERE a.trial_id = t.trial_id AND key = 'earlier_failures') AS earlier
+    FROM trials t WHERE t.study_id = :study AND t.state = 'FAIL'
+        AND (CAST(:number AS int) IS NULL OR t.number = :number)
+    FOR UPDATE
+),
+recorded AS (
+    INSERT INTO trial_user_attributes (trial_id, key, value_json)
+    SELECT trial_id, 'earlier_failures', (coalesce(earlier, '[]')::jsonb || jsonb_build_object(
+        'failure', coalesce(failure, 'null')::jsonb,
+        'finished', datetime_complete, 'retried', timezone('utc', clock_timestamp())))::text
+    FROM again
+    ON CONFLICT (trial_id, key) DO UPDATE SET value_json = excluded.value_json
+),
+cleared AS (
+    DELETE FROM trial_user_attributes a USING again
+    WHERE a.trial_id = again.trial_id AND a.key = 'failure'
+),
+uncounted AS (
+    UPDATE ecgscale_leases l SET errors = 0, faults = 0, losses = 0 FROM again
+    WHERE l.trial_id = again.trial_id
+),
+curves AS (
+    DELETE FROM trial_intermediate_values i USING again WHERE i.trial_id = again.trial_id
+)
+UPDATE trials t SET state = 'WAITING', datetime_start = NULL, datetime_complete = NULL
+FROM again WHERE t.trial_id = again.trial_id RETURNING t.number
 """

@@ -8,7 +8,7 @@
     python tests/benchmarks/train_gpu.py --dry-run   every part, tiny, to see that it works
 
 Each part stops by itself before --minutes are over and writes every row at once, so that nothing
-is lost when it is cut short. It needs torch (2.8 or later), NumPy, pandas, psutil and pydantic alone.
+is lost when it is cut short. It needs torch (2.8 or later), NumPy, pandas, psutil and pydantic.
 Networks have 8 residual blocks with squeeze-and-excitation, of three groupings and of the size
 asked for. Batches are augmented as in a study, and everything runs as `train_one` runs it
 (deterministic cuDNN, no TF32).

@@ -54,7 +54,7 @@ def test_show_writes_a_file(store: Store, tmp_path: Path, name: str) -> None:
 
 
 def test_show_says_what_is_wrong(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="A3 was put aside: no scored label"):
+    with pytest.raises(DataError, match="A3 is excluded: no scored label"):
         show(store, "A3", tmp_path / "a.svg")
     with pytest.raises(DataError, match="such as A1, A2, but got 'B1'"):
         show(store, "B1", tmp_path / "a.svg")
@@ -69,7 +69,7 @@ def test_the_page_tells_what_the_store_holds(store: Store, tmp_path: Path) -> No
     cells = [re.sub("<.*?>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", text)]
     assert store.hash in text
     assert text.count("<svg") == 2
-    assert "A3: only unscored codes: 164884008" in cells
+    assert "A3: only codes of no class: 164884008" in cells
     assert "&lt;b&gt;" in cells
     assert "<b>" not in text
     assert "synthetic:" not in text

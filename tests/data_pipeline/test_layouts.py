@@ -72,8 +72,8 @@ def test_ptb_xl_comes_with_its_labels_folds_and_patients(ptb_xl: Path, tmp_path:
     assert store.records["sample_rate_hz"].unique().tolist() == [500]
     positive = [set(np.array(store.classes)[row > 0]) for row in store.labels]
     assert positive == [{"NSR", "LQRSV", "LAD"}, {"AF"}, set()]
-    assert store.quarantine["record"].tolist() == ["00004_hr"]
-    assert store.quarantine["reason"].tolist() == ["missing"]
+    assert store.excluded["record"].tolist() == ["00004_hr"]
+    assert store.excluded["reason"].tolist() == ["missing"]
 
 
 def test_ptb_xl_takes_the_rate_that_is_there(ptb_xl: Path) -> None:
@@ -134,11 +134,13 @@ def test_a_folder_with_a_csv(tmp_path: Path) -> None:
         f"""Record,labels,patient,fold,source,age,sex
         ward1/p1/ecg1,{AF}|LAD,1,train,,61,F
         ward1/p2/ecg1.hea,NSR,2,val,north,,
-        b,{SINUS},3,test,,300,m
+        ./b.dat,{SINUS},3,test,,300,m
         c,,3,test,,,
         ward2/none,AF,9,train,,,
         ecg1,AF,9,train,,,
-        b,AF,3,train,,,
+        b,AFL,3,test,,,
+        d,AF,3,test,,,
+        d,AF,4,test,,,
         """.replace("\n        ", "\n"),
     )
     options = PrepareOptions(layout="csv", split="official")
@@ -148,14 +150,13 @@ def test_a_folder_with_a_csv(tmp_path: Path) -> None:
     assert store.records["source"].tolist() == ["p1", "north", "ward2"]
     assert store.records["sex"].tolist() == ["female", "", "male"]
     positive = [set(np.array(store.classes)[row > 0]) for row in store.labels]
-    assert positive == [{"AF", "LAD"}, {"NSR"}, {"NSR"}]
-    aside = sorted(zip(store.quarantine["record"], store.quarantine["reason"], strict=True))
+    assert positive == [{"AF", "LAD"}, {"NSR"}, {"NSR", "AFL"}]
+    aside = sorted(zip(store.excluded["record"], store.excluded["reason"], strict=True))
     assert aside == [
-        ("b", "duplicate"),
         ("c", "no scored label"),
-        ("d", "not listed"),
+        ("d", "conflicting rows"),
         ("ecg1", "missing"),
-        ("none", "missing"),
+        ("ward2/none", "missing"),
     ]
 
 
@@ -170,7 +171,7 @@ def test_a_label_table_of_ones_own(tmp_path: Path) -> None:
     store = prepare_store(raw, tmp_path / "store", options)
     assert store.classes == ("fib", "other")
     assert store.labels.tolist() == [[1, 0], [0, 1], [0, 1]]
-    assert store.quarantine["record"].tolist() == ["A3"]
+    assert store.excluded["record"].tolist() == ["A3"]
 
 
 @pytest.mark.parametrize(

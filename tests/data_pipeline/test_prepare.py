@@ -20,8 +20,8 @@ def raw(tmp_path: Path) -> Path:
 
 def reasons(raw: Path, tmp_path: Path, **options: object) -> dict[str, tuple[str, str]]:
     store = prepare_store(raw, tmp_path / "store", PrepareOptions(**options))  # type: ignore[arg-type]
-    assert len(store) + len(store.quarantine) >= len(list(raw.rglob("*.hea")))
-    rows = store.quarantine[["record", "reason", "detail"]].itertuples(index=False)
+    assert len(store) + len(store.excluded) >= len(list(raw.rglob("*.hea")))
+    rows = store.excluded[["record", "reason", "detail"]].itertuples(index=False)
     return {record: (reason, detail) for record, reason, detail in rows}
 
 
@@ -38,7 +38,7 @@ def test_a_folder_becomes_a_store(raw: Path, tmp_path: Path) -> None:
     assert store.records["path"][0] == "training/georgia/g1/E00000.hea"
     assert store.records["age"].tolist() == [50.0] * 6
     assert store.label_counts()["AF"] == store.label_counts()["NSR"] == 3
-    assert len(store.quarantine) == 0
+    assert len(store.excluded) == 0
     assert not store.synthetic
     store.verify()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "store"]
@@ -50,7 +50,7 @@ def test_any_nesting_gives_the_same_signals(raw: Path, tmp_path: Path) -> None:
     assert nested.hash == flat.hash
 
 
-def test_every_broken_record_is_put_aside_with_its_reason(raw: Path, tmp_path: Path) -> None:
+def test_every_broken_record_is_excluded_with_its_reason(raw: Path, tmp_path: Path) -> None:
     folder = raw / "training" / "odd"
     rng = np.random.default_rng(5)
     write_record(folder, "unscored", dx=UNSCORED)
@@ -96,8 +96,8 @@ def test_every_broken_record_is_put_aside_with_its_reason(raw: Path, tmp_path: P
         "twin1": "duplicate",
         "twin2": "duplicate",
     }
-    assert found["unscored"][1] == f"only unscored codes: {UNSCORED}"
-    assert found["leads"][1] == "lacks V6"
+    assert found["unscored"][1] == f"only codes of no class: {UNSCORED}"
+    assert found["leads"][1] == "lacks V6 (has also 'VX')"
     assert found["twin2"][1] == "same signals as twin1, not same labels"
     assert found["twin1"][1] == "same name as training/odd/twin1.hea"
     records = open_store(tmp_path / "store").records["record"].tolist()
@@ -191,12 +191,12 @@ def test_places_without_records_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\.hea files"):
         prepare_store(tmp_path / "empty", tmp_path / "store", PrepareOptions())
     write_record(tmp_path / "useless", "A1", dx=UNSCORED)
-    with pytest.raises(DataError, match=r"all 1 were put aside: no scored label \(1\)"):
+    with pytest.raises(DataError, match=r"all 1 are excluded: no scored label \(1\)"):
         prepare_store(tmp_path / "useless", tmp_path / "store", PrepareOptions())
     options = PrepareOptions(patients=tmp_path / "none.csv")
     with pytest.raises(DataError, match="cannot be read"):
         prepare_store(tmp_path / "useless", tmp_path / "store", options)
-    assert not (tmp_path / "store").exists()
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["excluded.csv"]
 
 
 @pytest.mark.parametrize(

@@ -53,11 +53,11 @@ def prepared_by_scipy(values: np.ndarray, rate: float) -> np.ndarray:
     return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
 
 
-def test_every_record_is_in_the_store_or_in_quarantine(store: Store, real: Path) -> None:
+def test_every_record_is_in_the_store_or_excluded(store: Store, real: Path) -> None:
     names = sorted(path.stem for path in (real / "challenge-2021").rglob("*.hea"))
     assert len(names) == 731
-    assert sorted([*store.records["record"], *store.quarantine["record"]]) == names
-    assert store.quarantine["reason"].ne("").all()
+    assert sorted([*store.records["record"], *store.excluded["record"]]) == names
+    assert store.excluded["reason"].ne("").all()
     assert not store.synthetic
     store.verify()
 
@@ -108,7 +108,7 @@ def test_every_signal_of_the_reduced_copies_equals_wfdb_and_scipy(
 ) -> None:
     options = PrepareOptions(layout=layout, keep_unlabelled=True)
     store = prepare_store(real / folder, tmp_path / "store", options)
-    assert len(store) + len(store.quarantine) == rows
+    assert len(store) + len(store.excluded) == rows
     check_signals(store, real / folder, tmp_path)
     if layout == "challenge":
         check_labels(store, real / folder, tmp_path)
@@ -137,8 +137,8 @@ def test_the_reduced_copies_prepare_too(real: Path, tmp_path: Path) -> None:
         for d in ("challenge-2021", "challenge-2021-z100", "ptb-xl")
         for _ in (real / d).rglob("*.hea")
     )
-    assert len(both) + len(both.quarantine) == headers == 2820
+    assert len(both) + len(both.excluded) == headers == 2820
     assert open_store(both.path).hash == both.hash
     # Two recordings lie in both folders, at full rate and reduced.
-    twice = both.quarantine[both.quarantine["reason"] == "duplicate"]
+    twice = both.excluded[both.excluded["reason"] == "duplicate"]
     assert sorted(twice["record"]) == ["HR06005", "HR19293"]

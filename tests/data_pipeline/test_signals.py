@@ -6,7 +6,8 @@ import wfdb
 
 from data_pipeline import DataError
 from data_pipeline.headers import read_header
-from data_pipeline.signals import Checksum, MissingFile, is_plain_int16, read_leads
+from data_pipeline.signal_files import MissingFile
+from data_pipeline.signals import Checksum, is_plain_int16, read_leads
 from tests.data_pipeline.files import LEADS, ecg_like, write_record
 
 
@@ -20,7 +21,8 @@ def test_values_equal_wfdb(tmp_path: Path, gain: str) -> None:
     header = read_header(write_record(tmp_path, "A0001", gain=gain))
     assert is_plain_int16(header)
     expected = wfdb.rdrecord(str(tmp_path / "A0001")).p_signal
-    np.testing.assert_allclose(read_leads(header).values, expected.T, rtol=1e-12)
+    millivolts = expected.T * (0.001 if gain.endswith("uV") else 1)
+    np.testing.assert_allclose(read_leads(header).values, millivolts, rtol=1e-12)
 
 
 def test_missing_samples_are_nan(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -40,13 +42,39 @@ def test_leads_come_in_standard_order(tmp_path: Path, rng: np.random.Generator) 
     np.testing.assert_allclose(read_leads(read_header(path)).values, signals.T / 1000)
 
 
-@pytest.mark.parametrize("wrong", [200, 4880, 2_000_000])
-def test_gains_known_to_be_wrong_are_put_right(tmp_path: Path, wrong: int) -> None:
-    header = read_header(write_record(tmp_path, "A0001", gain=f"{wrong}/mV"))
-    right = read_leads(header, fix_gains=True).values
-    np.testing.assert_allclose(right, read_leads(header).values * wrong / 1000)
-    kept = read_header(write_record(tmp_path, "A0002", gain="500/mV"))
-    np.testing.assert_array_equal(read_leads(kept, fix_gains=True).values, read_leads(kept).values)
+@pytest.mark.parametrize(
+    ("name", "rate", "wrong"),
+    [("E00001", 500, 4880), ("S0001", 1000, 2_000_000), ("I0001", 257, 200), ("HR00001", 500, 200)],
+)
+def test_gains_known_to_be_wrong_are_put_right(
+    tmp_path: Path, name: str, rate: int, wrong: int
+) -> None:
+    path = write_record(tmp_path, name, gain=f"{wrong}/mV", rate=rate)
+    header = read_header(path)
+    right = read_leads(header, fix_gains=True)
+    assert right.wrong_gain == wrong
+    np.testing.assert_allclose(right.values, read_leads(header).values * wrong / 1000)
+    text = path.read_text()
+    for almost in (
+        text.replace(f"{wrong}/mV", f"{wrong + 1}/mV"),
+        text.replace(f"{wrong}/mV", f"{wrong}/mV", 1).replace(f"{wrong}/mV", "500/mV", 1),
+        text.replace(f" {rate} ", " 250 ", 1),
+        text.replace(f"{wrong}/mV", f"{wrong}(1)/mV"),
+    ):
+        path.write_text(almost)
+        header = read_header(path)
+        kept = read_leads(header, fix_gains=True)
+        assert kept.wrong_gain is None
+        np.testing.assert_array_equal(kept.values, read_leads(header).values)
+
+
+@pytest.mark.parametrize(("name", "gain"), [("A0001", 4880), ("E00001", 200), ("P0001", 200)])
+def test_a_true_gain_is_never_replaced(tmp_path: Path, name: str, gain: int) -> None:
+    header = read_header(write_record(tmp_path, name, gain=f"{gain}/mV"))
+    leads = read_leads(header, fix_gains=True)
+    assert leads.wrong_gain is None
+    expected = wfdb.rdrecord(str(tmp_path / name)).p_signal.T
+    np.testing.assert_allclose(leads.values, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("form", ["16", "32", "24", "80", "212"])

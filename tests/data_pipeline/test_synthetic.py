@@ -137,11 +137,9 @@ def test_every_quirk_ends_where_it_should(tmp_path: Path) -> None:
     assert set(told["quirk"]) == set(QUIRKS)
     assert 130 < len(told) < 190
     store = prepare_store(tmp_path / "raw", tmp_path / "store", PrepareOptions())
-    assert len(store) + len(store.quarantine) == 200
+    assert len(store) + len(store.excluded) == 200
     expected = told[told["reason"] != ""].set_index("record")["reason"].to_dict()
-    assert (
-        dict(zip(store.quarantine["record"], store.quarantine["reason"], strict=True)) == expected
-    )
+    assert dict(zip(store.excluded["record"], store.excluded["reason"], strict=True)) == expected
 
     # What is harmless changes no signal: the same records come without quirks.
     synthesize(tmp_path / "plain", records=200, seed=4)

@@ -50,7 +50,7 @@ def test_help_ends_with_a_definition_to_copy(run: Run, command: str) -> None:
 
 def test_store_as_json(run: Run, store: Path) -> None:
     facts = json.loads(run("store", store, "--json").stdout)
-    assert facts["records"] + facts["quarantined"] == 160
+    assert facts["records"] + facts["excluded"] == 160
     assert facts["synthetic"] is True
     assert sum(facts["splits"].values()) == facts["records"]
     assert len(facts["labels"]) == 26

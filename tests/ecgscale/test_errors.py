@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.ecgscale.conftest import Run
@@ -99,3 +100,39 @@ def test_cost_refuses_what_is_no_architecture(run: Run, tmp_path: Path) -> None:
 def test_trials_refuses_an_unknown_column(run: Run, finished: str, database: str) -> None:
     done = run("trials", finished, "--storage", database, "--sort", "f1")
     assert_user_error(done, "'f1'", "macro_f1")
+
+
+def test_an_option_of_the_url_that_libpq_has_not(run: Run) -> None:
+    done = run("status", "--storage", "postgresql://u@h/d?pgbouncer=true")
+    assert_user_error(done, "pgbouncer", "libpq")
+
+
+def test_status_without_a_study_lists_all(run: Run, finished: str, database: str) -> None:
+    listed = run("status", "--storage", database)
+    assert listed.returncode == 0, listed.stderr
+    assert finished in listed.stdout
+    told = json.loads(run("status", "--storage", database, "--json").stdout)
+    (mine,) = (study for study in told["studies"] if study["study"] == finished)
+    assert (mine["planned"], mine["complete"], mine["failed"]) == (10, 10, 0)
+    assert told["unreadable"] == {}
+    assert_user_error(run("status", "--watch", "--storage", database), "STUDY")
+
+
+def test_studies_are_kept_in_order(run: Run, finished: str, database: str, tmp_path: Path) -> None:
+    at = ("--storage", database)
+    assert_user_error(run("retry", finished, *at), "--failed")
+    assert_user_error(run("retry", finished, "--trial", 3, *at), "not", "trials tiny")
+    assert run("retry", finished, "--failed", *at).stdout == f"0 trials of {finished} wait again.\n"
+    assert_user_error(run("dump", finished, *at), "--all DIR")
+    assert run("dump", "--all", tmp_path, *at).returncode == 0
+    kept = tmp_path / f"{finished}.jsonl.gz"
+    assert run("load", kept, "--name", "copy", *at).returncode == 0
+    assert run("rename", "copy", "copied", *at).stdout == "The study copy is called copied now.\n"
+    assert_user_error(run("status", "copy", *at), "it is called copied now")
+    assert_user_error(run("delete", "copied", *at), "--yes")
+    assert "10 trials" in run("delete", "copied", "--yes", *at).stdout
+    assert_user_error(run("status", "copied", *at), finished)
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version").stdout.startswith("ecgscale ")

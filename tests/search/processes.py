@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
         on_finish: Any,
         checkpoint: Path | None,
     ) -> Any:
+        from search.training.disk import write_whole
         from search.training.train import Interrupted, TrialScores
 
         score = expected(architecture.hash, seed)
@@ -62,8 +64,8 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
                 time.sleep(0.01)
                 if should_stop():
                     if checkpoint is not None:
-                        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-                        checkpoint.write_text(json.dumps(epoch))
+                        with suppress(OSError):  # as a real training does
+                            write_whole(checkpoint, json.dumps(epoch).encode())
                     raise Interrupted
             on_epoch(epoch, score * (epoch + 1) / EPOCHS)
         classes = [
@@ -90,25 +92,43 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
     return train
 
 
+def hanging_trainer(*_: Any, should_stop: Any, **__: Any) -> Any:
+    """End one step, and then hang in a system call that nothing interrupts."""
+    should_stop()
+    while True:
+        os.read(os.pipe()[0], 1)
+
+
 def start_worker(
     where: str,
     study: str,
     store: Path,
     *,
-    seconds: float = 0.1,
+    seconds: float | None = 0.1,
     grace_seconds: float = 2.0,
+    patience_seconds: float = 600.0,
+    trial_seconds: float | None = None,
     checkpoints: Path | None = None,
     log: Path | None = None,
 ) -> BaseProcess:
-    """Start a worker process."""
-    options = WorkerOptions(checkpoints=checkpoints, limits=Limits(grace_seconds=grace_seconds))
+    """Start a worker process; without `seconds` its first step but one hangs."""
+    options = WorkerOptions(
+        checkpoints=checkpoints,
+        limits=Limits(grace_seconds=grace_seconds, patience_seconds=patience_seconds),
+        trial_seconds=trial_seconds,
+    )
     process = context().Process(target=_work, args=(where, study, store, seconds, options, log))
     process.start()
     return process  # type: ignore[no-any-return]
 
 
 def _work(
-    where: str, study: str, store: Path, seconds: float, options: WorkerOptions, log: Path | None
+    where: str,
+    study: str,
+    store: Path,
+    seconds: float | None,
+    options: WorkerOptions,
+    log: Path | None,
 ) -> None:
     def say(words: str) -> None:
         if log is not None:
@@ -122,7 +142,7 @@ def _work(
             open_store(store),
             "cpu",
             options=options,
-            train=slow_trainer(seconds),
+            train=hanging_trainer if seconds is None else slow_trainer(seconds),
             say=say,
         )
     except BaseException as error:

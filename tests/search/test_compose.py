@@ -79,6 +79,11 @@ def test_no_password_and_no_open_door(compose: dict[str, Any]):
     assert "ports" not in compose["services"]["database"]
 
 
+def test_the_images_own_temporary_server_is_not_taken_for_the_database(compose: dict[str, Any]):
+    """It listens on a socket only, is up before the real one, and goes again."""
+    assert "--host=127.0.0.1" in compose["services"]["database"]["healthcheck"]["test"]
+
+
 def test_workers_have_time_to_hand_back(compose: dict[str, Any]):
     for name in ("workers-gpu", "workers-cpu"):
         service = compose["services"][name]

@@ -61,7 +61,7 @@ def test_events_of_a_study_are_its_trials(make_study, store):
     def train(*rest, **named):
         tries.append(1)
         if len(tries) == 2:
-            raise OSError("no disk")
+            raise ValueError("no layer")
         return inner(*rest, **named)
 
     options = WorkerOptions(limits=Limits(grace_seconds=2.0))
@@ -80,6 +80,6 @@ def test_events_of_a_study_are_its_trials(make_study, store):
     assert all(event["seconds"] == 0.02 for event in complete)
     (error,) = [event for event in events if event["event"] == "trial_error"]
     assert (error["trial"], error["attempt"]) == (1, 1)
-    assert error["reason"] == "OSError: no disk"
+    assert error["reason"] == "ValueError: no layer"
     assert names.count("trial_started") == 4
     assert names.count("epoch") == 9

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def objects(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
 def test_overlay_changes_what_was_asked(tmp_path: Path):
     job = KubernetesJob("My.Study_1", 7, "registry.example:5000/me/ecgscale:1.2", "my-store")
     found = objects(write_manifests(job, tmp_path))
-    workers = found["Job", "ecgscale-workers-my-study-1"]["spec"]
+    workers = found["Job", f"ecgscale-workers-{job.suffix}"]["spec"]
     assert workers["completions"] == workers["parallelism"] == 7
     pod = workers["template"]["spec"]
     (worker,) = pod["containers"]
@@ -77,13 +78,25 @@ def test_volumes_services_and_rights(tmp_path: Path):
             assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
             assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
             for variable in container["env"]:
-                assert "value" not in variable or variable["value"].startswith("/")
+                # Paths and times only: the password and where the database is are secrets.
+                assert re.fullmatch(r"/.*|\d+|", variable.get("value", ""))
     service = found["Service", "ecgscale-dashboard-s"]["spec"]
     deployment = found["Deployment", "ecgscale-dashboard-s"]["spec"]
     labels = deployment["template"]["metadata"]["labels"]
     assert service["selector"].items() <= labels.items()
     assert deployment["selector"]["matchLabels"].items() <= labels.items()
     assert service.get("type", "ClusterIP") == "ClusterIP"
+
+
+def test_no_two_studies_share_a_name():
+    long = "a-study-whose-name-goes-on-and-on-and-on-until-the-end-"
+    studies = ["s", "S", "s.", "s-1", "s_1", "S.1", "my-study", f"{long}one", f"{long}two"]
+    suffixes = [KubernetesJob(study, 2, "ecgscale:1").suffix for study in studies]
+    assert len(set(suffixes)) == len(studies), suffixes
+    assert suffixes[0] == "s", "a name that fits stays as it is"
+    for suffix in suffixes:  # the host name of a pod, with its index, is a label of DNS
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", suffix)
+        assert len(f"ecgscale-workers-{suffix}-99999") <= 63
 
 
 def validate(manifests: str, version: str, file: Path) -> subprocess.CompletedProcess[str]:
@@ -115,7 +128,7 @@ def test_options_go_to_the_worker(tmp_path: Path):
     found = objects(write_manifests(job, tmp_path))
     (worker,) = found["Job", "ecgscale-workers-s"]["spec"]["template"]["spec"]["containers"]
     assert worker["args"] == [
-        *("worker", "s", "--data=/data", "--checkpoints=/checkpoints"),
+        *("worker", "s", "--data=/data", "--checkpoints=/checkpoints", "--metrics=0.0.0.0:9090"),
         *("--log=json", "--trial-seconds=60"),
     ]
 

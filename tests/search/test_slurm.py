@@ -56,6 +56,25 @@ def test_wrong_options_are_refused(changes):
         job(**changes).script()
 
 
+def test_a_script_takes_no_database_and_asks_for_what_was_wanted(tmp_path: Path):
+    def script(*options: object) -> str:
+        path = tmp_path / "script.sh"
+        command = [sys.executable, "-m", "ecgscale", "launch", "slurm", "s", "--workers", "3"]
+        where = ("--data", tmp_path, "--script", path, "--storage", "postgresql://me@nowhere/x")
+        done = subprocess.run(
+            [*command, *map(str, (*where, *options))], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return path.read_text()
+
+    wanted = script("--gpus", 2, "--memory", "40G", "--time", "8:00:00", "--option=--partition=x")
+    for line in ("gres=gpu:2", "mem=40G", "time=8:00:00", "partition=x", "cpus-per-task=4"):
+        assert f"#SBATCH --{line}\n" in wanted
+    assert "--device=cuda" in wanted, "a worker without its GPU refuses"
+    assert "gpu" not in (none := script("--gpus", 0)).replace("ecgscale", "")
+    assert "--device" not in none
+
+
 def test_embedded_database_is_refused(storage):
     with pytest.raises(StudyError, match="other machines reach"):
         require_shared(storage)
@@ -148,9 +167,8 @@ def test_command_line_submits_shows_and_cancels(cluster, make_study, store, tmp_
     assert "No jobs" in launch("--status")
     logs = ("--logs", tmp_path, "--checkpoints", tmp_path / "kept", "--log", "json")
     where = ("--data", store.path, "--storage", url, "--workers", 2)
-    number = re.search(r"Array job (\d+): 2 workers", launch(*where, *logs, "--option=--time=30"))[
-        1
-    ]
+    little = ("--gpus", 0, "--cpus", 1, "--memory", "500M", "--time", 30)
+    number = re.search(r"Array job (\d+): 2 workers", launch(*where, *logs, *little))[1]
     wait_for(lambda: states(study).count("running") == 2, 120)
     assert launch("--status") == f"Array job {number}: 2 RUNNING\n"
     assert study_jobs(study.name) == {number: {"RUNNING": 2}}

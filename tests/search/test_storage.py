@@ -10,7 +10,13 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from search.database.schema import init_db, require_schema
+from search.database.schema import (
+    OPTUNA_VERSION,
+    init_db,
+    optuna_version,
+    require_schema,
+    schema_version,
+)
 from search.database.storage import IDLE_IN_TRANSACTION, Storage, open_storage
 from search.errors import StudyError
 from search.study import create_study, open_study
@@ -136,13 +142,86 @@ def test_interrupted_init_db_is_completed(database: str, monkeypatch: pytest.Mon
     opened.engine.dispose()
 
 
-def test_tables_of_another_version_are_refused(database: str):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE ecgscale_schema SET version = 99", "version 99"),
+        ("UPDATE alembic_version SET version_num = 'v9.1.0.a'", "v9.1.0.a"),
+    ],
+)
+def test_tables_of_a_newer_version_are_refused_and_kept(database: str, change: str, words: str):
     opened = open_storage(database)
     init_db(opened)
     with opened.begin() as connection:
-        connection.execute(text("UPDATE ecgscale_schema SET version = 99"))
-    with pytest.raises(StudyError, match="version 99"):
+        connection.execute(text(change))
+    for act in (require_schema, init_db):
+        with pytest.raises(StudyError, match=rf"{words}.*newer ecgscale"):
+            act(opened)
+    with opened.connect() as connection:
+        found = schema_version(connection), optuna_version(connection)
+    assert words.removeprefix("version ") in map(str, found)
+    opened.engine.dispose()
+
+
+def tables(storage: Storage) -> list[tuple[object, ...]]:
+    """Every column and index of the database, but not the order of columns."""
+    with storage.connect() as connection:
+        columns = connection.execute(
+            text(
+                "SELECT table_name, column_name, data_type, is_nullable, column_default "
+                "FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2"
+            )
+        ).all()
+        indexes = connection.execute(
+            text("SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'")
+        ).all()
+    return [*map(tuple, columns), *sorted(map(tuple, indexes))]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_every_published_version_is_upgraded(database: str, version: int):
+    """The files hold what each version added, as it wrote it before there were migrations."""
+    opened = open_storage(database)
+    opened.optuna(create_tables=True)
+    folder = Path(__file__).parent / "schemas"
+    published = "".join((folder / f"v{n}.sql").read_text() for n in range(1, version + 1))
+    with opened.begin() as connection:
+        for statement in published.split(";\n"):
+            if statement.strip():
+                connection.execute(text(statement))
+        connection.execute(
+            text("INSERT INTO studies (study_name) VALUES ('kept')"),
+        )
+        connection.execute(
+            text("INSERT INTO trials (study_id, number, state) VALUES (1, 0, 'FAIL')")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO ecgscale_leases "
+                "(trial_id, token, worker, host, device, claimed_at, heartbeat_at, errors) "
+                "VALUES (1, 'token', 'w', 'h', 'cpu', now(), now(), 3)"
+            )
+        )
+    with pytest.raises(StudyError, match=r"init-db.*upgrade"):
         require_schema(opened)
+    for _ in range(2):
+        init_db(opened)
+        require_schema(opened)
+    with opened.connect() as connection:
+        kept = connection.execute(text("SELECT errors, faults, lease_seconds FROM ecgscale_leases"))
+        assert kept.one() == (3, 0, 180.0)
+    upgraded = tables(opened)
+    with opened.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    init_db(opened)
+    assert tables(opened) == upgraded, "upgraded or made anew, the tables are the same"
+    opened.engine.dispose()
+
+
+def test_optunas_version_is_the_installed_ones(database: str):
+    opened = open_storage(database)
+    assert opened.optuna(create_tables=True).get_head_version() == OPTUNA_VERSION
     opened.engine.dispose()
 
 
@@ -202,3 +281,14 @@ def test_a_silent_clients_locks_do_not_stay_for_ever(storage: Storage):
     with storage.connect() as connection:
         limit = connection.scalar(text("SHOW idle_in_transaction_session_timeout"))
     assert limit == IDLE_IN_TRANSACTION
+
+
+@pytest.mark.parametrize("option", ["pgbouncer=true", "a=1&a=2", "sslmodus=require"])
+def test_options_that_the_driver_does_not_know_are_named(option: str):
+    with pytest.raises(StudyError, match="libpq"):
+        open_storage(f"postgresql://u:secret-word@127.0.0.1:1/d?{option}")
+
+
+def test_known_options_go_to_the_driver():
+    with pytest.raises(StudyError, match="invalid sslmode value"):
+        open_storage("postgresql://u@127.0.0.1:1/d?sslmode=maybe&application_name=x")

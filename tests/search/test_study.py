@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from search.reading.records import (
 )
 from search.reading.status import read_status
 from search.study import Study, create_study, open_study
+from search.training.folds import study_warnings
 from search.trials.plan import plan
 
 SHAPE = {"samples": 100, "leads": 12, "outputs": 26}
@@ -300,3 +302,19 @@ def test_planning_five_hundred_takes_seconds(storage: Storage, store: Store):
     create_study(definition, store, storage)
     assert time.monotonic() - started < 15
     assert len(read_trials(definition.name, storage)) == 500
+
+
+def test_a_store_that_nothing_can_be_learned_from_is_refused(
+    store: Store, storage: Storage
+) -> None:
+    labels = np.zeros_like(store.labels)
+    labels[:, 0] = 1  # a table whose negatives were lost
+    with pytest.raises(StudyError, match="a class with positive and negative records in the train"):
+        create_study(define(), replace(store, labels=labels), storage)
+    labels[store.rows("train")[:5], 1] = 1
+    with pytest.raises(StudyError, match="in the validation split"):
+        create_study(define(), replace(store, labels=labels), storage)
+    labels[store.rows("validation")[:2], 1] = 1
+    warnings = study_warnings(replace(store, labels=labels), define().data)
+    assert f"positive in all {len(store)} records: AF" in warnings
+    assert "without positives in the test split: AFL" in warnings

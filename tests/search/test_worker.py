@@ -150,13 +150,13 @@ def test_error_is_retried_and_then_kept(make_study, store):
         if architecture.hash == hashes[0] or (
             architecture.hash == hashes[1] and tries[hashes[1]] == 1
         ):
-            raise OSError("no disk")
+            raise ValueError("no such layer")
         return inner(architecture, *rest, **named)
 
     assert run_worker(study.name, study.storage, store, "cpu", train=train, say=lambda _: None) == 0
     frame = read_trials(study.name, study.storage)
     assert list(frame["state"]) == ["failed"] + ["complete"] * 5
-    assert frame["failure"][0] == "error: OSError: no disk"
+    assert frame["failure"][0] == "error: ValueError: no such layer"
     assert [tries[name] for name in hashes] == [3, 2, 1, 1, 1, 1]
 
 
@@ -187,9 +187,11 @@ def test_a_worker_whose_gpu_broke_ends_at_once(make_study, store):
     def train(*_, **__):
         raise RuntimeError("CUDA error: device-side assert")
 
-    for _ in range(2):
-        with pytest.raises(RuntimeError, match="device-side assert"):
+    for _ in range(4):
+        assert (
             run_worker(study.name, study.storage, store, "cpu", train=train, say=lambda _: None)
+            == 75
+        )
     assert set(read_trials(study.name, study.storage)["state"]) == {"waiting"}
 
 

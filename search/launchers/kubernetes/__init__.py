@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from search.errors import StudyError
 
+# The names of pods have 63 characters: ecgscale-workers-…-123456-INDEX.
+LONGEST_NAME = 32
 IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*[a-z0-9]")
 OVERLAY = """\
 # Written by `ecgscale launch kubernetes`; edit freely, then: kubectl apply -k {folder}
@@ -55,6 +58,17 @@ class KubernetesJob:
     gpu: bool = True
     options: tuple[str, ...] = ()
 
+    @property
+    def suffix(self) -> str:
+        """Name the study as Kubernetes allows: small letters, digits, '-', and not long.
+
+        A name that does not fit ends in digits of its hash, so that no two studies share one.
+        """
+        fits = re.sub(r"[^a-z0-9]+", "-", self.study.lower()).strip("-")[:LONGEST_NAME].strip("-")
+        if fits == self.study:
+            return fits
+        return f"{fits}-{hashlib.sha256(self.study.encode()).hexdigest()[:6]}".strip("-")
+
     def overlay(self, folder: Path) -> str:
         """Return the overlay's kustomization."""
         if self.workers < 1:
@@ -67,10 +81,9 @@ class KubernetesJob:
         for option in self.options:
             if not re.fullmatch(r"--[a-z-]+(=[A-Za-z0-9./_-]+)?", option):
                 raise StudyError(f"expected an option such as --log=json, got {option!r}")
-        suffix = re.sub(r"[^a-z0-9]+", "-", self.study.lower()).strip("-")[:40].strip("-")
         return OVERLAY.format(
             folder=folder,
-            suffix=suffix,
+            suffix=self.suffix,
             name=name,
             tag=f'"{tag}"',
             workers=self.workers,

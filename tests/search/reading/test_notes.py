@@ -75,9 +75,9 @@ def test_studies_without_notes_get_them_and_others_keep_theirs(make_study, own_s
     with own_storage.begin() as connection:
         connection.execute(text("DELETE FROM study_system_attributes WHERE key LIKE 'dashboard:%'"))
     assert trial_notes(study) == {}
-    assert complete_notes(own_storage) == [study.name]
+    assert complete_notes(own_storage) == ([study.name], {})
     assert trial_notes(study) == before
-    assert complete_notes(own_storage) == []
+    assert complete_notes(own_storage) == ([], {})
 
 
 def test_reader_opens_the_dashboard_without_notes(own_storage, store):
@@ -94,7 +94,7 @@ def test_reader_opens_the_dashboard_without_notes(own_storage, store):
         connection.execute(text("SELECT pg_reload_conf()"))
     url = own_storage.engine.url.set(username="guest").render_as_string()
     guest = open_storage(url, patience_seconds=5)
-    assert complete_notes(guest) == []
+    assert complete_notes(guest) == ([], {})
     guest.engine.dispose()
 
 

@@ -7,53 +7,16 @@ from pathlib import Path
 import optuna
 import pandas as pd
 import pytest
+from disks import needs_root, small_disk
 from processes import slow_trainer
 from sqlalchemy import text
 
-from search.database.schema import init_db
-from search.database.storage import Storage, open_storage
+from search.database.storage import Storage
 from search.errors import StudyError
 from search.reading.records import read_class_scores, read_curves, read_definition, read_trials
-from search.reading.transfer import dump_study, load_study
+from search.reading.transfer import dump_all, dump_study, load_study
 from search.study import study_names
-from search.trials.queue import Queue, WorkerName
 from search.worker import run_worker
-
-
-@pytest.fixture
-def elsewhere(storage: Storage):
-    with storage.engine.connect() as connection:
-        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        connection.execute(text("DROP DATABASE IF EXISTS elsewhere WITH (FORCE)"))
-        connection.execute(text("CREATE DATABASE elsewhere"))
-    url = storage.engine.url.set(database="elsewhere")
-    opened = open_storage(url.render_as_string(hide_password=False))
-    init_db(opened)
-    yield opened
-    opened.engine.dispose()
-
-
-@pytest.fixture
-def half_done(make_study, store):
-    """Three trials complete, one failed, one running, one waiting; a note and a figure's place."""
-    study = make_study()
-    queue = Queue(study.storage, study.study_id)
-    who = WorkerName("w", "h", "cpu")
-    for score in (0.1, 1 / 3, 0.7):
-        claim = queue.claim(who)
-        queue.finish(
-            claim,
-            score,
-            {"macro_auroc": score, "ece": float("nan"), "host": "käse"},
-            [0.1, float("nan"), score],
-            [{"class": "AF", "positives": 2, "f1": score, "auroc": None, "auprc": 0.1}],
-        )
-    queue.fail(queue.claim(who), 'diverged: "nan"')
-    queue.claim(who)
-    seen = study.optuna()
-    trial = seen.get_trials(deepcopy=False)[2]
-    seen._storage.set_study_system_attr(study.study_id, f"dashboard:{trial._trial_id}:note_ver", 1)
-    return study
 
 
 def test_study_travels_as_one_file(half_done, elsewhere: Storage, tmp_path: Path, store):
@@ -111,24 +74,43 @@ def test_name_taken_and_another_name(half_done, tmp_path: Path):
         assert connection.scalar(count, {"name": copy.name}) == 6
 
 
-def test_damaged_files_are_refused_and_leave_nothing(half_done, elsewhere: Storage, tmp_path: Path):
+def test_a_dump_of_the_first_version_is_read(half_done, elsewhere: Storage, tmp_path: Path):
+    """It had neither the number of trials nor a checksum."""
     path = tmp_path / "study"
     dump_study(half_done.name, half_done.storage, path)
-    whole = path.read_bytes()
-    header = json.loads(gzip.decompress(whole).splitlines()[0])
-    damaged = {
-        "cut": whole[: len(whole) // 2],
-        "text": b"hello",
-        "empty": gzip.compress(b""),
-        "other": gzip.compress(b'{"format": "x"}\n'),
-        "newer": gzip.compress(json.dumps(header | {"version": 99}).encode()),
-    }
-    for name, content in damaged.items():
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(StudyError, match="ecgscale"):
-            load_study(tmp_path / name, elsewhere)
-    with pytest.raises(StudyError, match="No such file"):
-        load_study(tmp_path / "none", elsewhere)
-    with pytest.raises(StudyError, match="can be written"):
-        dump_study(half_done.name, half_done.storage, tmp_path / "no" / "folder")
-    assert study_names(elsewhere) == []
+    first, rest = gzip.decompress(path.read_bytes()).split(b"\n", 1)
+    header = json.loads(first) | {"version": 1}
+    del header["trials"], header["sha256"]
+    path.write_bytes(gzip.compress(json.dumps(header).encode() + b"\n" + rest))
+    assert load_study(path, elsewhere).planned == 6
+
+
+def test_all_studies_are_dumped_but_the_unreadable(half_done, elsewhere: Storage, tmp_path: Path):
+    path = tmp_path / "study"
+    dump_study(half_done.name, half_done.storage, path)
+    for name in ("one", "two"):
+        load_study(path, elsewhere, name=name)
+    with elsewhere.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE study_user_attributes SET value_json = '7' WHERE key = 'definition' "
+                "AND study_id = (SELECT study_id FROM studies WHERE study_name = 'one')"
+            )
+        )
+    dumped, refused = dump_all(elsewhere, tmp_path / "all")
+    assert dumped == {"two": 6}
+    assert list(refused) == ["one"]
+    assert [found.name for found in (tmp_path / "all").iterdir()] == ["two.jsonl.gz"]
+
+
+@needs_root
+def test_a_full_disk_leaves_the_dump_there_was(half_done, tmp_path: Path):
+    with small_disk(tmp_path / "full", 64) as folder:
+        path = folder / "study"
+        dump_study(half_done.name, half_done.storage, path)
+        whole = path.read_bytes()
+        (folder / "ballast").write_bytes(b"\0" * (64 * 1024 - 8192 * (len(whole) // 4096 + 1)))
+        with pytest.raises(StudyError, match="No space left on device"):
+            dump_study(half_done.name, half_done.storage, path)
+        assert path.read_bytes() == whole
+        assert {found.name for found in folder.iterdir()} == {"study", "ballast"}

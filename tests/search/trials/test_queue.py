@@ -145,7 +145,7 @@ def test_live_lease_is_not_taken_and_stale_one_is(make_study):
 
 def test_stale_lease_has_one_heir(make_study, storage: Storage):
     study = make_study(sample={"architectures": 3, "flops": [1e6, 1e7], "bins": 1})
-    first = queue_of(study)
+    first = queue_of(study, grace_seconds=5)
     for _ in range(3):
         assert first.claim(WHO) is not None
     with storage.engine.begin() as connection:
@@ -212,7 +212,7 @@ def test_errors_come_last_and_end_at_the_limit(make_study):
     assert queue.finish(good, 0.5, {}, [0.5], [])
     bad = queue.claim(WHO)
     assert bad.number == 0
-    assert queue.error(bad, "ValueError: x") == "done"
+    assert queue.error(bad, "ValueError: x") == "failed"
     assert queue.claim(WHO) is None
     frame = read_trials(study.name, study.storage)
     assert list(frame["state"]) == ["failed", "complete"]

@@ -1,0 +1,142 @@
+"""The command `worker`: train planned trials until none is left."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecgscale.study_commands import (
+    PANEL,
+    CheckpointsOption,
+    DataOption,
+    EmulateOption,
+    LogFormat,
+    LogOption,
+    StartOption,
+    StorageOption,
+    StudyArgument,
+    WaitOption,
+)
+
+if TYPE_CHECKING:
+    from search.events import Log
+
+# As in search.trials.queue.Limits, which takes a second to import.
+LEASE_SECONDS, PATIENCE_SECONDS = 180.0, 600.0
+
+LeaseOption = Annotated[
+    float,
+    typer.Option(
+        min=10,
+        help="Seconds without a heartbeat after which other workers take the trial over.",
+    ),
+]
+PatienceOption = Annotated[
+    float,
+    typer.Option(
+        min=10,
+        help="Seconds that one step may take (the first one three times as long); then the worker "
+        "counts as hung, its trial goes to another, and its process ends with 75.",
+    ),
+]
+TrialSecondsOption = Annotated[
+    float | None, typer.Option(min=1, help="A trial that takes longer fails, also one that hangs.")
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[HOST:]PORT",
+        help="Serve Prometheus metrics (/metrics) and /healthz; for this machine only unless a "
+        "HOST is given, such as 0.0.0.0.",
+    ),
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="Keep every trained network in this folder, for `export`.")
+]
+DeviceOption = Annotated[
+    str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group to the command line."""
+    app.command(rich_help_panel=PANEL)(worker)
+
+
+def worker(
+    study: StudyArgument,
+    data: DataOption,
+    storage: StorageOption = None,
+    device: DeviceOption = "auto",
+    checkpoints: CheckpointsOption = None,
+    weights: WeightsOption = None,
+    trial_seconds: TrialSecondsOption = None,
+    lease_seconds: LeaseOption = LEASE_SECONDS,
+    patience_seconds: PatienceOption = PATIENCE_SECONDS,
+    wait: WaitOption = True,
+    start_within: StartOption = 60.0,
+    emulate: EmulateOption = False,
+    log: LogOption = LogFormat.text,
+    metrics: MetricsOption = None,
+) -> None:
+    """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal.
+
+    Full, vanished or frozen folders of checkpoints cost no trial: the training goes on without. An
+    error of the trial is tried three times; faults of the machine (disk, GPU, memory that others
+    hold) are not counted as such. `ecgscale retry` gives failed trials another go.
+    """
+    from data_pipeline import open_store
+    from search.database.storage import open_storage, when_there
+    from search.events import Event
+    from search.study import open_study
+    from search.trials.queue import Limits
+    from search.worker import WorkerOptions, run_worker
+
+    tell = partial(print, file=sys.stderr, flush=True)
+    opened = open_storage(storage, patience_seconds=start_within, say=tell)
+    options = WorkerOptions(
+        checkpoints=checkpoints,
+        weights=weights,
+        limits=Limits(grace_seconds=lease_seconds, patience_seconds=patience_seconds),
+        trial_seconds=trial_seconds,
+        wait=wait,
+        emulate=emulate,
+        name=f"{platform.node()}:{os.getpid()}",
+    )
+    common = {"study": study, "worker": str(options.name), "host": platform.node()}
+    events = _events(log, common, opened.engine.url.password)
+    if metrics is not None:
+        events = _counted(events, metrics, device)
+    try:
+        when_there(lambda: open_study(study, opened), start_within, tell)
+        code = run_worker(study, opened, open_store(data), device, options=options, log=events)
+    except ValueError as error:  # what `main` tells in a sentence
+        if log is LogFormat.json:
+            events(Event("worker_refused", str(error), {"exit_code": 2}))
+        raise
+    raise typer.Exit(code)
+
+
+def _events(log: LogFormat, common: dict[str, str], secret: str | None) -> Log:
+    from search.events import json_log, text_log
+
+    say = partial(print, flush=True)
+    return json_log(say, secret=secret, **common) if log is LogFormat.json else text_log(say)
+
+
+def _counted(log: Log, where: str, device: str) -> Log:
+    """Let what is told be counted, too, and serve the counts."""
+    from prometheus_client import CollectorRegistry
+
+    from search.machine import choose_device
+    from search.prometheus import counting, serve_worker
+
+    registry = CollectorRegistry()
+    serve_worker(registry, where)
+    return counting(log, registry, choose_device(device))

@@ -1,0 +1,1 @@
+"""One file per version of the tables, each an upgrade from the one before it."""
