@@ -1,7 +1,8 @@
 """From the trials of a study to what can be said about it.
 
 For notebooks: `analysis.table(study)` is the table every method takes, for example
-`analysis.effects.main_effects.effects(table)` or `analysis.report.write_report(table, folder)`.
+`analysis.questions.effects.main.effects(table)`, or what
+`analysis.report.write.write_report(table, folder)` takes for the whole report.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
-    from analysis.trials import TrialTable
+    from analysis.trials.table import TrialTable
     from search.database.storage import Storage
 
 __all__ = ["table"]
@@ -46,7 +47,7 @@ def table(
         AnalysisError: there is no such study, it has several objectives, a trial has no cost, or no
             network meets the condition.
     """
-    from analysis.study import find_table  # pandas and optuna take a second to import
+    from analysis.trials.find import find_table  # pandas and optuna take a second to import
 
     return find_table(
         study, storage, cost=cost, objective=objective, maximize=maximize, where=where

@@ -19,6 +19,13 @@ from data_pipeline.layouts import Candidate, Scan, scan_challenge
 DEFAULT_TABLE = "records.csv"
 DETAILS = ("patient", "source", "fold", "age", "sex")
 """Columns that a table of records may have besides record and labels."""
+PATIENTS_FILE = "patients.csv"
+
+
+def find_patients(raw: Path) -> Path | None:
+    """Find the table of patients in a folder of ECGs or beside it, None where there is none."""
+    found = (folder / PATIENTS_FILE for folder in (raw, raw.parent))
+    return next((path for path in found if path.is_file()), None)
 
 
 def load_classes(labels: str | Path) -> tuple[LabelClass, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,8 @@ from ecgscale.output import engineering, print_facts
 from ecgscale.study_commands import StartOption, StorageOption, StudyArgument
 
 if TYPE_CHECKING:
-    from analysis.recommend import Recommendation
-    from analysis.trials import TrialTable
-    from search.database.storage import Storage
+    from analysis.questions.budgets.recommend import Recommendation
+    from analysis.trials.table import TrialTable
 
 PANEL = "Results"
 WhereOption = Annotated[
@@ -68,27 +66,26 @@ def report(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Analyse a study: one self-contained HTML page, and a CSV for every figure."""
-    from search.database.storage import open_storage
-    from search.errors import StudyError
+    from analysis.report import write_report
 
-    if publish and where is not None:
-        raise StudyError(
-            "expected --publish without --where, as the dashboard shows a study as a whole: give "
-            "one of them"
-        )
-    page = make_report(
+    page = write_report(
         study,
-        open_storage(storage),
         out,
+        storage=storage,
         bootstraps=bootstraps,
         seed=seed,
-        publish=publish,
-        quiet=quiet,
         where=where,
         against=against,
         figures=figures or (),
+        publish=publish,
+        progress=None if quiet else show_step,
     )
     print(f"Report: {page}")
+
+
+def show_step(part: str) -> None:
+    """Show what is computed now."""
+    print(f"  {part}", flush=True)
 
 
 def recommend(
@@ -107,36 +104,40 @@ def recommend(
 ) -> None:
     """Name the architecture to use within a FLOPs budget, with the score to expect."""
     from analysis.errors import AnalysisError
-    from analysis.recommend import recommend as choose
-    from analysis.study import read_table
+    from analysis.page.words import say
+    from analysis.questions.budgets.recommend import recommend as choose
+    from analysis.questions.estimates import estimate
+    from analysis.stats.interval import PERCENT
+    from analysis.stats.refusal import Refusal
+    from analysis.trials.find import read_table
     from search.database.storage import open_storage
     from search.definition import parse_count
 
     table = read_table(study, open_storage(storage), where)
-    result = choose(table, parse_count(flops, "--flops"))
-    if result.refusal:
-        raise AnalysisError(result.refusal)
+    result = choose(table, parse_count(flops, "--flops"), estimate(table))
+    if isinstance(result, Refusal):
+        raise AnalysisError(say(result))
     law = _by_law(table, result.budget) if by_law else {}
     if out is not None and result.architecture is not None:
         out.write_text(result.architecture + "\n", encoding="utf-8")
     if as_json:
         print(json.dumps(_recommendation(result) | law, indent=2))
         return
-    low, high = result.interval or (float("nan"), float("nan"))
+    interval = result.interval
     facts = {
         "architecture": result.architecture_hash,
         **result.factors,
         **{name: engineering(value) for name, value in result.costs.items()},
         f"observed {result.metric}": f"{result.observed:.4f}",
         f"expected {result.metric}": f"{result.expected:.4f}"
-        + (f" (95 % interval {low:.4f} to {high:.4f})" if result.interval else ""),
+        + (f" ({PERCENT} interval {interval.low:.4f} to {interval.high:.4f})" if interval else ""),
         "expected regret": "unknown" if result.regret is None else f"{result.regret:.4f}",
-        "cannot be told from": f"{max(len(result.indistinguishable) - 1, 0)} others "
+        "statistically indistinguishable": f"{max(len(result.indistinguishable) - 1, 0)} others "
         f"of {result.candidates} candidates",
     }
     print_facts(facts, title=f"For at most {engineering(result.budget, 'FLOPs')} per record")
     for note in result.notes:
-        print(f"  note: {note}")
+        print(f"  note: {say(note)}")
     if "by_law_refusal" in law:
         print(f"  by the scaling law: {law['by_law_refusal']}")
     elif law:
@@ -199,60 +200,15 @@ def dashboard(
         server.server_close()
 
 
-def make_report(
-    study: str,
-    storage: Storage,
-    out: Path,
-    *,
-    bootstraps: int = BOOTSTRAPS,
-    seed: int = 0,
-    publish: bool = False,
-    quiet: bool = False,
-    where: str | None = None,
-    against: str | None = None,
-    figures: Sequence[str] = (),
-) -> Path:
-    """Read a study, analyse it and write its report; return the page."""
-    from analysis import dashboard as published
-    from analysis.report import compute
-    from analysis.report.static import write_figures
-    from analysis.report.write import write_results
-    from analysis.study import read_table
-    from search.reading.records import read_class_scores, read_confirmed, read_curves
-    from search.study import open_study
-
-    def say(part: str) -> None:
-        if not quiet:
-            print(f"  {part}")
-
-    results = compute(
-        read_table(study, storage, where),
-        seed=seed,
-        bootstraps=bootstraps,
-        curves=read_curves(study, storage),
-        class_scores=read_class_scores(study, storage),
-        # Its candidates were chosen among all networks.
-        confirmed=read_confirmed(study, storage) if where is None else None,
-        other=None if against is None else read_table(against, storage),
-        progress=say,
-    )
-    page = write_results(results, out)
-    if publish:
-        published.publish(open_study(study, storage).optuna(), results)
-    if figures:  # last, as it may find no browser
-        write_figures(results, out, figures)
-    return page
-
-
 def _by_law(table: TrialTable, budget: float) -> dict[str, Any]:
     """Describe the network that the scaling law gives at a budget, or say why there is none."""
-    from analysis.errors import AnalysisError
-    from analysis.laws.scaled import law_network, study_shape
+    from analysis.page.words import say
+    from analysis.questions.laws.scaled import law_network, study_shape
+    from analysis.stats.refusal import Refusal
 
-    try:
-        network = law_network(table, budget)
-    except AnalysisError as error:
-        return {"by_law_refusal": str(error)}
+    network = law_network(table, budget)
+    if isinstance(network, Refusal):
+        return {"by_law_refusal": say(network)}
     cost = network.cost(**study_shape(table))
     return {
         "by_law_hash": network.hash,
@@ -267,6 +223,9 @@ def _by_law(table: TrialTable, budget: float) -> dict[str, Any]:
 
 
 def _recommendation(result: Recommendation) -> dict[str, Any]:
+    from analysis.page.words import say
+
+    interval = result.interval
     return {
         "budget_flops": result.budget,
         "architecture_hash": result.architecture_hash,
@@ -276,9 +235,9 @@ def _recommendation(result: Recommendation) -> dict[str, Any]:
         "metric": result.metric,
         "observed": result.observed,
         "expected": result.expected,
-        "interval": result.interval,
+        "interval": [interval.low, interval.high] if interval else None,
         "regret": result.regret,
         "candidates": result.candidates,
         "indistinguishable": [one.architecture_hash for one in result.indistinguishable],
-        "notes": list(result.notes),
+        "notes": [say(note) for note in result.notes],
     }

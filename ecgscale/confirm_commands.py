@@ -1,26 +1,22 @@
-"""Commands on what a study found: confirm it on the test split, derive a family of networks."""
+"""Commands of the confirmation on the test split: plan it, and derive a family of networks."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import command_line, counted, engineering
-from ecgscale.steps import budgets_within, find_candidates, show_candidates, write_family
+from ecgscale.output import command_line, counted, engineering, print_table
 from ecgscale.study_commands import StorageOption, StudyArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from analysis.confirmation.choose import Chosen
-    from search.confirm import Candidate, Confirmation
+    from analysis.questions.confirmation.choose import Chosen
     from search.database.storage import Storage
+    from search.study import Study
 
 PANEL = "Results"
-TOP = 5
 
 BudgetOption = Annotated[
     list[str] | None,
@@ -42,8 +38,7 @@ ReferenceOption = Annotated[
     ),
 ]
 SeedsOption = Annotated[
-    int | None,
-    typer.Option(min=1, help="Fresh seeds per network. Default: 3, or those of the first time."),
+    int | None, typer.Option(min=1, help="Fresh seeds per network. Default: 3.")
 ]
 RateOption = Annotated[
     list[float] | None,
@@ -52,35 +47,26 @@ RateOption = Annotated[
         "recipe's, or three of the range that the study drew its rates from."
     ),
 ]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show the candidates and plan nothing.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this group to the command line."""
     app.command(rich_help_panel=PANEL)(confirm)
+    app.command("confirm-references", rich_help_panel=PANEL)(confirm_references)
+    app.command("confirm-like", rich_help_panel=PANEL)(confirm_like)
     app.command(rich_help_panel=PANEL)(family)
 
 
 def confirm(
     study: StudyArgument,
     budgets: BudgetOption = None,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Searched networks per budget. Default: 5. With --again 0 brings in known ones "
-            "alone.",
-        ),
-    ] = None,
+    top: TopOption = None,
     reference: ReferenceOption = None,
     seeds: SeedsOption = None,
     learning_rate: RateOption = None,
-    like: Annotated[
-        str | None,
-        typer.Option(
-            help="Take the candidates that another study confirmed: all, or those that --budget, "
-            "--top and --reference leave."
-        ),
-    ] = None,
     unfinished: Annotated[
         bool,
         typer.Option("--unfinished", help="Choose candidates although planned trials are left."),
@@ -89,13 +75,12 @@ def confirm(
         bool,
         typer.Option(
             "--again",
-            help="Confirm once more, although test records were read before. Known networks alone "
-            "(--top 0) join the comparison; searched ones, chosen late, are kept out of it.",
+            help="Confirm searched networks once more, although test records were read before: the "
+            "report keeps them out of its comparison, as they may have been chosen by test scores. "
+            "Known CNNs are brought in by confirm-references.",
         ),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the candidates and plan nothing.")
-    ] = False,
+    dry_run: DryRunOption = False,
     storage: StorageOption = None,
 ) -> None:
     """Plan fresh-seed trials of the best networks and of known CNNs, scored on the test split.
@@ -104,47 +89,86 @@ def confirm(
     the same seeds and learning rates under the study's recipe; workers run them like other trials,
     and `report` compares them. The test split is read for nothing else, so plan this once.
     """
-    from analysis.confirmation.choose import RIVALS, Chosen, choose_references
-    from search.confirm import confirm_study, read_confirmations
+    from analysis.questions.confirmation.choose import RIVALS
+    from analysis.questions.confirmation.rounds import TOP, choose_first
     from search.database.storage import open_storage
-    from search.errors import StudyError
-    from search.reading.status import read_status
     from search.study import open_study
 
-    opened = open_storage(storage)
-    found = open_study(study, opened)
-    left = read_status(study, opened)
-    if not left.done and not (unfinished or like or top == 0):
-        raise StudyError(
-            f"expected {study} to be finished, got {left.waiting + left.running} trials left: run "
-            "its workers, or choose from what there is with --unfinished"
-        )
-    earlier = read_confirmations(found)
-    if top == 0 and (like or not earlier):
-        raise StudyError(
-            "expected --top of at least 1, got 0: known networks alone can only be brought into a "
-            f"confirmation that {study} has, and without --like"
-        )
-    if earlier and not budgets:
-        wanted = sorted({entry.budget for entry in earlier[0].entries})
-    else:
-        wanted = budgets_within(found.definition.sample.flops, budgets)
-    if like is not None:
-        chosen = Chosen(_candidates_of(like, opened, budgets, top, reference), ())
-    elif top == 0:
-        known = choose_references(wanted, **found.shape, references=reference or RIVALS)
-        chosen = _not_yet(known, earlier)
-    else:
-        chosen = find_candidates(found, wanted, top or TOP, reference)
-    show_candidates(found, chosen)
-    if dry_run:
-        return
-    planned = confirm_study(
-        found, chosen.candidates, seeds=seeds, learning_rates=learning_rate, again=again
+    found = open_study(study, open_storage(storage))
+    wanted = read_budgets(budgets)
+    print("Estimating the scores of all networks ...")
+    chosen = choose_first(
+        found,
+        budgets=wanted,
+        top=top or TOP,
+        references=reference or RIVALS,
+        unfinished=unfinished,
+        again=again,
     )
-    new = counted(planned.planned - found.planned, "trial")
-    following = command_line("worker", study, "--data", "STORE", storage=storage)
-    print(f"{new} planned. Next: {following}")
+    _plan(found, chosen, dry_run, storage, seeds=seeds, learning_rates=learning_rate, again=again)
+
+
+def confirm_references(
+    study: StudyArgument,
+    budgets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget", help="One of the confirmation's; repeatable. Default: all of them."
+        ),
+    ] = None,
+    reference: ReferenceOption = None,
+    dry_run: DryRunOption = False,
+    storage: StorageOption = None,
+) -> None:
+    """Bring further known CNNs into the confirmation that a study has.
+
+    A known CNN is fitted into its budget by rule, not chosen by scores, so it counts although test
+    records were read before. It gets the seeds and learning rates that the others had.
+    """
+    from analysis.questions.confirmation.choose import RIVALS
+    from analysis.questions.confirmation.rounds import choose_further_references
+    from search.database.storage import open_storage
+    from search.study import open_study
+
+    found = open_study(study, open_storage(storage))
+    chosen = choose_further_references(
+        found, budgets=read_budgets(budgets), references=reference or RIVALS
+    )
+    _plan(found, chosen, dry_run, storage, again=True)
+
+
+def confirm_like(
+    study: StudyArgument,
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="A study with a confirmation.")],
+    budgets: Annotated[
+        list[str] | None,
+        typer.Option("--budget", help="Only this budget of OTHER; repeatable."),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Only the first searched networks of each budget.")
+    ] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option(help="Only this known CNN; repeatable.")
+    ] = None,
+    seeds: SeedsOption = None,
+    learning_rate: RateOption = None,
+    dry_run: DryRunOption = False,
+    storage: StorageOption = None,
+) -> None:
+    """Plan fresh-seed trials, under this study's recipe and data, of what another study confirmed.
+
+    It shows whether a comparison holds elsewhere: with less data, on a hospital that no training
+    record came from. Nothing is chosen anew.
+    """
+    from analysis.questions.confirmation.rounds import choose_like
+    from search.database.storage import open_storage
+    from search.study import open_study
+
+    found = open_study(study, open_storage(storage))
+    chosen = choose_like(
+        found, other, budgets=read_budgets(budgets), top=top, references=reference or ()
+    )
+    _plan(found, chosen, dry_run, storage, seeds=seeds, learning_rates=learning_rate)
 
 
 def family(
@@ -163,63 +187,63 @@ def family(
     """
     from search.database.storage import open_storage
 
-    write_family(study, open_storage(storage), out, name=name or study, seed=seed)
+    write_family(study, open_storage(storage), out, name=name, seed=seed)
 
 
-def _not_yet(chosen: Chosen, earlier: Sequence[Confirmation]) -> Chosen:
-    """Leave out what an earlier round has: more seeds for it would not count."""
-    from search.errors import StudyError
-
-    had = {(entry.budget, entry.architecture_hash) for one in earlier for entry in one.entries}
-    left = tuple(c for c in chosen.candidates if (c.budget, c.architecture.hash) not in had)
-    if not left:
-        raise StudyError(
-            "expected a known network that is not in the confirmation yet, got none: name one "
-            "with --reference, and its budget with --budget"
-            + "".join(f"; {note}" for note in chosen.notes)
-        )
-    return replace(chosen, candidates=left)
-
-
-def _candidates_of(
-    other: str,
-    storage: Storage,
-    budgets: Sequence[str] | None,
-    top: int | None,
-    references: Sequence[str] | None,
-) -> tuple[Candidate, ...]:
-    """Return the candidates of another study's first confirmation, or those asked for of them."""
-    from models import Architecture
-    from search.confirm import Candidate, read_confirmations
+def read_budgets(texts: Sequence[str] | None) -> list[float]:
+    """Read the budgets that were given."""
     from search.definition import parse_count
-    from search.errors import StudyError
-    from search.reading.records import read_trials
-    from search.study import open_study
 
-    rounds = read_confirmations(open_study(other, storage))
-    if not rounds:
-        raise StudyError(
-            f"expected {other} to have a confirmation, got none: run 'ecgscale confirm {other}'"
+    return [parse_count(text, "--budget") for text in texts or ()]
+
+
+def show_candidates(study: Study, chosen: Chosen) -> None:
+    """Print the candidates with their costs, and why others are left out."""
+    import pandas as pd
+
+    rows = []
+    for one in chosen.candidates:
+        cost = one.architecture.cost(**study.shape)
+        row = {"budget": engineering(one.budget), "group": one.group, "name": one.name}
+        rows.append(row | {"MFLOP": round(cost.flops / 1e6, 2), "params": cost.params})
+    print_table(pd.DataFrame(rows))
+    for note in chosen.notes:
+        print(f"  left out: {note}")
+
+
+def write_family(
+    study: str, storage: Storage, out: Path, *, name: str | None = None, seed: int = 0
+) -> None:
+    """Write the family of a confirmed study, and say what it scores."""
+    from analysis.questions.confirmation.family import find_family
+
+    for member in find_family(study, storage, name=name, seed=seed):
+        test = member.test
+        print(
+            f"{member.write(out)}: {engineering(member.flops, 'FLOPs')}, test {member.metric} "
+            f"{test.estimate:.3f} ({test.low:.3f} to {test.high:.3f})"
         )
-    frame = read_trials(other, storage)
-    known = dict(zip(frame["architecture_hash"], frame["architecture"], strict=True))
-    asked = {parse_count(text, "--budget") for text in budgets or ()}
-    found: list[Candidate] = []
-    for entry in rounds[0].entries:
-        alike = [one for one in found if (one.budget, one.group) == (entry.budget, entry.group)]
-        base = entry.name.partition("@")[0]
-        if (
-            (asked and entry.budget not in asked)
-            or (top and entry.group == "searched" and len(alike) == top)
-            or (references and entry.group == "reference" and base not in references)
-        ):
-            continue
-        network = Architecture.from_json(known[entry.architecture_hash])
-        found.append(Candidate(network, entry.budget, entry.group, entry.name))
-    if not found:
-        there = ", ".join(engineering(one) for one in sorted({e.budget for e in rounds[0].entries}))
-        raise StudyError(
-            f"expected --budget out of those that {other} confirmed, got none of them: there are "
-            f"{there}"
-        )
-    return tuple(found)
+
+
+def _plan(
+    study: Study,
+    chosen: Chosen,
+    dry_run: bool,
+    storage: str | None,
+    *,
+    seeds: int | None = None,
+    learning_rates: Sequence[float] | None = None,
+    again: bool = False,
+) -> None:
+    """Show the candidates, and plan their trials unless this is a rehearsal."""
+    from search.confirm import confirm_study
+
+    show_candidates(study, chosen)
+    if dry_run:
+        return
+    planned = confirm_study(
+        study, chosen.candidates, seeds=seeds, learning_rates=learning_rates, again=again
+    )
+    following = command_line("worker", study.name, "--data", "STORE", storage=storage)
+    new = counted(planned.planned - study.planned, "trial")
+    print(f"{new} planned. Next: {following}")

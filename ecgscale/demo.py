@@ -63,7 +63,8 @@ def demo(
 
     If you run it again, it continues where it stopped.
     """
-    from ecgscale.analysis_commands import make_report
+    from analysis.report import write_report
+    from ecgscale.analysis_commands import show_step
     from search.database.storage import open_storage
 
     started = time.monotonic()
@@ -76,14 +77,16 @@ def demo(
     print(_plan(definition))
     find_or_create(definition, store, opened)
     print(f"\n[3/4] {definition.planned} trainings with {counted(workers, 'worker')} side by side")
-    train(definition.name, store, opened, out, workers=workers, per_gpu=workers)
+    if code := train(definition.name, store, opened, out, workers=workers, per_gpu=workers):
+        raise typer.Exit(code)
     print("\n[4/4] Analysing")
-    page = make_report(
+    page = write_report(
         definition.name,
-        opened,
         out / "report",
+        storage=opened,
         bootstraps=BOOTSTRAPS,
         publish=True,
+        progress=show_step,
     )
     _summarise(definition.name, opened, store)
     where = f"--storage {storage or opened.label}"

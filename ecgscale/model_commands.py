@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ecgscale.output import engineering, print_table
+from models.shape import DEFAULT, Shape
 
 PANEL = "Architectures"
 
@@ -38,9 +39,11 @@ def cost(
             "all of them.",
         ),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Samples per lead of one record.")] = 1000,
-    leads: Annotated[int, typer.Option(min=1, help="Leads of one record.")] = 12,
-    outputs: Annotated[int, typer.Option(min=1, help="Classes to tell apart.")] = 26,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Samples per lead of one record.")
+    ] = DEFAULT.samples,
+    leads: Annotated[int, typer.Option(min=1, help="Leads of one record.")] = DEFAULT.leads,
+    outputs: Annotated[int, typer.Option(min=1, help="Classes to tell apart.")] = DEFAULT.outputs,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
     svg: Annotated[
         Path | None, typer.Option(help="Draw the network here, its stages to scale.")
@@ -51,7 +54,7 @@ def cost(
 
     from models import family_names, find_architecture, reference_names
 
-    shape = {"samples": samples, "leads": leads, "outputs": outputs}
+    shape = Shape(samples, leads, outputs)
     if architecture is None:
         names = (*family_names(), *reference_names())
         costs = {name: asdict(find_architecture(name).cost(**shape)) for name in names}
@@ -95,7 +98,9 @@ def export(
         Path, typer.Option(help="File to write: .safetensors for torch, .onnx for --format onnx.")
     ],
     format: Annotated[Takeaway, typer.Option(help="How to take it away.")] = Takeaway.torch,
-    samples: Annotated[int, typer.Option(min=1, help="Samples per lead, if untrained.")] = 1000,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Samples per lead, if untrained.")
+    ] = DEFAULT.samples,
     rate: Annotated[float, typer.Option(min=1, help="Hz, if untrained.")] = 100,
 ) -> None:
     """Write a network with its model card, for PyTorch alone or as ONNX."""

@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecgscale.confirm_commands import (
-    TOP,
     BudgetOption,
     ReferenceOption,
     SeedsOption,
     TopOption,
+    read_budgets,
+    show_candidates,
+    write_family,
 )
 from ecgscale.definition_help import DefinitionCommand
 from ecgscale.output import command_name, counted, duration, engineering
-from ecgscale.steps import (
-    budgets_within,
-    find_candidates,
-    find_or_create,
-    prepare_raw,
-    show_candidates,
-    train,
-    write_family,
-)
+from ecgscale.steps import find_or_create, prepare_raw, train
 from ecgscale.study_commands import StorageOption
 
 if TYPE_CHECKING:
     from data_pipeline import Store
+    from search.database.storage import Storage
+    from search.definition import StudyDefinition
     from search.study import Study
+
+
+RawOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of ECGs, prepared with the default options; a patients.csv (record, "
+        "patient) in or beside it keeps each patient in one split."
+    ),
+]
+LayoutOption = Annotated[
+    str, typer.Option("--format", help="Layout of the ECGs: challenge, ptb-xl or csv.")
+]
+StoreOption = Annotated[
+    Path | None, typer.Option(metavar="STORE", help="Instead of --raw: a prepared store.")
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="At most this many; default: --per-gpu on each GPU, or one per core."),
+]
+ConfirmOption = Annotated[
+    bool,
+    typer.Option(
+        help="Train the best networks and known CNNs anew and score them on the test split, once."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,33 +65,12 @@ def run(
         Path, typer.Argument(metavar="DEFINITION.toml", help="What the study samples and trains.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")],
-    raw: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of ECGs, prepared with the default options; a patients.csv (record, "
-            "patient) in or beside it keeps each patient in one split."
-        ),
-    ] = None,
-    layout: Annotated[
-        str, typer.Option("--format", help="Layout of the ECGs: challenge, ptb-xl or csv.")
-    ] = "challenge",
-    data: Annotated[
-        Path | None, typer.Option(metavar="STORE", help="Instead of --raw: a prepared store.")
-    ] = None,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="At most this many; default: --per-gpu on each GPU, or one per core."
-        ),
-    ] = None,
+    raw: RawOption = None,
+    layout: LayoutOption = "challenge",
+    data: StoreOption = None,
+    workers: WorkersOption = None,
     per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
-    confirm: Annotated[
-        bool,
-        typer.Option(
-            help="Train the best networks and known CNNs anew and score them on "
-            "the test split, once."
-        ),
-    ] = True,
+    confirm: ConfirmOption = True,
     budgets: BudgetOption = None,
     top: TopOption = None,
     reference: ReferenceOption = None,
@@ -83,45 +84,40 @@ def run(
 
     The keys of the definition stand below, as a file that holds each at its default.
     """
-    from ecgscale.analysis_commands import make_report
     from search.database.storage import open_storage
     from search.definition import StudyDefinition
+
+    started = time.monotonic()
+    _require_one(raw, data)
+    planned = StudyDefinition.from_toml(definition)
+    wanted = read_budgets(budgets)
+    opened = open_storage(storage)
+    print(f"[1/5] ECGs in {raw or data}")
+    store = _store(raw, data, out, layout)
+    study = _study(planned, store, opened)
+    fit = partial(train, study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
+    print("\n[3/5] Training")
+    if code := fit():
+        raise typer.Exit(code)
+    print("\n[4/5] Confirming")
+    if not confirm:
+        print("      Left out, as asked for; the test records stay unread.")
+    elif _plan_confirmation(study, wanted, top, reference, seeds):
+        if code := fit():
+            raise typer.Exit(code)
+        write_family(study.name, opened, out / "family")
+    _report(study, out)
+    print(f"Done in {duration(time.monotonic() - started)}.")
+
+
+def _require_one(raw: Path | None, data: Path | None) -> None:
     from search.errors import StudyError
-    from search.reading.transfer import dump_study
 
     if (raw is None) == (data is None):
         raise StudyError(
             "expected either --raw with a folder of ECGs or --data with a prepared store, got "
             f"{'neither' if raw is None else 'both'}: give one"
         )
-    started = time.monotonic()
-    planned = StudyDefinition.from_toml(definition)
-    wanted = budgets_within(planned.sample.flops, budgets)
-    opened = open_storage(storage)
-    print(f"[1/5] ECGs in {raw or data}")
-    store = _store(raw, data, out, layout)
-    low, high = planned.sample.flops
-    print(
-        f"\n[2/5] Study {planned.name}: {planned.planned} trials, "
-        f"{planned.sample.architectures} networks from {engineering(low)} to "
-        f"{engineering(high, 'FLOPs')}"
-    )
-    study = find_or_create(planned, store, opened)
-    print("\n[3/5] Training")
-    train(study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
-    print("\n[4/5] Confirming")
-    if not confirm:
-        print("      Left out, as asked for; the test records stay unread.")
-    elif _plan_confirmation(study, wanted, top or TOP, reference, seeds):
-        train(study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
-        write_family(study.name, opened, out / "family", name=study.name)
-    print("\n[5/5] Analysing")
-    page = make_report(study.name, opened, out / "report", publish=True)
-    dump_study(study.name, opened, out / "study.jsonl.gz")
-    print(f"\nReport:    {page.resolve()}")
-    print(f"Dashboard: {command_name()} dashboard --storage {opened.label}")
-    print(f"All of it: {out / 'study.jsonl.gz'}   (ecgscale load)")
-    print(f"Done in {duration(time.monotonic() - started)}.")
 
 
 def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store:
@@ -134,11 +130,44 @@ def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store
     return open_store(data)
 
 
+def _study(planned: StudyDefinition, store: Store, storage: Storage) -> Study:
+    """Create the study or find it, and say what it is."""
+    low, high = planned.sample.flops
+    print(
+        f"\n[2/5] Study {planned.name}: {planned.planned} trials, "
+        f"{planned.sample.architectures} networks from {engineering(low)} to "
+        f"{engineering(high, 'FLOPs')}"
+    )
+    return find_or_create(planned, store, storage)
+
+
+def _report(study: Study, out: Path) -> None:
+    """Analyse the study, keep it as a file, and say where everything is."""
+    from analysis.report import write_report
+    from ecgscale.analysis_commands import show_step
+    from search.reading.transfer import dump_study
+
+    print("\n[5/5] Analysing")
+    page = write_report(
+        study.name, out / "report", storage=study.storage, publish=True, progress=show_step
+    )
+    dump_study(study.name, study.storage, out / "study.jsonl.gz")
+    print(f"\nReport:    {page.resolve()}")
+    print(f"Dashboard: {command_name()} dashboard --storage {study.storage.label}")
+    print(f"All of it: {out / 'study.jsonl.gz'}   (ecgscale load)")
+
+
 def _plan_confirmation(
-    study: Study, budgets: list[float], top: int, reference: list[str] | None, seeds: int | None
+    study: Study,
+    budgets: list[float],
+    top: int | None,
+    reference: list[str] | None,
+    seeds: int | None,
 ) -> bool:
     """Plan the confirmation unless an earlier run did; False, with the reason, if none can be."""
     from analysis.errors import AnalysisError
+    from analysis.questions.confirmation.choose import RIVALS
+    from analysis.questions.confirmation.rounds import TOP, choose_first
     from search.confirm import confirm_study, read_confirmations
     from search.database.storage import Unreachable
     from search.errors import StudyError
@@ -147,7 +176,9 @@ def _plan_confirmation(
         print("      Planned before; going on with its trials.")
         return True
     try:
-        chosen = find_candidates(study, budgets, top, reference)
+        chosen = choose_first(
+            study, budgets=budgets, top=top or TOP, references=reference or RIVALS
+        )
         planned = confirm_study(study, chosen.candidates, seeds=seeds)
     except Unreachable:
         raise

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from models.find import find_architecture
     from models.references import reference, reference_names
     from models.sampling import Sample, sample_architectures
+    from models.shape import Shape
     from models.space import Space
     from models.space_file import load_space
 
@@ -27,6 +28,7 @@ _HOMES = {
     "Cost": "models.cost",
     "Factor": "models.factors",
     "Sample": "models.sampling",
+    "Shape": "models.shape",
     "Space": "models.space",
     "StageRow": "models.architecture",
     "find_architecture": "models.find",
@@ -41,6 +43,7 @@ __all__ = [
     "Factor",
     "ModelError",
     "Sample",
+    "Shape",
     "Space",
     "StageRow",
     "family",

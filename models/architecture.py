@@ -10,6 +10,7 @@ from types import MappingProxyType
 from models.cost import Cost, Tally, tree_cost, walk
 from models.errors import ModelError
 from models.layers import Add, Concat, Sequence, decode, encode, tree_hash
+from models.shape import DEFAULT
 
 Value = bool | int | float | str
 VERSION = 1
@@ -45,12 +46,20 @@ class Architecture:
         object.__setattr__(self, "factors", MappingProxyType(dict(self.factors)))
         object.__setattr__(self, "hash", tree_hash(self.layers))
 
-    def cost(self, samples: int = 1000, leads: int = 12, outputs: int = 26) -> Cost:
+    def cost(
+        self,
+        samples: int = DEFAULT.samples,
+        leads: int = DEFAULT.leads,
+        outputs: int = DEFAULT.outputs,
+    ) -> Cost:
         """Return the exact cost for one record of `leads` × `samples`, without building."""
         return tree_cost(self.layers, samples=samples, leads=leads, outputs=outputs)
 
     def describe(
-        self, samples: int = 1000, leads: int = 12, outputs: int = 26
+        self,
+        samples: int = DEFAULT.samples,
+        leads: int = DEFAULT.leads,
+        outputs: int = DEFAULT.outputs,
     ) -> tuple[StageRow, ...]:
         """Return one row per section of the network, in order; the rows sum to `cost`."""
         rows = []

@@ -40,6 +40,7 @@ from models.modules import (
     SelfAttention,
     Sum,
 )
+from models.shape import DEFAULT
 
 _ACTS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -52,7 +53,9 @@ _ACTS: dict[str, type[nn.Module]] = {
 _IN_PLACE = {"relu", "relu6", "leaky_relu", "silu"}
 
 
-def build(architecture: Architecture, leads: int = 12, outputs: int = 26) -> nn.Module:
+def build(
+    architecture: Architecture, leads: int = DEFAULT.leads, outputs: int = DEFAULT.outputs
+) -> nn.Module:
     """Return the network, freshly initialised from torch's global generator.
 
     It maps float32 (batch, leads, samples) to logits (batch, outputs), for any number of samples

@@ -10,6 +10,7 @@ import math
 from html import escape
 
 from models.architecture import Architecture, StageRow
+from models.shape import DEFAULT
 
 HEIGHT, GAP, MARGIN, LABELS = 150.0, 36.0, 16.0, 62.0
 WIDEST, NARROWEST = 120.0, 30.0
@@ -18,9 +19,9 @@ WIDEST, NARROWEST = 120.0, 30.0
 def architecture_svg(
     architecture: Architecture,
     *,
-    samples: int = 1000,
-    leads: int = 12,
-    outputs: int = 26,
+    samples: int = DEFAULT.samples,
+    leads: int = DEFAULT.leads,
+    outputs: int = DEFAULT.outputs,
     title: str | None = None,
 ) -> str:
     """Return a self-contained SVG for one record of `leads` × `samples`.

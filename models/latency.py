@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from models.errors import ModelError
+from models.shape import DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Latency:
 def measure_latency(
     network: nn.Module,
     *,
-    samples: int = 1000,
-    leads: int = 12,
+    samples: int = DEFAULT.samples,
+    leads: int = DEFAULT.leads,
     batch: int = 1,
     device: str = "cpu",
     threads: int = 1,

@@ -33,6 +33,7 @@ from models.layers import (
     Sequence,
     SqueezeExcite,
 )
+from models.shape import DEFAULT
 
 BYTES_PER_PARAMETER = 16
 
@@ -68,9 +69,9 @@ def training_memory(
     architecture: Architecture,
     *,
     batch: int,
-    samples: int = 1000,
-    leads: int = 12,
-    outputs: int = 26,
+    samples: int = DEFAULT.samples,
+    leads: int = DEFAULT.leads,
+    outputs: int = DEFAULT.outputs,
     bytes_per_element: int = 4,
 ) -> TrainingMemory:
     """Estimate the peak memory of a training step; 2 bytes per element under bf16 autocast."""

@@ -10,6 +10,7 @@ import numpy as np
 from models.architecture import Architecture
 from models.cost import tree_cost
 from models.errors import ModelError
+from models.shape import DEFAULT
 from models.space import Space
 
 CHUNK = 256
@@ -45,9 +46,9 @@ def sample_architectures(
     flops_range: tuple[float, float],
     bins: int = 10,
     seed: int = 0,
-    samples: int = 1000,
-    leads: int = 12,
-    outputs: int = 26,
+    samples: int = DEFAULT.samples,
+    leads: int = DEFAULT.leads,
+    outputs: int = DEFAULT.outputs,
 ) -> Sample:
     """Draw `count` different architectures, as many from each equal-width bin of log FLOPs.
 

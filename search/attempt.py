@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from search.training.recipe import Recipe
     from search.training.train import Trained, TrialScores
 
-# What of TrialScores is stored as it is; the rest is the value, the curve and the classes.
-NOT_ATTRIBUTES = ("macro_f1", "curve", "class_scores")
 SECONDS_FOR_ROOM = 600.0  # a full folder of networks may be emptied meanwhile
 SECONDS_BETWEEN_TRIES = 5.0
 
@@ -85,7 +83,7 @@ class Ending:
                 scores = self.result.scores
                 held = queue.finish(
                     claim,
-                    scores.macro_f1,
+                    scores.objective,
                     self.result.attributes,
                     scores.curve,
                     scores.class_scores,
@@ -151,14 +149,19 @@ class Attempt:
         scores = self._train(kept.append)
         self.lease.beat()
         self._keep(scores, kept)
-        values = {k: v for k, v in asdict(scores).items() if k not in NOT_ATTRIBUTES}
-        attributes, outputs = values | self.facts, None
+        attributes, outputs = scores.attributes() | self.facts, None
         if self.claim.role == "confirm":
             from search.training.held_out import score_held_out
 
             test = self.folds.records("test")
             self.lease.beat()
-            held_out = score_held_out(kept[-1], test, scores.micro_batch, between=self.lease.beat)
+            held_out = score_held_out(
+                kept[-1],
+                test,
+                scores.micro_batch,
+                empty_classes=self.study.definition.recipe.empty_classes,
+                between=self.lease.beat,
+            )
             attributes |= held_out.attributes()
             outputs = held_out.outputs(test, self.folds.sources("test"))
         return Result(scores, attributes, outputs)

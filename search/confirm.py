@@ -1,7 +1,7 @@
 """Confirmation: fresh seeds for the best candidates and the known CNNs, scored on the test split.
 
-The candidates are chosen by `analysis.confirmation` from scores on validation records. Their trials
-run like all others; only they are scored on the test records, once each.
+The candidates are chosen by `analysis.questions.confirmation` from scores on validation records.
+Their trials run like all others; only they are scored on the test records, once each.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from sqlalchemy import Connection
 
 from models import Architecture
 from search.definition import StudyDefinition, check_planned
@@ -52,6 +54,11 @@ class Confirmation:
     entries: tuple[Entry, ...]
     seeds: int
     learning_rates: tuple[float, ...]
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """Budgets in ascending order."""
+        return tuple(sorted({entry.budget for entry in self.entries}))
 
     @property
     def trials(self) -> int:
@@ -100,22 +107,33 @@ def confirm_study(
 
     with study.storage.begin() as connection:
         extended = add_planned(connection, study, more)
-        stored = json.loads(read_attribute(connection, study.study_id, CONFIRMATIONS) or "[]")
-        if stored and not again:
-            raise StudyError(
-                f"expected {study.name} without a confirmation, got one of "
-                f"{len(stored[0]['entries'])} candidates: the test records were read for it, and "
-                "a second choice would know their scores; use --again if that is meant. Known "
-                "networks can be brought in, and count: --again --top 0 --reference NAME"
-            )
-        write_attribute(connection, study.study_id, CONFIRMATIONS, [*stored, asdict(round_)])
+        rounds = _stored(connection, study)
+        if not again:
+            require_unconfirmed(study, rounds)
+        content = [asdict(one) for one in (*rounds, round_)]
+        write_attribute(connection, study.study_id, CONFIRMATIONS, content)
     return extended
+
+
+def require_unconfirmed(study: Study, rounds: Sequence[Confirmation]) -> None:
+    """Refuse a second choice of candidates, which would know the scores on the test records."""
+    if rounds:
+        raise StudyError(
+            f"expected {study.name} without a confirmation, got one of "
+            f"{len(rounds[0].entries)} candidates: the test records were read for it, and a second "
+            "choice would know their scores; use --again if that is meant. Known networks can be "
+            f"brought in, and count: ecgscale confirm-references {study.name} --reference NAME"
+        )
 
 
 def read_confirmations(study: Study) -> tuple[Confirmation, ...]:
     """Read all rounds of a study, the first one first."""
     with study.storage.connect() as connection:
-        stored = json.loads(read_attribute(connection, study.study_id, CONFIRMATIONS) or "[]")
+        return _stored(connection, study)
+
+
+def _stored(connection: Connection, study: Study) -> tuple[Confirmation, ...]:
+    stored = json.loads(read_attribute(connection, study.study_id, CONFIRMATIONS) or "[]")
     return tuple(
         Confirmation(
             entries=tuple(Entry(**entry) for entry in one["entries"]),

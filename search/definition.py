@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, StrictFloat, StrictInt, StrictStr
 
@@ -134,6 +134,30 @@ class ControlPlan:
     ] = 0
 
 
+@definition(StudyError, "[scores]")
+class ScorePlan:
+    """By what confirmed networks are compared on the test records, declared before they are read.
+
+    primary: the metric that decides; the others are told beside it. "frequent" metrics are over
+    the classes with enough positive test records.
+    """
+
+    primary: Annotated[
+        Literal[
+            "macro_f1",
+            "macro_auroc",
+            "macro_auprc",
+            "frequent_macro_f1",
+            "frequent_macro_auroc",
+            "frequent_macro_auprc",
+        ],
+        key("Metric that decides on test records; frequent: without tiny classes."),
+    ] = "macro_f1"
+    fewest_positives: Annotated[
+        StrictInt, key("Positive test records of a class that is frequent.", ge=1, le=1_000_000)
+    ] = 5
+
+
 @definition(StudyError, "a study definition")
 class StudyDefinition:
     """Everything that decides which trials a study has and how they are trained."""
@@ -159,6 +183,7 @@ class StudyDefinition:
     sample: SamplePlan = SamplePlan()
     replicates: ReplicatePlan = ReplicatePlan()
     controls: ControlPlan = ControlPlan()
+    scores: ScorePlan = ScorePlan()
     recipe: Recipe = Recipe()
 
     def __post_init__(self) -> None:
@@ -180,6 +205,9 @@ class StudyDefinition:
     def hash(self) -> str:
         """16 hex digits that stand for every field but the name."""
         content = {key: value for key, value in self.to_dict().items() if key != "name"}
+        content["recipe"] = self.recipe.hashed()
+        if self.scores == ScorePlan():  # as when they could not be chosen
+            del content["scores"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -196,6 +224,12 @@ class StudyDefinition:
     def from_dict(cls, values: Mapping[str, Any]) -> StudyDefinition:
         """Build a definition from plain data; StudyError on an unknown key or wrong value."""
         return build(cls, values)
+
+    @classmethod
+    def from_stored(cls, values: Mapping[str, Any]) -> StudyDefinition:
+        """Build the definition of a study in a database; one of before keeps the rules it had."""
+        recipe = {"empty_classes": "challenge", **values.get("recipe", {})}
+        return cls.from_dict({**values, "recipe": recipe})
 
     @classmethod
     def from_toml(cls, path: Path) -> StudyDefinition:

@@ -56,15 +56,15 @@ def measure_latencies(
             "on there, or measure all of them here with --again"
         )
     todo = [row for row in rows if again or not row.measured]
-    samples, leads, outputs = (study.shape[name] for name in ("samples", "leads", "outputs"))
+    shape = study.shape
     for done, row in enumerate(todo):
         if progress is not None:
             progress(done, len(todo))
-        network = build(Architecture.from_json(row.architecture), leads, outputs).eval()
+        network = build(Architecture.from_json(row.architecture), shape.leads, shape.outputs).eval()
         found = measure_latency(
             fold_batch_norms(network),
-            samples=samples,
-            leads=leads,
+            samples=shape.samples,
+            leads=shape.leads,
             device=device,
             threads=threads,
             repeats=30,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 
 from models import Factor, Space, load_space
+from models.shape import Shape
 from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage
 from search.database.view import refresh_view
@@ -18,6 +19,7 @@ from search.definition import StudyDefinition
 from search.errors import NotYet, StudyError
 from search.reading.notes import add_study_note, study_note
 from search.training.folds import data_facts, require_learnable
+from search.training.metric_table import OBJECTIVE
 from search.trials.plan import (
     Extension,
     PlannedTrial,
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
     from data_pipeline import Store
 
-OBJECTIVE = "macro_f1"
 # Optuna's own key behind `study.set_metric_names`.
 METRIC_NAMES = "study:metric_names"
 
@@ -78,9 +79,9 @@ class Study:
     first_name: str | None = None
 
     @property
-    def shape(self) -> dict[str, int]:
+    def shape(self) -> Shape:
         """Samples and leads of a record, and outputs."""
-        return {name: self.data[name] for name in ("samples", "leads", "outputs")}
+        return Shape.of(self.data)
 
     @property
     def folder(self) -> str:
@@ -117,7 +118,7 @@ def create_study(
     require_learnable(store, definition.data)
     data = data_facts(store, definition.data)
     space = load_space(definition.space)
-    shape = {"samples": data["samples"], "leads": data["leads"], "outputs": data["outputs"]}
+    shape = Shape.of(data)
     planned = plan(definition, space, **shape)
     factors = (*space.factors, *nuisance_factors(definition))
     attributes = {
@@ -136,7 +137,7 @@ def create_study(
         study_id = connection.scalar(text(ADD_STUDY), {"name": definition.name})
         for table, values in (
             ("study_user_attributes", attributes),
-            ("study_system_attributes", {METRIC_NAMES: [OBJECTIVE]}),
+            ("study_system_attributes", {METRIC_NAMES: [OBJECTIVE.name]}),
         ):
             statement = text(ADD_STUDY_ATTRIBUTES.format(table=table))
             connection.execute(statement, {"study": study_id, "values": json.dumps(values)})
@@ -145,6 +146,21 @@ def create_study(
         add_study_note(connection, study_id, study_note(definition, data))
         refresh_view(connection)
     return open_study(definition.name, storage)
+
+
+def find_or_create_study(
+    definition: StudyDefinition, store: Store, storage: Storage
+) -> tuple[Study, bool]:
+    """Return the study of this definition on this store, and whether it was there before."""
+    if definition.name not in study_names(storage):
+        return create_study(definition, store, storage), False
+    found = open_study(definition.name, storage)
+    if found.definition != definition or found.data_hash != store.hash:
+        raise StudyError(
+            f"expected the study {definition.name} in {storage.label} to be this one, got one on "
+            "other data or with other settings: change its name, or give another --storage"
+        )
+    return found, True
 
 
 def extend_study(study: Study, extension: Extension) -> Study:
@@ -217,7 +233,7 @@ def study_in(connection: Connection, storage: Storage, name: str) -> Study:
         )
     try:
         read = {key: json.loads(value) for key, value in attributes.items()}
-        definition = StudyDefinition.from_dict({**read["definition"], "name": name})
+        definition = StudyDefinition.from_stored({**read["definition"], "name": name})
         return Study(
             name=name,
             study_id=study_id,

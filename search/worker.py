@@ -20,6 +20,7 @@ from search.machine import choose_device, device_name, git_commit, stopping_sign
 from search.precision import settle_precision
 from search.study import Study, open_study
 from search.training.folds import Folds
+from search.training.metric_table import OBJECTIVE
 from search.trials.lease import LeaseKeeper
 from search.trials.queue import Claim, Limits, Queue, WorkerName
 
@@ -249,8 +250,8 @@ class Worker:
     def _tell_complete(self, claim: Claim, ending: Ending) -> None:
         assert ending.result is not None
         scores, values = ending.result.scores, ending.result.attributes
-        words = f"macro-F1 {scores.macro_f1:.4f}, macro-AUROC {scores.macro_auroc:.4f}"
-        values = {"macro_f1": scores.macro_f1, **values}
+        words = f"macro-F1 {scores.objective:.4f}, macro-AUROC {values['macro_auroc']:.4f}"
+        values = {OBJECTIVE.name: scores.objective, **values}
         self.tell("trial_complete", f"{words}, {scores.seconds:.1f} s", claim, **values)
 
     def _stops_after(self, ending: Ending) -> bool:

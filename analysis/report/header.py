@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.precision import PrecisionDifference, precision_difference
-from analysis.quantities import difference, quantity, short
-from analysis.report.results import Results
-from analysis.report.text import listed, networks
-from analysis.trials import TrialTable
+from analysis.page.blocks import Banner, Header
+from analysis.page.quantities import quantity, short
+from analysis.page.text import listed, networks, unit_of_cost
+from analysis.page.words import Text
+from analysis.questions.context import Context
+from analysis.questions.trust.precision import PrecisionDifference, precision_difference
+from analysis.stats.interval import ALPHA
 
 
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """What nobody may miss."""
-
-    kind: str
-    title: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """Title, facts and banners."""
-
-    study: str
-    subtitle: str
-    facts: tuple[tuple[str, str], ...]
-    banners: tuple[Banner, ...]
-
-
-def header(results: Results) -> Header:
+def header(context: Context) -> Header:
     """Gather the facts of the study from the table, its definition and what was given."""
-    table, designs = results.table, results.designs
+    table, designs = context.table, context.designs
     study, frame = table.study, table.frame
     counts = frame["state"].value_counts()
     facts = [("Trials", ", ".join(f"{counts[s]} {s}" for s in counts.index))]
@@ -67,37 +48,28 @@ def header(results: Results) -> Header:
         facts.append(("Recipe", ", ".join(f"{k} {v}" for k, v in _telling(recipe).items())))
     facts += [
         (str(key).replace("_", " ").capitalize(), str(value))
-        for key, value in results.facts.items()
+        for key, value in context.facts.items()
         if key != "synthetic"
     ]
-    facts.append(("Analysis", f"seed {results.seed}, {results.bootstraps} bootstraps"))
+    facts.append(("Analysis", f"seed {context.seed}, {context.bootstraps} bootstraps"))
     merged = dict(facts)  # what was given to the report goes before what the table says
-    return Header(study.name, _subtitle(results), tuple(merged.items()), _banners(results))
+    return Header(study.name, _subtitle(context), tuple(merged.items()), _banners(context))
 
 
-def trial_counts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Count trials by role and state."""
-    counts = pd.crosstab(frame["role"], frame["state"])
-    counts["all"] = counts.sum(axis=1)
-    counts.loc["all"] = counts.sum()
-    counts.columns.name = None
-    return counts.reset_index(names="role").astype(str)
-
-
-def _subtitle(results: Results) -> str:
-    table, n = results.table, len(results.designs)
+def _subtitle(context: Context) -> str:
+    table, n = context.table, len(context.designs)
     if n == 0:
         return "No network has finished training yet."
     records = table.study.data.get("records")
     trained = f" trained on {records} ECG records" if records else " trained"
-    cost = results.designs[table.cost]
-    unit = "FLOPs per ECG" if table.cost == "flops" else quantity(table.cost).axis.lower()
-    return f"{networks(table, n)}{trained}, from {short(cost.min())} to {short(cost.max())} {unit}."
+    cost = context.designs[table.cost]
+    ends = f"from {short(cost.min())} to {short(cost.max())} {unit_of_cost(table)}"
+    return f"{networks(table, n)}{trained}, {ends}."
 
 
-def _banners(results: Results) -> tuple[Banner, ...]:
+def _banners(context: Context) -> tuple[Banner, ...]:
     banners = []
-    if results.synthetic:
+    if context.synthetic:
         banners.append(
             Banner(
                 "alarm",
@@ -106,7 +78,7 @@ def _banners(results: Results) -> tuple[Banner, ...]:
                 "software works; its numbers say nothing about real ECGs or patients.",
             )
         )
-    table = results.table
+    table = context.table
     if table.study.condition:
         banners.append(
             Banner(
@@ -119,7 +91,9 @@ def _banners(results: Results) -> tuple[Banner, ...]:
     precisions = precision_difference(table)
     if precisions is not None:
         banners.append(
-            Banner("caution", "Trained in more than one precision.", _precisions(table, precisions))
+            Banner(
+                "caution", "Trained in more than one precision.", _precisions(context, precisions)
+            )
         )
     ended = int(table.frame["state"].isin(["complete", "failed"]).sum())
     if ended < table.study.planned:
@@ -134,20 +108,13 @@ def _banners(results: Results) -> tuple[Banner, ...]:
     return tuple(banners)
 
 
-def _precisions(table: TrialTable, found: PrecisionDifference) -> str:
+def _precisions(context: Context, found: PrecisionDifference) -> str:
     """Say how many trials each precision has, and what it does to the score."""
     counts = listed([f"{count} in {name}" for name, count in found.trials.items()])
-    if np.isnan(found.estimate):
-        return (
-            f"Of the complete trials, {counts}: too few in one of them to test whether that moves "
-            "the score."
-        )
-    verdict = "a" if found.p < 0.05 else "no"
-    size = difference(table.objective).written(found.estimate, found.low, found.high)
-    return (
-        f"Of the complete trials, {counts}. Among networks of equal design, {found.other} minus "
-        f"{found.precision} is {size} of {quantity(table.objective).name} (95 % interval, "
-        f"p = {found.p:.2g}): {verdict} statistically significant difference."
+    size = context.unit.written(found.effect) if found.effect.known else ""
+    metric = context.table.objective
+    return Text("trust")(
+        "precisions", counts=counts, found=found, size=size, metric=metric, alpha=ALPHA
     )
 
 

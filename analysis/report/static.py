@@ -8,10 +8,10 @@ from pathlib import Path
 import plotly.io as pio
 
 from analysis.errors import AnalysisError
-from analysis.figures.style import Drawn
-from analysis.report.blocks import Block, Details, FigureBlock, GridBlock
-from analysis.report.results import Results
-from analysis.report.sections import sections
+from analysis.page.blocks import Block, Details, FigureBlock, GridBlock
+from analysis.page.style import Drawn
+from analysis.questions.context import Context
+from analysis.report.chapters import chapters
 
 FORMATS = ("svg", "pdf", "png")
 WIDTH, PANEL_WIDTH = 760, 380
@@ -19,7 +19,7 @@ PNG_SCALE = 2
 
 
 def write_figures(
-    results: Results, out_dir: Path, formats: Sequence[str] = ("svg",)
+    context: Context, out_dir: Path, formats: Sequence[str] = ("svg",)
 ) -> tuple[Path, ...]:
     """Write every figure of the report to out_dir/figures; return the files.
 
@@ -31,7 +31,7 @@ def write_figures(
         raise AnalysisError(f"Expected formats among {', '.join(FORMATS)}, got {wrong[0]!r}.")
     folder = Path(out_dir) / "figures"
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = list(_figures(results))
+    drawn = list(_figures(context))
     paths: list[Path] = []
     for form in formats:
         files = [folder / f"{name}.{form}" for name, _, _ in drawn]
@@ -57,8 +57,8 @@ def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
 
 
-def _figures(results: Results) -> Iterator[tuple[str, Drawn, int]]:
-    for chapter in sections(results):
+def _figures(context: Context) -> Iterator[tuple[str, Drawn, int]]:
+    for chapter in chapters(context):
         yield from _inside(chapter.blocks)
 
 

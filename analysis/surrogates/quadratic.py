@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.factors import FactorInfo
-from analysis.surrogates.candidate import Affordable
+from analysis.surrogates.model import Affordable
+from analysis.trials.factors import FactorInfo
 
 CHEAP = Affordable(rows=400, background=128, paired_rows=60, paired_refits=10_000)
 

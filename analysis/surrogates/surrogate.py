@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.errors import AnalysisError
-from analysis.factors import FactorInfo
-from analysis.noise import Noise
-from analysis.regression import (
+from analysis.stats.interval import Interval, percentiles
+from analysis.stats.noise import Noise
+from analysis.stats.refusal import Gate, Refusal
+from analysis.stats.regression import (
     Spline,
     fit_spline,
     folds,
@@ -21,10 +21,16 @@ from analysis.regression import (
     r_squared,
     spline_knots,
 )
-from analysis.surrogates.candidates import CANDIDATES, Candidate, Fitted
-from analysis.trials import TrialTable
+from analysis.surrogates.model import Fitted, Model
+from analysis.surrogates.quadratic import QuadraticRidge
+from analysis.surrogates.trees import Trees
+from analysis.trials.factors import FactorInfo
+from analysis.trials.table import TrialTable
 
 Target = Literal["score", "equal cost"]
+TARGETS: tuple[Target, ...] = ("score", "equal cost")
+# One smooth and one stepwise model: where they predict alike, neither's shape made the answer.
+MODELS: tuple[Model, ...] = (QuadraticRidge(), Trees())
 FOLDS = 5
 FEWEST_DESIGNS = 20
 
@@ -54,41 +60,43 @@ class Surrogate:
 
     `target` is "score" (what matters) or "equal cost" (what matters among architectures of one
     cost: a spline in ln cost plus the model of what it leaves). `gain` is R² above the better of
-    the mean and the cost-only spline, with its 95 % bootstrap interval; `predictions` holds per
-    architecture the out-of-fold prediction of each: architecture_hash, cost, score, predicted,
-    predicted_from_cost. `refusal` says why it is not adequate.
+    the mean and the cost-only spline; `gate` asks whether it is above zero. `predictions` holds
+    per architecture the out-of-fold prediction of each: architecture_hash, cost, score,
+    predicted, predicted_from_cost.
     """
 
     target: Target
-    candidate: Candidate
-    candidates: tuple[Quality, ...]
+    model: Model
+    models: tuple[Quality, ...]
     baselines: tuple[Quality, ...]
-    gain: float
-    gain_low: float
-    gain_high: float
+    gain: Interval
+    gate: Gate
     ceiling: float
-    interval: float
     n: int
     repeats: int
     predictions: pd.DataFrame
-    refusal: str | None = None
 
     @property
     def adequate(self) -> bool:
-        """Whether it beats the baselines beyond doubt, so that explaining it makes sense."""
-        return self.refusal is None
+        """Whether it beats the baselines, statistically significantly: worth explaining then."""
+        return self.gate.passed
+
+    @property
+    def refusal(self) -> Refusal:
+        """Why it is not explained, where it is not adequate."""
+        return Refusal(f"{self.gate.code}_not", self.gate.values)
 
     @property
     def quality(self) -> Quality:
         """The quality of the chosen model."""
-        return next(q for q in self.candidates if q.name == self.candidate.name)
+        return next(q for q in self.models if q.name == self.model.name)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per model, baselines last, for the CSV."""
         rows = [
-            {"model": q.name, "kind": kind, "chosen": q.name == self.candidate.name}
+            {"model": q.name, "kind": kind, "chosen": q.name == self.model.name}
             | {f: getattr(q, f) for f in Quality.__dataclass_fields__ if f != "name"}
-            for kind, group in (("candidate", self.candidates), ("baseline", self.baselines))
+            for kind, group in (("model", self.models), ("baseline", self.baselines))
             for q in group
         ]
         return pd.DataFrame(rows)
@@ -107,27 +115,44 @@ class TargetModel:
         return values if self.spline is None else values + self.spline(log_cost)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """Architectures to learn from: coded factors x (n, p), ln cost (n,) and scores y (n,)."""
+
+    factors: tuple[FactorInfo, ...]
+    x: np.ndarray
+    log_cost: np.ndarray
+    y: np.ndarray
+
+    @classmethod
+    def of(cls, table: TrialTable) -> Data:
+        """Take the randomly drawn architectures of a table, one row each."""
+        designs = table.designs()
+        codes, c = table.codes(designs), table.log_cost(designs)
+        return cls(table.factors, codes, c, designs["score"].to_numpy(float))
+
+    def __getitem__(self, rows: np.ndarray) -> Data:
+        return Data(self.factors, self.x[rows], self.log_cost[rows], self.y[rows])
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
 def fit_target(
-    candidate: Candidate,
-    target: Target,
-    x: np.ndarray,
-    log_cost: np.ndarray,
-    y: np.ndarray,
-    factors: Sequence[FactorInfo],
-    seed: int,
-    weights: np.ndarray | None = None,
+    model: Model, target: Target, data: Data, seed: int, weights: np.ndarray | None = None
 ) -> TargetModel:
-    """Fit a candidate to scores, beside a free spline in ln cost for "equal cost".
+    """Fit a model to scores, beside a free spline in ln cost for "equal cost".
 
     The spline is given all it can explain: what is left to the factors is what they do among
     architectures of one cost.
     """
+    x, c, y = data.x, data.log_cost, data.y
     if target == "score":
-        return TargetModel(candidate.fit(x, y, factors, seed, weights), None)
-    knots = spline_knots(log_cost)
-    free = natural_spline(log_cost, knots) if len(knots) > 1 else np.ones((len(y), 1))
-    model = candidate.fit(x, y, factors, seed, weights, free)
-    return TargetModel(model, fit_spline(log_cost, y - model.predict(x), weights=weights))
+        return TargetModel(model.fit(x, y, data.factors, seed, weights), None)
+    knots = spline_knots(c)
+    free = natural_spline(c, knots) if len(knots) > 1 else np.ones((len(y), 1))
+    fitted = model.fit(x, y, data.factors, seed, weights, free)
+    return TargetModel(fitted, fit_spline(c, y - fitted.predict(x), weights=weights))
 
 
 def surrogate(
@@ -135,131 +160,100 @@ def surrogate(
     target: Target = "score",
     *,
     noise: Noise | None = None,
-    candidates: Sequence[Candidate] = CANDIDATES,
+    models: Sequence[Model] = MODELS,
     repeats: int | None = None,
     seed: int = 0,
-) -> Surrogate:
+) -> Surrogate | Refusal:
     """Choose a model by repeated 5-fold cross-validation over architectures, stratified by cost.
 
     Every architecture is one row, so its seeds never lie on both sides of a fold. The gate: its
     R² beats that of the mean and of a spline in ln cost, with the lower limit of the bootstrap
     interval of the difference above zero.
-
-    Raises:
-        AnalysisError: there are fewer than 8 architectures, or they all have one score.
     """
     designs = table.designs()
     n = len(designs)
-    if n < 8 or np.ptp(designs["score"]) == 0:
-        what = "all of one score" if n >= 8 else f"at least {FEWEST_DESIGNS} are needed"
-        raise AnalysisError(f"surrogate not adequate: {n} architectures, {what}.")
+    if n < FEWEST_DESIGNS:
+        return Refusal("surrogates.few", {"n": n, "needed": FEWEST_DESIGNS})
+    if np.ptp(designs["score"]) == 0:
+        return Refusal("surrogates.flat", {"n": n})
     rng = np.random.default_rng(seed)
-    x, c, y = table.codes(designs), table.log_cost(designs), designs["score"].to_numpy(float)
-    if repeats is None:
-        repeats = 5 if n <= 1000 else 2
-    splits = [folds(c, min(FOLDS, n), rng) for _ in range(repeats)]
-    predicted: dict[str, np.ndarray] = {}
-    for candidate in candidates:
-        predicted[candidate.name] = np.array(
-            [_out_of_fold(candidate, target, x, c, y, table.factors, f, seed) for f in splits]
-        )
-    baselines = {
-        "mean": np.array([_held_out(f, lambda t, _: np.full(n, y[t].mean())) for f in splits]),
-        "cost alone": np.array(
-            [_held_out(f, lambda t, _: fit_spline(c[t], y[t])(c)) for f in splits]
-        ),
-        "linear": np.array(
-            [_held_out(f, lambda t, _: _linear(target, table.factors, x, c, y, t)) for f in splits]
-        ),
+    data = Data.of(table)
+    y = data.y
+    repeats = repeats or (5 if n <= 1000 else 2)
+    splits = [folds(data.log_cost, FOLDS, rng) for _ in range(repeats)]
+    predicted = {
+        model.name: np.array([_out_of_fold(model, target, data, fold, seed) for fold in splits])
+        for model in models
     }
-    chosen = max(candidates, key=lambda k: _mean_r2(y, predicted[k.name]))
-    bins = np.minimum((5 * (c - c.min()) / max(float(np.ptp(c)), 1e-12)).astype(int), 4)
-    qualities = []
-    for candidate in candidates:
-        new = float("nan")
-        if candidate is chosen and len(np.unique(bins)) > 1 and n >= FEWEST_DESIGNS:
-            apart = _out_of_fold(candidate, target, x, c, y, table.factors, bins, seed)
-            new = r_squared(y, apart)
-        qualities.append(_quality(candidate.name, y, c, predicted[candidate.name], splits, new))
+    chosen = max(models, key=lambda k: _mean_r2(y, predicted[k.name]))
+    baselines = _baselines(target, data, splits)
     best = predicted[chosen.name].mean(0)
     rivals = [baselines["mean"].mean(0), baselines["cost alone"].mean(0)]
-    gain, low, high = _gain(y, best, rivals, rng)
-    quality = next(q for q in qualities if q.name == chosen.name)
+    gain = _gain(y, best, rivals, rng)
+    new = _new_costs(chosen, target, data, seed)
+    qualities = tuple(
+        _quality(m.name, data, predicted[m.name], splits, new if m is chosen else np.nan)
+        for m in models
+    )
+    r2 = next(q.r2 for q in qualities if q.name == chosen.name)
     return Surrogate(
         target=target,
-        candidate=chosen,
-        candidates=tuple(qualities),
-        baselines=tuple(_quality(k, y, c, v, splits, float("nan")) for k, v in baselines.items()),
+        model=chosen,
+        models=qualities,
+        baselines=tuple(_quality(k, data, v, splits, np.nan) for k, v in baselines.items()),
         gain=gain,
-        gain_low=low,
-        gain_high=high,
+        gate=Gate("surrogates.beats", gain.low > 0, {"model": chosen.name, "r2": r2, "gain": gain}),
         ceiling=noise.ceiling if noise is not None else float("nan"),
-        interval=float(np.quantile(np.abs(y - best), 0.9)),
         n=n,
         repeats=repeats,
         predictions=pd.DataFrame(
-            {
-                "architecture_hash": designs["architecture_hash"],
-                "cost": designs[table.cost],
-                "score": y,
-                "predicted": best,
-                "predicted_from_cost": rivals[1],
-            }
-        ),
-        refusal=_refusal(n, quality, gain, low, high),
+            {"architecture_hash": designs["architecture_hash"], "cost": designs[table.cost]}
+        ).assign(score=y, predicted=best, predicted_from_cost=rivals[1]),
     )
 
 
-def _refusal(n: int, quality: Quality, gain: float, low: float, high: float) -> str | None:
-    if n < FEWEST_DESIGNS:
-        return f"surrogate not adequate: {n} architectures, at least {FEWEST_DESIGNS} are needed"
-    if low > 0:
-        return None
-    return (
-        f"surrogate not adequate: the best model ({quality.name}, R² {quality.r2:.2f} on unseen "
-        f"architectures) does not beat the cost alone beyond doubt "
-        f"(gain in R² {gain:+.2f}, 95 % interval {low:+.2f} to {high:+.2f})"
-    )
+def _baselines(target: Target, data: Data, splits: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Predict unseen architectures by what a surrogate must beat: (repeats, n) each."""
+    c, y = data.log_cost, data.y
+    kinds = {
+        "mean": lambda t: np.full(len(y), y[t].mean()),
+        "cost alone": lambda t: fit_spline(c[t], y[t])(c),
+        "linear": lambda t: _linear(target, data, t),
+    }
+    return {name: np.array([_held_out(f, each) for f in splits]) for name, each in kinds.items()}
 
 
-def _held_out(fold: np.ndarray, predict: object) -> np.ndarray:
+def _new_costs(model: Model, target: Target, data: Data, seed: int) -> float:
+    """Return R² on ranges of cost that were left out one at a time; NaN where there is one."""
+    c = data.log_cost
+    bins = np.minimum((5 * (c - c.min()) / max(float(np.ptp(c)), 1e-12)).astype(int), 4)
+    if len(np.unique(bins)) == 1:
+        return float("nan")
+    return r_squared(data.y, _out_of_fold(model, target, data, bins, seed))
+
+
+def _held_out(fold: np.ndarray, predict: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Collect predictions of each fold by what was fitted to the others (n,)."""
     out = np.empty(len(fold))
     for k in np.unique(fold):
-        test = fold == k
-        out[test] = predict(~test, test)[test]  # type: ignore[operator]
+        out[fold == k] = predict(fold != k)[fold == k]
     return out
 
 
 def _out_of_fold(
-    candidate: Candidate,
-    target: Target,
-    x: np.ndarray,
-    c: np.ndarray,
-    y: np.ndarray,
-    factors: Sequence[FactorInfo],
-    fold: np.ndarray,
-    seed: int,
+    model: Model, target: Target, data: Data, fold: np.ndarray, seed: int
 ) -> np.ndarray:
-    out = np.empty(len(y))
-    for k in np.unique(fold):
-        t = fold != k
-        model = fit_target(candidate, target, x[t], c[t], y[t], factors, seed)
-        out[~t] = model.predict(x[~t], c[~t])
-    return out
+    def predict(train: np.ndarray) -> np.ndarray:
+        return fit_target(model, target, data[train], seed).predict(data.x, data.log_cost)
+
+    return _held_out(fold, predict)
 
 
-def _linear(
-    target: Target,
-    factors: Sequence[FactorInfo],
-    x: np.ndarray,
-    c: np.ndarray,
-    y: np.ndarray,
-    train: np.ndarray,
-) -> np.ndarray:
+def _linear(target: Target, data: Data, train: np.ndarray) -> np.ndarray:
     """Predict all rows by least squares on the factors, one column per unordered level."""
+    x, c, y = data.x, data.log_cost, data.y
     columns = [np.ones(len(x))]
-    for j, factor in enumerate(factors):
+    for j, factor in enumerate(data.factors):
         levels = range(1, len(factor.choices)) if not factor.ordered else ()
         columns += [x[:, j] == level for level in levels] or [x[:, j]]
     design = np.column_stack(columns).astype(float)
@@ -273,13 +267,9 @@ def _mean_r2(y: np.ndarray, predicted: np.ndarray) -> float:
 
 
 def _quality(
-    name: str,
-    y: np.ndarray,
-    c: np.ndarray,
-    predicted: np.ndarray,
-    splits: Sequence[np.ndarray],
-    new: float,
+    name: str, data: Data, predicted: np.ndarray, splits: Sequence[np.ndarray], new: float
 ) -> Quality:
+    y, c = data.y, data.log_cost
     top = max(1, round(len(y) / 10))
     best = set(np.argsort(-y, kind="stable")[:top])
     recall = [len(best & set(np.argsort(-p, kind="stable")[:top])) / top for p in predicted]
@@ -317,8 +307,8 @@ def _coverage(residuals: np.ndarray, fold: np.ndarray) -> float:
 
 def _gain(
     y: np.ndarray, best: np.ndarray, rivals: Sequence[np.ndarray], rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """Return the smaller gain in R² over the rivals with its 95 % bootstrap interval."""
+) -> Interval:
+    """Return the smaller gain in R² over the rivals with its bootstrap interval."""
     n = len(y)
     weights = rng.multinomial(n, np.full(n, 1 / n), size=1000).astype(float)
     mean = (weights @ y) / n
@@ -326,7 +316,6 @@ def _gain(
     gains = []
     for rival in rivals:
         better = (y - rival) ** 2 - (y - best) ** 2
-        low, high = np.quantile((weights @ better) / total, [0.025, 0.975])
         estimate = float(better.sum() / ((y - y.mean()) ** 2).sum())
-        gains.append((estimate, float(low), float(high)))
-    return min(gains)
+        gains.append(Interval(estimate, *percentiles((weights @ better) / total).tolist()))
+    return min(gains, key=lambda gain: gain.estimate)

@@ -1,4 +1,4 @@
-"""Tree ensembles of scikit-learn, explained by TreeSHAP."""
+"""Gradient-boosted trees of scikit-learn, explained by TreeSHAP."""
 
 from __future__ import annotations
 
@@ -7,22 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import (
-    ExtraTreesRegressor,
-    HistGradientBoostingRegressor,
-    RandomForestRegressor,
-)
+from sklearn.ensemble import HistGradientBoostingRegressor
 
-from analysis.factors import FactorInfo
-from analysis.surrogates.candidate import ADDITIVITY_TOLERANCE, Affordable
+from analysis.surrogates.model import ADDITIVITY_TOLERANCE, Affordable
+from analysis.trials.factors import FactorInfo
 
 FEW = Affordable(rows=64, background=24, paired_rows=20, paired_refits=40)
-FEWER = Affordable(rows=48, background=16, paired_rows=12, paired_refits=40)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedTrees:
-    """A scikit-learn tree ensemble explained by TreeSHAP.
+    """Trees explained by TreeSHAP.
 
     TreeSHAP with a background compares in single precision (shap 0.51) and sends rows that lie
     within rounding of a threshold the wrong way; on whole numbers both sides agree exactly.
@@ -69,9 +64,9 @@ class FittedTrees:
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """A kind of tree ensemble, sized so that 200 refits with SHAP stay within a minute."""
+    """Gradient boosting, sized so that 200 refits with SHAP stay within a minute."""
 
-    name: str
+    name: str = "gradient boosting"
     affordable: Affordable = FEW
 
     def fit(
@@ -84,25 +79,15 @@ class Trees:
         free: np.ndarray | None = None,
     ) -> FittedTrees:
         """Fit to coded factors (n, p) and scores (n,); whole weights repeat rows."""
-        if self.name == "gradient boosting":
-            model = HistGradientBoostingRegressor(
-                max_iter=80,
-                learning_rate=0.1,
-                max_leaf_nodes=8,
-                min_samples_leaf=max(3, min(20, len(x) // 25)),
-                l2_regularization=1.0,
-                early_stopping=False,
-                random_state=seed,
-            )
-        else:
-            kind = RandomForestRegressor if self.name == "random forest" else ExtraTreesRegressor
-            model = kind(
-                n_estimators=40,
-                min_samples_leaf=max(2, len(x) // 80),
-                max_depth=6,
-                max_features=0.6 if kind is RandomForestRegressor else 1.0,
-                random_state=seed,
-            )
+        model = HistGradientBoostingRegressor(
+            max_iter=80,
+            learning_rate=0.1,
+            max_leaf_nodes=8,
+            min_samples_leaf=max(3, min(20, len(x) // 25)),
+            l2_regularization=1.0,
+            early_stopping=False,
+            random_state=seed,
+        )
         if free is not None:
             root = np.sqrt(np.ones(len(y)) if weights is None else weights)
             y = y - free @ np.linalg.lstsq(free * root[:, None], y * root, rcond=None)[0]

@@ -5,13 +5,19 @@ from __future__ import annotations
 from models.architecture import Architecture
 from models.errors import ModelError
 from models.references.catalogue import reference
+from models.shape import DEFAULT, Shape
 
 STEP = 0.01
 WIDEST = 8.0
 
 
 def reference_within(
-    name: str, budget: float, *, samples: int = 1000, leads: int = 12, outputs: int = 26
+    name: str,
+    budget: float,
+    *,
+    samples: int = DEFAULT.samples,
+    leads: int = DEFAULT.leads,
+    outputs: int = DEFAULT.outputs,
 ) -> Architecture:
     """Return the widest form of a reference CNN whose FLOPs are within the budget.
 
@@ -19,7 +25,7 @@ def reference_within(
     What fits may use a quarter of the budget; it is a rival all the same, or the strongest might be
     left out. Raises ModelError if even the narrowest form is above the budget.
     """
-    shape = {"samples": samples, "leads": leads, "outputs": outputs}
+    shape = Shape(samples, leads, outputs)
 
     def at(steps: int) -> Architecture:
         return reference(f"{name}@{steps * STEP:.2f}")

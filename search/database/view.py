@@ -7,16 +7,17 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from search.training.metric_table import ATTRIBUTES, OBJECTIVE, TESTED
+
 TEXT_ATTRIBUTES = (
     *("role", "architecture_hash", "device", "host", "git_commit", "recipe_hash", "data_hash"),
     "failure",
 )
 NUMBER_ATTRIBUTES = (
-    *("seed", "flops", "params", "activations", "macro_auroc", "macro_auprc", "challenge_score"),
-    *("ece", "seconds", "records_per_second", "peak_memory_bytes", "latency_ms"),
-    *("test_macro_f1", "test_macro_auroc", "test_macro_auprc", "test_challenge_score", "test_ece"),
+    *("seed", "flops", "params", "activations", *ATTRIBUTES, "seconds", "records_per_second"),
+    *("peak_memory_bytes", "latency_ms", *TESTED),
 )
-OUTER = {"trial", "number", "study", "state", "macro_f1", "started", "finished", "architecture"}
+OUTER = {"trial", "number", "study", "state", OBJECTIVE.name, "started", "finished", "architecture"}
 
 
 def refresh_view(connection: Connection) -> None:
@@ -28,7 +29,7 @@ def refresh_view(connection: Connection) -> None:
         "lower(t.state::text) AS state",
         *(f"(a.v ->> '{name}') AS {name}" for name in TEXT_ATTRIBUTES),
         *(f"(a.v ->> '{name}')::double precision AS {name}" for name in NUMBER_ATTRIBUTES),
-        "v.value AS macro_f1",
+        f"v.value AS {OBJECTIVE.name}",
         *(_factor(name, kind) for name, kind in _factors(connection).items() if name not in taken),
         "t.datetime_start AT TIME ZONE 'utc' AS started",
         "t.datetime_complete AT TIME ZONE 'utc' AS finished",

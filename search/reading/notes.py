@@ -12,7 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from models.shape import Shape
 from search.definition import StudyDefinition
+from search.training.metric_table import METRICS, OBJECTIVE
 from search.trials.plan import PlannedTrial
 
 PIECE = 2045  # characters, as optuna-dashboard cuts
@@ -36,19 +38,17 @@ TRIAL_NOTES = """
 SELECT EXISTS (SELECT 1 FROM study_system_attributes WHERE study_id = :study AND key LIKE :pattern)
 """
 COLUMNS = {
-    "value, macro_f1": "F1 averaged over the classes, on the validation records after the last "
-    "epoch, with thresholds chosen on training records",
-    "macro_auroc, macro_auprc": "areas under the ROC and precision–recall curves, averaged over "
-    "the classes",
-    "challenge_score": "the official score of the PhysioNet/CinC Challenge 2021",
-    "ece": "expected calibration error of the probabilities",
+    **{
+        f"value, {m.name}" if m.objective else m.name: f"{m.meaning}, on the validation records"
+        for m in METRICS
+    },
     "flops": "2 × multiply-accumulates of one forward pass of one record, exact",
     "params, activations": "parameters; elements of all convolutions' outputs",
     "role": "sample (drawn from the design space), replicate (a further seed of the same network), "
     "control (training labels shuffled: its AUROC must be near 0.5), reference (a known CNN), "
     "confirm (fresh seed, scored on test records as well)",
     "seconds, records_per_second": "the whole trial; training alone",
-    "intermediate values": "macro-F1 on some of the validation records after each epoch",
+    "intermediate values": f"{OBJECTIVE.name} on some of the validation records after each epoch",
 }
 
 
@@ -82,7 +82,7 @@ def study_note(definition: StudyDefinition, data: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
-def trial_note(trial: PlannedTrial, shape: Mapping[str, int]) -> str:
+def trial_note(trial: PlannedTrial, shape: Shape) -> str:
     """Return a trial's note: its role, its cost, its network stage by stage."""
     cost = trial.architecture.cost(**shape)
     rows = [
@@ -124,7 +124,7 @@ def has_trial_notes(connection: Connection, study_id: int) -> bool:
 
 
 def add_trial_notes(
-    connection: Connection, study_id: int, trials: Sequence[PlannedTrial], shape: Mapping[str, int]
+    connection: Connection, study_id: int, trials: Sequence[PlannedTrial], shape: Shape
 ) -> None:
     """Write the notes of trials that have none, in one statement."""
     rows = [

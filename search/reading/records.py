@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from search.definition import StudyDefinition
 from search.errors import StudyError
 from search.precision import OLD_NAMES
 from search.study import open_study, study_names
+from search.training.metric_table import ATTRIBUTES, OBJECTIVE, TESTED
 from search.training.outputs import Outputs
 from search.trials.plan import nuisance_factors
 
@@ -27,10 +29,11 @@ STATES = {"WAITING": "waiting", "RUNNING": "running", "COMPLETE": "complete", "F
 BEFORE = ("role", "seed", "architecture_hash", "architecture")
 COSTS = ("flops", "params", "activations")
 AFTER = (
-    *("macro_auroc", "macro_auprc", "challenge_score", "ece", "seconds", "validation_seconds"),
+    *ATTRIBUTES,
+    *("seconds", "validation_seconds"),
     *("records_per_second", "peak_memory_bytes", "micro_batch", "precision", "device", "host"),
     *("latency_ms", "latency_device"),
-    *("test_macro_f1", "test_macro_auroc", "test_macro_auprc", "test_challenge_score", "test_ece"),
+    *TESTED,
     *("git_commit", "recipe_hash", "data_hash", "recipe", "failure"),
 )
 WHOLE = {"seed", "flops", "params", "activations"}
@@ -44,9 +47,9 @@ AS_STORED = {"architecture", "recipe"}  # JSON that few readers decode
 CLASS_NUMBERS = ("f1", "auroc", "auprc", "threshold")
 
 # Grouped per trial by the database: one row per trial comes over, not one per attribute.
-TRIALS = """
+TRIALS = f"""
 SELECT t.number, t.state::text AS state, t.datetime_start AS started,
-    t.datetime_complete AS finished, v.value AS macro_f1
+    t.datetime_complete AS finished, v.value AS {OBJECTIVE.name}
 FROM trials t LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.objective = 0
 WHERE t.study_id = :study ORDER BY t.number
 """
@@ -54,10 +57,10 @@ GROUPED = """
 SELECT t.number, {columns} FROM trials t JOIN {table} x USING (trial_id)
 WHERE t.study_id = :study GROUP BY t.number ORDER BY t.number
 """
-CURVES = """
+CURVES = f"""
 SELECT t.number AS trial, i.step AS epoch,
     CASE i.intermediate_value_type::text WHEN 'INF_POS' THEN 'Infinity'
-        WHEN 'INF_NEG' THEN '-Infinity' ELSE i.intermediate_value END AS macro_f1
+        WHEN 'INF_NEG' THEN '-Infinity' ELSE i.intermediate_value END AS {OBJECTIVE.name}
 FROM trials t JOIN trial_intermediate_values i USING (trial_id)
 WHERE t.study_id = :study ORDER BY 1, 2
 """
@@ -71,45 +74,6 @@ TEST_OUTPUTS = """
 SELECT t.number, o.outputs FROM trials t JOIN ecgscale_test_outputs o USING (trial_id)
 WHERE t.study_id = :study ORDER BY t.number
 """
-
-
-def read_trials(study_name: str, storage: Storage) -> pd.DataFrame:
-    """Read one row per planned trial; factors, costs and scores are columns.
-
-    Times are UTC. What a trial does not have (yet) is NaN, None or NaT.
-    """
-    study_id, attributes = _study(study_name, storage)
-    names = [factor["name"] for factor in attributes["factors"]]
-    trials = _frame(TRIALS, storage, study_id).set_index("number", drop=False)
-    stored = _grouped(storage, study_id, "trial_user_attributes", "key", "value_json", _keys())
-    inner = _grouped(storage, study_id, "trial_params", "param_name", "param_value", names)
-    known = read_distributions(study_name, storage)
-
-    columns: dict[str, Any] = {"trial": trials["number"], "number": trials["number"]}
-    columns["state"] = trials["state"].map(STATES)
-    for name in BEFORE:
-        columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
-    for name in names:
-        columns[name] = _values(inner[name], known[name])
-    for name in COSTS:
-        columns[name] = _column(name, stored[name])
-    columns["macro_f1"] = trials["macro_f1"]
-    for name in AFTER:
-        columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
-    columns["precision"] = columns["precision"].replace(OLD_NAMES)
-    columns["started"], columns["finished"] = trials["started"], trials["finished"]
-    frame = pd.DataFrame({k: pd.Series(v, index=trials.index) for k, v in columns.items()})
-    return frame.reset_index(drop=True)
-
-
-def read_curves(study_name: str, storage: Storage) -> pd.DataFrame:
-    """Read the validation macro-F1 after each epoch: columns trial, epoch (from 1), macro_f1."""
-    return _frame(CURVES, storage, _study(study_name, storage)[0])
-
-
-def read_class_scores(study_name: str, storage: Storage) -> pd.DataFrame:
-    """Read the scores per class of complete trials: trial, class, positives, f1, auroc, …."""
-    return _frame(CLASS_SCORES, storage, _study(study_name, storage)[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,34 +92,124 @@ class Confirmed:
     classes: tuple[str, ...]
 
 
+class StudyReader:
+    """A study's tables; its attributes and its trials are read once, however much is asked for.
+
+    Raises StudyError where there is no such study.
+    """
+
+    def __init__(self, name: str, storage: Storage) -> None:
+        self.name, self.storage = name, storage
+        self.study_id, self.attributes = _study(name, storage)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row per planned trial; factors, costs and scores are columns.
+
+        Times are UTC. What a trial does not have (yet) is NaN, None or NaT.
+        """
+        storage, key = self.storage, self.study_id
+        known = self.distributions()
+        trials = _frame(TRIALS, storage, key).set_index("number", drop=False)
+        stored = _grouped(storage, key, "trial_user_attributes", "key", "value_json", _keys())
+        inner = _grouped(storage, key, "trial_params", "param_name", "param_value", list(known))
+        columns: dict[str, Any] = {"trial": trials["number"], "number": trials["number"]}
+        columns["state"] = trials["state"].map(STATES)
+        for name in BEFORE:
+            columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
+        for name, kind in known.items():
+            columns[name] = _values(inner[name], kind)
+        for name in COSTS:
+            columns[name] = _column(name, stored[name])
+        columns[OBJECTIVE.name] = trials[OBJECTIVE.name]
+        for name in AFTER:
+            columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
+        columns["precision"] = columns["precision"].replace(OLD_NAMES)
+        columns["started"], columns["finished"] = trials["started"], trials["finished"]
+        frame = pd.DataFrame({k: pd.Series(v, index=trials.index) for k, v in columns.items()})
+        return frame.reset_index(drop=True)
+
+    @cached_property
+    def class_scores(self) -> pd.DataFrame:
+        """Scores per class of complete trials: trial, class, positives, f1, auroc, …."""
+        return _frame(CLASS_SCORES, self.storage, self.study_id)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """Validation objective after each epoch: columns trial, epoch (from 1), macro_f1."""
+        return _frame(CURVES, self.storage, self.study_id)
+
+    def definition(self) -> dict[str, Any]:
+        """Return the study's definition, and beside it what `read_definition` says."""
+        attributes = self.attributes
+        facts = {key: attributes[key] for key in ("data", "factors", "sampling", "planned")}
+        if "space" in attributes:
+            besides = nuisance_factors(StudyDefinition.from_stored(attributes["definition"]))
+            names = {factor.name for factor in besides}
+            factors = [factor for factor in attributes["factors"] if factor["name"] not in names]
+            facts["design_space"] = {**attributes["space"], "factors": factors}
+        return {**attributes["definition"], **facts}
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Return the factors' Optuna distributions, in the order of the design space."""
+        from models import Factor
+        from search.trials.distributions import distribution
+
+        return {
+            factor["name"]: distribution(Factor.from_dict(factor))
+            for factor in self.attributes["factors"]
+        }
+
+    def confirmed(self) -> Confirmed:
+        """Return what was confirmed so far; without a confirmation there are no rounds."""
+        study = open_study(self.name, self.storage)
+        rounds = read_confirmations(study)
+        frame = self.trials if rounds else pd.DataFrame({"role": [], "state": []})
+        planned = frame[frame["role"] == "confirm"].copy()
+        # Rounds were planned one after the other, each whole.
+        sizes = [round_.trials for round_ in rounds]
+        planned["round"] = np.repeat(np.arange(len(sizes)), sizes)[: len(planned)]
+        trials = planned[planned["state"] == "complete"].copy()
+        usual = study.definition.recipe.learning_rate
+        if rounds:
+            changes = [
+                json.loads(stored) if isinstance(stored, str) else {} for stored in trials["recipe"]
+            ]
+            trials["learning_rate"] = [float(one.get("learning_rate", usual)) for one in changes]
+        with self.storage.connect() as connection:
+            key = {"study": self.study_id}
+            records = connection.execute(text(TEST_RECORDS), key).one_or_none()
+            packed = connection.execute(text(TEST_OUTPUTS), key).all()
+        outputs = {row.number: Outputs.decoded(row.outputs, records) for row in packed}
+        kept = self.class_scores[self.class_scores["trial"].isin(list(outputs))]
+        classes = tuple(study.data["labels"])
+        by_trial = kept.pivot(index="trial", columns="class", values="threshold")
+        cuts = by_trial.reindex(columns=list(classes)).to_numpy(float)
+        thresholds = dict(zip(by_trial.index.astype(int).tolist(), cuts, strict=True))
+        return Confirmed(rounds, trials, outputs, thresholds, classes)
+
+
+def read_trials(study_name: str, storage: Storage) -> pd.DataFrame:
+    """Read one row per planned trial; factors, costs and scores are columns.
+
+    Times are UTC. What a trial does not have (yet) is NaN, None or NaT.
+    """
+    return StudyReader(study_name, storage).trials
+
+
+def read_curves(study_name: str, storage: Storage) -> pd.DataFrame:
+    """Read the validation objective after each epoch: columns trial, epoch (from 1), macro_f1."""
+    return StudyReader(study_name, storage).curves
+
+
+def read_class_scores(study_name: str, storage: Storage) -> pd.DataFrame:
+    """Read the scores per class of complete trials: trial, class, positives, f1, auroc, …."""
+    return StudyReader(study_name, storage).class_scores
+
+
 def read_confirmed(study_name: str, storage: Storage) -> Confirmed:
     """Read what was confirmed so far; without a confirmation there are no rounds."""
-    study = open_study(study_name, storage)
-    rounds = read_confirmations(study)
-    frame = read_trials(study_name, storage) if rounds else pd.DataFrame({"role": [], "state": []})
-    planned = frame[frame["role"] == "confirm"].copy()
-    # Rounds were planned one after the other, each whole.
-    sizes = [round_.trials for round_ in rounds]
-    planned["round"] = np.repeat(np.arange(len(sizes)), sizes)[: len(planned)]
-    trials = planned[planned["state"] == "complete"].copy()
-    usual = study.definition.recipe.learning_rate
-    if rounds:
-        changes = [
-            json.loads(stored) if isinstance(stored, str) else {} for stored in trials["recipe"]
-        ]
-        trials["learning_rate"] = [float(one.get("learning_rate", usual)) for one in changes]
-    with storage.connect() as connection:
-        key = {"study": study.study_id}
-        records = connection.execute(text(TEST_RECORDS), key).one_or_none()
-        packed = connection.execute(text(TEST_OUTPUTS), key).all()
-    outputs = {row.number: Outputs.decoded(row.outputs, records) for row in packed}
-    scores = read_class_scores(study_name, storage)
-    kept = scores[scores["trial"].isin(list(outputs))]
-    classes = tuple(study.data["labels"])
-    by_trial = kept.pivot(index="trial", columns="class", values="threshold")
-    cuts = by_trial.reindex(columns=list(classes)).to_numpy(float)
-    thresholds = dict(zip(by_trial.index.astype(int).tolist(), cuts, strict=True))
-    return Confirmed(rounds, trials, outputs, thresholds, classes)
+    return StudyReader(study_name, storage).confirmed()
 
 
 def read_definition(study_name: str, storage: Storage) -> dict[str, Any]:
@@ -165,23 +219,7 @@ def read_definition(study_name: str, storage: Storage) -> dict[str, Any]:
     (class to count). `design_space` is what `models.Space.from_dict` takes, wherever the space's
     file is now.
     """
-    attributes = _study(study_name, storage)[1]
-    facts = {key: attributes[key] for key in ("data", "factors", "sampling", "planned")}
-    if "space" in attributes:
-        besides = nuisance_factors(StudyDefinition.from_dict(attributes["definition"]))
-        names = {factor.name for factor in besides}
-        factors = [factor for factor in attributes["factors"] if factor["name"] not in names]
-        facts["design_space"] = {**attributes["space"], "factors": factors}
-    return {**attributes["definition"], **facts}
-
-
-def read_distributions(study_name: str, storage: Storage) -> dict[str, BaseDistribution]:
-    """Read the factors' Optuna distributions, in the order of the design space."""
-    from models import Factor
-    from search.trials.distributions import distribution
-
-    factors = _study(study_name, storage)[1]["factors"]
-    return {factor["name"]: distribution(Factor.from_dict(factor)) for factor in factors}
+    return StudyReader(study_name, storage).definition()
 
 
 def _study(name: str, storage: Storage) -> tuple[int, dict[str, Any]]:
@@ -204,7 +242,7 @@ def _frame(statement: str, storage: Storage, study_id: int) -> pd.DataFrame:
     with storage.connect() as connection:
         frame = pd.read_sql_query(text(statement), connection, params={"study": study_id})
     # A column without any value comes without a type.
-    numbers = {name: float for name in ("macro_f1", *CLASS_NUMBERS) if name in frame}
+    numbers = {name: float for name in (OBJECTIVE.name, *CLASS_NUMBERS) if name in frame}
     times = {name: "datetime64[us]" for name in ("started", "finished") if name in frame}
     return frame.astype({**numbers, **times})
 

@@ -10,6 +10,8 @@ import numpy as np
 from data_pipeline.batches import ResidentRecords
 from models.fold import fold_batch_norms
 from search.training.device import reproducible
+from search.training.metric_table import METRICS
+from search.training.metrics import EmptyClasses
 from search.training.outputs import Outputs
 from search.training.run import predict
 from search.training.scores import FoldScores, probabilities, score_fold
@@ -25,8 +27,7 @@ class HeldOut:
 
     def attributes(self) -> dict[str, float]:
         """Name the scores as a trial keeps them, next to those on the validation records."""
-        names = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
-        return {f"test_{name}": getattr(self.scores, name) for name in names}
+        return {metric.tested: self.scores.values[metric.name] for metric in METRICS}
 
     def outputs(self, test: ResidentRecords, sources: list[str]) -> Outputs:
         """Return what intervals and paired comparisons are computed from."""
@@ -40,6 +41,7 @@ def score_held_out(
     test: ResidentRecords,
     micro_batch: int,
     *,
+    empty_classes: EmptyClasses,
     between: Callable[[], None] | None = None,
 ) -> HeldOut:
     """Score a network with the thresholds it was given from training records.
@@ -54,4 +56,6 @@ def score_held_out(
     # As the outputs are kept, so that the scores follow from what is kept.
     values = probabilities(logits).astype(np.float32).astype(np.float64)
     labels = test.labels.cpu().numpy()
-    return HeldOut(score_fold(labels, values, trained.thresholds), values)
+    return HeldOut(
+        score_fold(labels, values, trained.thresholds, empty_classes=empty_classes), values
+    )

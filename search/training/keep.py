@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from search.training.train import Trained, TrialScores
     from search.trials.queue import Claim
 
-SCORES = ("macro_f1", "macro_auroc", "macro_auprc", "challenge_score", "ece")
-
 
 def weights_path(folder: Path, study: Study, number: int) -> Path:
     """Name the file of a trial's network."""
@@ -51,7 +49,7 @@ def keep_network(
         sample_rate_hz=store.sample_rate_hz,
         preparation=describe_preparation(store.manifest["content"]["options"], store.step),
         thresholds=tuple(float(value) for value in trained.thresholds),
-        scores={f"validation {name}": float(getattr(scores, name)) for name in SCORES},
+        scores={f"validation {name}": float(value) for name, value in scores.values.items()},
         data_hash=store.hash,
         recipe=replace(study.definition.recipe, **claim.recipe).to_dict(),
         study=study.name,

@@ -8,7 +8,7 @@ of the macro mean; a macro mean of no class at all is NaN.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,25 +18,32 @@ from search.errors import StudyError
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+EmptyClasses = Literal["ignore", "challenge"]
 
 
 # ---- F1 ---- #
 
 
-def f1_per_class(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Floats:
+def f1_per_class(
+    labels: npt.ArrayLike, decisions: npt.ArrayLike, *, empty_classes: EmptyClasses = "challenge"
+) -> Floats:
     """Return F1 = 2 TP / (2 TP + FP + FN) of every class.
 
-    A class without positive labels is 0 once it has a false alarm and NaN otherwise, as in the
-    Challenge's own code and with scikit-learn's `zero_division=nan`.
+    A class without positive labels is NaN: always with "ignore"; with "challenge" unless it has a
+    false alarm, which makes it 0, as in the Challenge's own code and with scikit-learn's
+    `zero_division=nan`.
     """
     truth, chosen = _decided(labels, decisions)
-    hits = (truth & chosen).sum(axis=0)
-    return _ratio(2 * hits, truth.sum(axis=0) + chosen.sum(axis=0))
+    hits, positives = (truth & chosen).sum(axis=0), truth.sum(axis=0)
+    named = positives + chosen.sum(axis=0)
+    return _ratio(2 * hits, named if empty_classes == "challenge" else named * (positives > 0))
 
 
-def macro_f1(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> float:
+def macro_f1(
+    labels: npt.ArrayLike, decisions: npt.ArrayLike, *, empty_classes: EmptyClasses = "challenge"
+) -> float:
     """Return the mean F1 over the classes it is defined for."""
-    return macro_mean(f1_per_class(labels, decisions))
+    return macro_mean(f1_per_class(labels, decisions, empty_classes=empty_classes))
 
 
 # ---- Ranking scores ---- #

@@ -85,6 +85,13 @@ class Recipe:
             le=1e6,
         ),
     ] = 0.5
+    empty_classes: Annotated[
+        Literal["ignore", "challenge"],
+        key(
+            "What the macro-F1 does with a class that no record scored has: ignore it, or, the "
+            "Challenge's rule, count it as 0 for a network with a false alarm."
+        ),
+    ] = "ignore"
     precision: Annotated[
         Literal["auto", "fp32", "bf16"],
         key(
@@ -124,8 +131,15 @@ class Recipe:
     @property
     def hash(self) -> str:
         """Return 16 hex digits that stand for every field."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        text = json.dumps(self.hashed(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def hashed(self) -> dict[str, Any]:
+        """Return what the hash stands for: all fields, but for what once went without saying."""
+        content = self.to_dict()
+        if self.empty_classes == "challenge":
+            del content["empty_classes"]
+        return content
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as plain data."""

@@ -14,7 +14,7 @@ device, also when interrupted and resumed anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ from models import Architecture
 from models.memory import training_memory
 from search.errors import StudyError
 from search.training import device as devices
+from search.training.metric_table import ATTRIBUTES, OBJECTIVE
 from search.training.metrics import best_thresholds, macro_f1
 from search.training.recipe import Recipe
 from search.training.run import Diverged, Run, Trial
@@ -60,17 +61,14 @@ class Interrupted(RuntimeError):
 class TrialScores:
     """Validation scores of the last epoch, and what they took.
 
-    `curve` is macro-F1 after each epoch, on part of the validation records, and ends with
-    `macro_f1`. `seconds` is everything, `validation_seconds` its part spent on scoring;
-    `records_per_second` is training alone. `micro_batch` is below the recipe's batch size where
-    memory was short; batch normalisation then sees the micro-batch.
+    `values` has every metric of the table; `curve` is the objective after each epoch, on part of
+    the validation records, and ends with that of all. `seconds` is everything,
+    `validation_seconds` its part spent on scoring; `records_per_second` is training alone.
+    `micro_batch` is below the recipe's batch size where memory was short; batch normalisation then
+    sees the micro-batch.
     """
 
-    macro_f1: float
-    macro_auroc: float
-    macro_auprc: float
-    challenge_score: float
-    ece: float
+    values: dict[str, float]
     class_scores: list[dict[str, Any]]
     curve: list[float]
     seconds: float
@@ -79,6 +77,17 @@ class TrialScores:
     peak_memory_bytes: int
     micro_batch: int
     precision: str
+
+    @property
+    def objective(self) -> float:
+        """The metric that the study maximises."""
+        return self.values[OBJECTIVE.name]
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what a trial keeps beside its objective, its curve and its scores by class."""
+        told = {name: self.values[name] for name in ATTRIBUTES}
+        besides = ("values", "class_scores", "curve")
+        return told | {k: v for k, v in asdict(self).items() if k not in besides}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +235,7 @@ def _train(
         seen_labels, seen_logits = run.training_outputs(CURVE_OUTPUTS)
         thresholds = best_thresholds(seen_labels, probabilities(seen_logits), slack=slack)
         chances = probabilities(run.predict(on_curve, between_batches))
-        f1 = macro_f1(_labels(on_curve), chances > thresholds)
+        f1 = macro_f1(_labels(on_curve), chances > thresholds, empty_classes=recipe.empty_classes)
         run.end_epoch(f1)
         if on_epoch is not None:
             on_epoch(progress.epoch - 1, f1)
@@ -237,18 +246,16 @@ def _train(
     seen_logits = run.predict(train, between_batches)
     thresholds = best_thresholds(_labels(train), probabilities(seen_logits), slack=slack)
     chances = probabilities(run.predict(validation, between_batches))
-    scores = score_fold(_labels(validation), chances, thresholds)
-    run.end_epoch(scores.macro_f1)
+    scores = score_fold(
+        _labels(validation), chances, thresholds, empty_classes=recipe.empty_classes
+    )
+    run.end_epoch(scores.objective)
     if on_epoch is not None:
-        on_epoch(progress.epoch - 1, scores.macro_f1)
+        on_epoch(progress.epoch - 1, scores.objective)
     if on_finish is not None:
         on_finish(Trained(run.scored_network().eval(), thresholds, chances))
     return TrialScores(
-        macro_f1=scores.macro_f1,
-        macro_auroc=scores.macro_auroc,
-        macro_auprc=scores.macro_auprc,
-        challenge_score=scores.challenge_score,
-        ece=scores.ece,
+        values=dict(scores.values),
         class_scores=list(scores.per_class),
         curve=progress.curve,
         seconds=progress.training_seconds + progress.validation_seconds,

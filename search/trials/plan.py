@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from models import Architecture, Factor, Space, sample_architectures
+from models.shape import Shape
 from search.definition import ReplicatePlan, StudyDefinition, check_planned
 from search.errors import StudyError
 
@@ -44,7 +45,7 @@ def plan(
     and the seed of its trial in the sample, so that only the labels differ. All three are mixed
     in proportion, so that a study cut short has its share of each, from all sizes.
     """
-    shape = {"samples": samples, "leads": leads, "outputs": outputs}
+    shape = Shape(samples, leads, outputs)
     drawn = sample_architectures(
         space,
         definition.sample.architectures,
@@ -137,7 +138,7 @@ def extend(
     No (network, seed, role) is planned twice, and no network is sampled twice.
     """
     check_planned(len(known) + extension.most_trials)
-    shape = {"samples": samples, "leads": leads, "outputs": outputs}
+    shape = Shape(samples, leads, outputs)
     taken = {(trial.architecture.hash, trial.seed, trial.role) for trial in known}
     trials: list[PlannedTrial] = []
 
@@ -183,7 +184,7 @@ def _further(
     hashes: set[str],
     count: int,
     salt: int,
-    shape: dict[str, int],
+    shape: Shape,
 ) -> list[Architecture]:
     """Sample networks that are not known, over the study's bins."""
     found: dict[str, Architecture] = {}

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from models import Architecture, Factor
+from models.shape import Shape
 from search.reading.notes import add_trial_notes
 from search.trials.distributions import distributions
 from search.trials.plan import PlannedTrial
@@ -47,7 +48,7 @@ def add_trials(
     study_id: int,
     trials: tuple[PlannedTrial, ...],
     factors: tuple[Factor, ...],
-    shape: dict[str, int],
+    shape: Shape,
 ) -> None:
     """Insert planned trials as waiting Optuna trials, numbered by their index."""
     from optuna.distributions import distribution_to_json

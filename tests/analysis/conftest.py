@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.trials import TrialTable
+from analysis.trials.table import TrialTable
 from tests.analysis.simulate import FLOPS_ONLY, PLANTED, simulate
 
 

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from analysis.factors import FactorInfo, codes
-from analysis.trials import StudyFacts, TrialTable, from_frame
+from analysis.stats.noise import Noise, noise
+from analysis.stats.shrinkage import Shrunken, cost_trend_prior, shrink
+from analysis.trials.factors import FactorInfo, codes
+from analysis.trials.table import StudyFacts, TrialTable, from_frame
 
 FACTORS = (
     FactorInfo("depth", "int", log=True, low=3, high=24),
@@ -214,3 +216,14 @@ def simulate(
         data={"synthetic": True, "records": 731, "labels": {"NSR": 250, "AF": 90, "SB": 120}},
     )
     return from_frame(frame.drop(columns="bin"), factors=FACTORS, study=facts)
+
+
+def by_cost(table: TrialTable) -> Shrunken:
+    """Shrink towards the cost alone, which is quick: which prior is best is tested elsewhere."""
+    designs, measured = table.designs(), noise(table)
+    assert isinstance(measured, Noise)
+    cost, score = designs["flops"].to_numpy(float), designs["score"].to_numpy(float)
+    prior = cost_trend_prior(cost, score)
+    freedom = measured.degrees_of_freedom
+    variance = measured.sd_at(cost) ** 2
+    return shrink(score, designs["repeats"], variance, prior, noise_freedom=freedom)

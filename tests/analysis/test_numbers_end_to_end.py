@@ -9,17 +9,17 @@ import optuna
 import pandas as pd
 import pytest
 
-from analysis.effects.main_effects import effects
-from analysis.errors import AnalysisError
-from analysis.laws.error import error_law
-from analysis.laws.shape import shape_laws
-from analysis.noise import noise
-from analysis.power import learning, power
-from analysis.surrogates.agreement import agreement
-from analysis.surrogates.candidates import QuadraticRidge
-from analysis.surrogates.importance import importance
-from analysis.surrogates.surrogate import surrogate
-from analysis.trials import TrialTable, from_frame, from_optuna
+from analysis.page.words import say
+from analysis.questions.effects.main import Effects, effects
+from analysis.questions.importance.shap import importance
+from analysis.questions.laws.error import ErrorLaw, error_law
+from analysis.questions.laws.shape import shape_laws
+from analysis.questions.power.needs import learning, power
+from analysis.stats.noise import Noise, noise
+from analysis.stats.refusal import Refusal
+from analysis.surrogates.quadratic import QuadraticRidge
+from analysis.surrogates.surrogate import Surrogate, surrogate
+from analysis.trials.table import TrialTable, from_frame, from_optuna
 from tests.analysis.simulate import simulate
 
 
@@ -27,19 +27,16 @@ def everything(table: TrialTable) -> list[str]:
     """Compute it all; return the refusals."""
     measured, found = noise(table), effects(table)
     law, laws = error_law(table, bootstraps=20), shape_laws(table, bootstraps=20)
-    reasons = [r.refusal for r in (measured, found, law, *laws)]
-    curve: pd.DataFrame | None = None
-    try:
-        model = surrogate(table, "equal cost", candidates=[QuadraticRidge()], repeats=1)
-        views = importance(table, model, bootstraps=10)
-        reasons += [model.refusal, *(view.refusal for view in views.values())]
-        reasons.append(agreement(table, model, views["all"]).refusal)
-        curve = learning(table, model)
-    except AnalysisError as error:
-        reasons.append(str(error))
-    frame = power(found, laws, law, measured, curve).to_frame()
-    assert "more" in frame
-    return [reason for reason in reasons if reason is not None]
+    model = surrogate(table, "equal cost", models=[QuadraticRidge()], repeats=1)
+    results: list[object] = [measured, found, law, *laws, model]
+    if isinstance(model, Surrogate):
+        results.append(importance(table, model, bootstraps=30))
+    if isinstance(found, Effects):
+        curve = learning(table, model) if isinstance(model, Surrogate) else None
+        error = law if isinstance(law, ErrorLaw) else None
+        seeds = measured if isinstance(measured, Noise) else None
+        assert "more" in power(found, laws, error, seeds, curve).to_frame()
+    return [say(result) for result in results if isinstance(result, Refusal)]
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 9, 25])
@@ -56,7 +53,7 @@ def test_a_constant_score_is_refused() -> None:
     table = simulate(architectures=60, replicates=(5, 2), seed=2)
     same = from_frame(table.frame.assign(macro_f1=0.5), factors=table.factors)
     assert any("one score" in reason for reason in everything(same))
-    assert not any(effect.settled for effect in effects(same).effects)
+    assert not effects(same).settled
 
 
 def test_one_cost_for_all_is_no_crash() -> None:
@@ -86,7 +83,7 @@ def test_any_optuna_study_is_analysed() -> None:
     study.optimize(objective, n_trials=120)
     optuna.logging.set_verbosity(verbosity)
     table = from_optuna(study, cost="macs")
-    model = surrogate(table, "equal cost", candidates=[QuadraticRidge()], repeats=1)
+    model = surrogate(table, "equal cost", models=[QuadraticRidge()], repeats=1)
     views = importance(table, model, bootstraps=40)
     first = views["all"].factors[0]
     assert first.factor == "rate"
@@ -94,13 +91,16 @@ def test_any_optuna_study_is_analysed() -> None:
     assert next(e for e in effects(table).effects if e.factor == "activation").p_adjusted > 0.05
     # The score is minus the loss, so the best rate in the middle shows as a bend, not a slope.
     assert next(e for e in effects(table).effects if e.factor == "rate").settled
-    law = error_law(table, bootstraps=40)
-    assert law.refusal is None
+    assert error_law(table, bootstraps=40).stands
     everything(table)
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
     table = simulate(architectures=80, replicates=(6, 3), seed=5)
     shuffled = from_frame(table.frame.sample(frac=1, random_state=1), factors=table.factors)
-    for compute in (noise, effects, lambda t: error_law(t, bootstraps=10)):
-        pd.testing.assert_frame_equal(compute(table).to_frame(), compute(shuffled).to_frame())
+    for compute in (
+        lambda t: noise(t).replicates,
+        lambda t: effects(t).to_frame(),
+        lambda t: error_law(t, bootstraps=10).to_frame(),
+    ):
+        pd.testing.assert_frame_equal(compute(table), compute(shuffled))

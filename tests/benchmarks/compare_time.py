@@ -15,9 +15,9 @@ import time
 
 import numpy as np
 
-from analysis.confirmation.compare import DETAIL_DRAWS
-from analysis.confirmation.resampling import Run, score_networks
-from search.intervals import interval_table
+from analysis.questions.confirmation.compare import DETAIL_DRAWS
+from analysis.questions.confirmation.resampling import Predictions, score_networks
+from analysis.stats.patients import interval_table
 
 SOURCES = 6
 CLASSES = 26
@@ -35,7 +35,7 @@ def main() -> None:
     patients = rng.integers(0, int(0.9 * options.records), options.records)
     cuts = np.full(CLASSES, 0.5)
     runs = {
-        f"network {n}": [Run(_outputs(rng, labels), cuts) for _ in range(3)]
+        f"network {n}": [Predictions(_outputs(rng, labels), cuts) for _ in range(3)]
         for n in range(options.runs // 3)
     }
     print(f"{options.records} records, {options.runs} runs, {options.draws} draws of patients")

@@ -77,9 +77,9 @@ def plain(where: str, name: str) -> tuple[Engine, Callable[[], None]]:
 
 
 def _factors(storage: Any, name: str) -> dict[str, Any]:
-    from search.reading.records import read_distributions
+    from search.reading.records import StudyReader
 
-    return read_distributions(name, storage)
+    return StudyReader(name, storage).distributions()
 
 
 def work(how: str, where: str, name: str, trials: int) -> None:

@@ -1,6 +1,7 @@
 """Every real record is accounted for and equal to an independent path: wfdb and SciPy."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from scipy import signal
 from data_pipeline import PrepareOptions, Store, open_store, prepare_store
 from data_pipeline.headers import read_header
 from data_pipeline.labels import CLASSES
-from data_pipeline.options import Layout
 from data_pipeline.signals import read_leads
 from data_pipeline.store import LEADS
 
@@ -104,7 +104,7 @@ def test_every_stored_signal_equals_wfdb_and_scipy(
     [("challenge-2021-z100", "challenge", 1589), ("ptb-xl", "ptb-xl", 500)],
 )
 def test_every_signal_of_the_reduced_copies_equals_wfdb_and_scipy(
-    real: Path, tmp_path: Path, folder: str, layout: Layout, rows: int
+    real: Path, tmp_path: Path, folder: str, layout: Literal["challenge", "ptb-xl"], rows: int
 ) -> None:
     options = PrepareOptions(layout=layout, keep_unlabelled=True)
     store = prepare_store(real / folder, tmp_path / "store", options)

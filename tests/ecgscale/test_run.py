@@ -80,18 +80,18 @@ def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Pat
     sample = '[sample]\narchitectures = 1\nflops = ["1.6M", "4M"]\nbins = 1\n'
     less.write_text(f"{sample}[data]\ntrain_fraction = 0.3\n[recipe]\nepochs = 1\n")
     assert run("create", less, "--data", out / "store", *where).returncode == 0
-    shown = run("confirm", "less", "--like", "whole", "--dry-run", *where)
+    shown = run("confirm-like", "less", "whole", "--dry-run", *where)
     assert shown.stdout.count("searched") == 2
-    narrowed = run("confirm", "less", "--like", "whole", "--top", "1", "--dry-run", *where)
+    narrowed = run("confirm-like", "less", "whole", "--top", "1", "--dry-run", *where)
     assert narrowed.stdout.count("searched") == 1
-    elsewhere = run("confirm", "less", "--like", "whole", "--budget", "30M", *where)
+    elsewhere = run("confirm-like", "less", "whole", "--budget", "30M", *where)
     assert elsewhere.returncode == 2
-    assert "there are 4 M" in elsewhere.stderr
+    assert "there are 4M" in elsewhere.stderr
     assert json.loads(run("status", "less", *where, "--json").stdout)["planned"] == 1
-    alone = run("confirm", "less", "--top", "0", *where)
+    alone = run("confirm-references", "less", *where)
     assert alone.returncode == 2
-    assert "expected --top of at least 1" in alone.stderr
-    planned = run("confirm", "less", "--like", "whole", "--seeds", "1", *where)
+    assert "expected less to have a confirmation" in alone.stderr
+    planned = run("confirm-like", "less", "whole", "--seeds", "1", *where)
     assert planned.returncode == 0, planned.stderr
     assert "3 trials planned" in planned.stdout
     unready = run("family", "less", "--out", out / "less", *where)
@@ -101,7 +101,7 @@ def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Pat
 
 def bring_in_a_known_network(run: Run, where: tuple[str, ...]) -> None:
     """Budgets and seeds are those of the first time; what it had is not trained again."""
-    late = ("confirm", "whole", "--again", "--top", "0", "--reference")
+    late = ("confirm-references", "whole", "--reference")
     nothing = run(*late, "fcn-wang", *where)
     assert nothing.returncode == 2
     assert "not in the confirmation yet" in nothing.stderr

@@ -15,6 +15,7 @@ from typing import Any
 
 from data_pipeline import open_store
 from search.database.storage import open_storage
+from search.training.metric_table import ATTRIBUTES, OBJECTIVE
 from search.trials.queue import Limits
 from search.worker import WorkerOptions, run_worker
 
@@ -74,11 +75,7 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
             for name in ("NSR", "AF")
         ]
         return TrialScores(
-            macro_f1=score,
-            macro_auroc=0.5,
-            macro_auprc=0.5,
-            challenge_score=float("nan"),
-            ece=0.1,
+            values={**dict.fromkeys(ATTRIBUTES, 0.5), "ece": 0.1, OBJECTIVE.name: score},
             class_scores=classes,
             curve=[score * (epoch + 1) / EPOCHS for epoch in range(EPOCHS)],
             seconds=seconds,

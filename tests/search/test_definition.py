@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,12 @@ def digest(value: Any) -> str:
 def test_published_studies_keep_their_hashes(name: str) -> None:
     with gzip.open(STUDIES / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
         stored = {key: json.loads(value) for key, value in json.loads(next(lines))["user"].items()}
-    definition = StudyDefinition.from_dict(stored["definition"])
+    definition = StudyDefinition.from_stored(stored["definition"])
     assert (definition.recipe.hash, definition.hash) == STORED[name]
-    assert json.dumps(definition.to_dict()) == json.dumps(stored["definition"])
+    plain = definition.to_dict()
+    assert plain["recipe"].pop("empty_classes") == "challenge", "the rule of before it was a choice"
+    assert plain.pop("scores") == {"primary": "macro_f1", "fewest_positives": 5}
+    assert json.dumps(plain) == json.dumps(stored["definition"])
     factors = tuple(Factor.from_dict(factor) for factor in stored["factors"])
     assert factors == load_space(definition.space).factors
     space = Space.from_dict({**stored["space"], "factors": stored["factors"]})
@@ -49,8 +53,10 @@ def test_files_keep_their_hashes() -> None:
     published = StudyDefinition.from_toml(STUDIES / "study.toml")
     assert (published.recipe.hash, published.hash) == STORED["study"]
     demo = StudyDefinition.from_toml(ROOT / "ecgscale" / "demo.toml")
-    assert (demo.recipe.hash, demo.hash) == ("d464476ca5c5fd10", "e3a48a1ffb3e612a")
-    assert Recipe().hash == "c103848a870d1f74"
+    before = replace(demo, recipe=replace(demo.recipe, empty_classes="challenge"))
+    assert (before.recipe.hash, before.hash) == ("d464476ca5c5fd10", "e3a48a1ffb3e612a")
+    assert Recipe(empty_classes="challenge").hash == "c103848a870d1f74"
+    assert Recipe().hash != Recipe(empty_classes="challenge").hash
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ from search.database.storage import Storage, open_storage
 from search.definition import StudyDefinition, parse_count
 from search.errors import StudyError
 from search.reading.records import (
+    StudyReader,
     read_class_scores,
     read_curves,
     read_definition,
-    read_distributions,
     read_trials,
 )
 from search.reading.status import read_status
@@ -165,7 +165,7 @@ def test_created_study_is_an_optuna_study(make_study: Callable[..., Study], stor
 
 
 def test_distributions_are_those_of_the_factors(make_study, storage: Storage):
-    known = read_distributions(make_study().name, storage)
+    known = StudyReader(make_study().distributions().name, storage)
     assert known["depth"] == optuna.distributions.IntDistribution(3, 24, log=True)
     assert known["width_growth"] == optuna.distributions.FloatDistribution(1.0, 2.5)
     assert known["kernel_size"] == optuna.distributions.CategoricalDistribution(

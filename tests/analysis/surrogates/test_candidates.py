@@ -9,17 +9,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from analysis.factors import FactorInfo
-from analysis.surrogates.candidates import (
-    CANDIDATES,
-    Candidate,
-    Fitted,
-    QuadraticRidge,
-    Trees,
-    explain,
-)
-from analysis.surrogates.quadratic import _ridge
-from analysis.trials import TrialTable
+from analysis.surrogates.model import Fitted, Model, explain
+from analysis.surrogates.quadratic import QuadraticRidge, _ridge
+from analysis.surrogates.surrogate import MODELS
+from analysis.surrogates.trees import Trees
+from analysis.trials.factors import FactorInfo
+from analysis.trials.table import TrialTable
 
 MIXED = (
     FactorInfo("depth", "float"),
@@ -60,10 +55,10 @@ def brute_force(model: Fitted, row: np.ndarray, background: np.ndarray) -> np.nd
     return phi
 
 
-@pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda c: c.name)
-def test_shap_is_the_shapley_value_of_interventions(candidate: Candidate) -> None:
+@pytest.mark.parametrize("kind", MODELS, ids=lambda kind: kind.name)
+def test_shap_is_the_shapley_value_of_interventions(kind: Model) -> None:
     x, y = problem()
-    model = candidate.fit(x, y, MIXED, 0)
+    model = kind.fit(x, y, MIXED, 0)
     values, gap = explain(model, x[:6], x[100:120])
     assert gap < 1e-6
     for row, phi in zip(x[:6:3], values[::3], strict=True):
@@ -92,10 +87,9 @@ def test_quadratic_interactions_are_the_shapley_interaction_values() -> None:
             assert found[j, k] == pytest.approx(expected, abs=1e-10)
 
 
-@pytest.mark.parametrize("name", ["gradient boosting", "random forest"])
-def test_tree_interactions_are_not_the_silent_zeros(name: str) -> None:
+def test_tree_interactions_are_not_the_silent_zeros() -> None:
     x, y = problem(300)
-    values = Trees(name).fit(x, y, MIXED, 0).interactions(x[:30], x[:20])
+    values = Trees().fit(x, y, MIXED, 0).interactions(x[:30], x[:20])
     strength = np.abs(values).mean(0)
     assert strength[0, 1] > 1.5 * strength[1, 2]
     assert strength[2, 3] > 1.5 * strength[1, 2]
@@ -105,7 +99,7 @@ def test_tree_explanations_add_up_on_a_study(planted: TrialTable) -> None:
     # With raw codes, rows within rounding of a threshold go astray and sums miss by 0.01.
     designs = planted.designs()
     x, y = planted.codes(designs), designs["score"].to_numpy()
-    model = Trees("gradient boosting").fit(x, y, planted.factors, 0)
+    model = Trees().fit(x, y, planted.factors, 0)
     assert explain(model, x, x[:60])[1] < 1e-6
 
 
@@ -143,6 +137,6 @@ def test_free_columns_are_not_penalised() -> None:
 def test_a_factor_that_does_not_vary_gets_nothing() -> None:
     x, y = problem(60)
     x[:, 3] = 2.0
-    for candidate in CANDIDATES:
-        values, _ = explain(candidate.fit(x, y, MIXED, 0), x[:10], x[20:40])
+    for kind in MODELS:
+        values, _ = explain(kind.fit(x, y, MIXED, 0), x[:10], x[20:40])
         assert values[:, 3] == pytest.approx(np.zeros(10))

@@ -89,6 +89,10 @@ def test_f1_equals_scikit_learn_also_where_a_class_is_empty(seed):
     assert metrics.macro_f1(labels, decisions) == pytest.approx(
         f1_score(labels, decisions, average="macro", zero_division=np.nan), abs=1e-12
     )
+    there = labels.any(axis=0)
+    assert metrics.macro_f1(labels, decisions, empty_classes="ignore") == pytest.approx(
+        f1_score(labels[:, there], decisions[:, there], average="macro"), abs=1e-12
+    )
 
 
 @settings(max_examples=60, deadline=None)

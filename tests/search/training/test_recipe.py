@@ -9,12 +9,18 @@ import torch
 from torch.nn import functional as F
 
 from data_pipeline.batches import AugmentOptions
+from search.definition import StudyDefinition
 from search.errors import StudyError
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
 from search.training.recipe import Recipe
 from search.training.schedule import learning_rate
 
-ANOTHER = {"loss": "asymmetric", "precision": "fp32", "augment_crop_samples": 500}
+ANOTHER = {
+    "loss": "asymmetric",
+    "precision": "fp32",
+    "augment_crop_samples": 500,
+    "empty_classes": "challenge",
+}
 
 
 def test_every_field_changes_the_hash():
@@ -26,6 +32,18 @@ def test_every_field_changes_the_hash():
             other = not value if isinstance(value, bool) else value + 1 if value >= 1 else 0.125
         hashes.add(dataclasses.replace(Recipe(), **{field.name: other}).hash)
     assert len(hashes) == 1 + len(dataclasses.fields(Recipe))
+
+
+def test_a_recipe_of_before_empty_classes_were_a_choice_keeps_its_hash_and_its_rule():
+    """That of the published study, as its trials have it."""
+    stored = {"name": "old", "recipe": {"epochs": 10}}
+    assert StudyDefinition.from_stored(stored).recipe == Recipe(
+        epochs=10, empty_classes="challenge"
+    )
+    assert StudyDefinition.from_stored(stored).recipe.hash == "72c26a4734ccb3ae"
+    assert StudyDefinition.from_dict(stored).recipe.empty_classes == "ignore"
+    kept = StudyDefinition.from_dict(stored)
+    assert StudyDefinition.from_stored(kept.to_dict()) == kept
 
 
 def test_plain_data_round_trip_and_whole_numbers_hash_like_fractions():

@@ -27,16 +27,16 @@ def test_a_planted_signal_is_learned_and_shuffled_labels_are_not(network, quick)
     recipe = Recipe(epochs=8, batch_size=32, learning_rate=5e-3, precision=quick.precision)
     train, validation = records(320, 1), records(200, 2)
     learned = train_one(network, train, validation, recipe, 0)
-    assert learned.macro_auroc > 0.9
-    assert learned.macro_f1 > 0.75
+    assert learned.values["macro_auroc"] > 0.9
+    assert learned.objective > 0.75
     # A single control leans by chance towards or against what is planted (sd about 0.08).
     short = dataclasses.replace(recipe, epochs=3)
     controls = [
-        train_one(network, shuffled_labels(train, k), validation, short, k).macro_auroc
+        train_one(network, shuffled_labels(train, k), validation, short, k).values["macro_auroc"]
         for k in range(6)
     ]
     assert abs(np.mean(controls) - 0.5) < 0.1, controls
-    assert learned.curve[-1] == learned.macro_f1
+    assert learned.curve[-1] == learned.objective
     assert len(learned.curve) == 8
     assert np.mean(learned.curve[-3:]) > np.mean(learned.curve[:2])
 
@@ -51,10 +51,10 @@ def test_the_scores_describe_every_class(network, quick):
     assert epochs == list(enumerate(result.curve))
     assert [row["positives"] for row in result.class_scores] == validation.labels.sum(0).tolist()
     assert math.isnan(result.class_scores[2]["auroc"])
-    assert result.macro_auroc == pytest.approx(
+    assert result.values["macro_auroc"] == pytest.approx(
         np.mean([row["auroc"] for row in result.class_scores[:2]])
     )
-    assert math.isnan(result.challenge_score)  # not the 26 scored classes
+    assert math.isnan(result.values["challenge_score"])  # not the 26 scored classes
     assert 0 < result.validation_seconds < result.seconds
     assert result.records_per_second > 0
     assert result.peak_memory_bytes > 10_000_000
@@ -70,8 +70,27 @@ def test_the_finished_network_is_the_one_that_was_scored(network, quick):
     probabilities = torch.sigmoid(logits.double()).numpy()
     np.testing.assert_allclose(probabilities, trained.probabilities, atol=1e-4)
     labels = validation.labels.numpy()
-    assert macro_auroc(labels, trained.probabilities) == result.macro_auroc
-    assert macro_f1(labels, trained.probabilities > trained.thresholds) == result.macro_f1
+    assert macro_auroc(labels, trained.probabilities) == result.values["macro_auroc"]
+    decisions = trained.probabilities > trained.thresholds
+    assert macro_f1(labels, decisions, empty_classes="ignore") == result.objective
+
+
+@pytest.mark.parametrize("rule", ["ignore", "challenge"])
+def test_the_recipe_says_what_a_class_without_positives_counts(network, quick, rule):
+    train, validation = records(80, 1), records(60, 2)
+    labels = validation.labels.clone()
+    labels[:, 0] = 0
+    finished = []
+    recipe = dataclasses.replace(quick, empty_classes=rule, threshold_slack=0.0)
+    empty = dataclasses.replace(validation, labels=labels)
+    result = train_one(network, train, empty, recipe, 0, on_finish=finished.append)
+    (trained,) = finished
+    decisions = trained.probabilities > trained.thresholds
+    assert decisions[:, 0].any(), "a false alarm"
+    each = [2 * (labels.numpy()[:, k] * decisions[:, k]).sum() for k in range(labels.shape[1])]
+    named = [labels.numpy()[:, k].sum() + decisions[:, k].sum() for k in range(labels.shape[1])]
+    f1 = np.divide(each, named)
+    assert result.objective == pytest.approx(f1[1:].mean() if rule == "ignore" else f1.mean())
 
 
 def test_the_curve_takes_the_last_outputs_and_the_score_all_records(network, quick, monkeypatch):

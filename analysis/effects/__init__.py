@@ -1,1 +1,0 @@
-"""What the factors do among architectures of equal cost, without any surrogate."""

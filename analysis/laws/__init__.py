@@ -1,1 +1,0 @@
-"""How score and best shape grow with cost, and the conditions a law must meet to be claimed."""

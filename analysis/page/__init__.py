@@ -1,0 +1,1 @@
+"""What a page is made of: blocks, the look of figures, words for quantities, and their HTML."""

@@ -1,0 +1,1 @@
+"""One folder per question: its numbers, figures and chapter."""

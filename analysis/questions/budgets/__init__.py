@@ -1,0 +1,1 @@
+"""Which network to use within a budget."""

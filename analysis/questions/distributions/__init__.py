@@ -1,0 +1,1 @@
+"""How scores are distributed, overall and at equal cost."""

@@ -1,0 +1,1 @@
+"""What each factor does among architectures of equal cost, without any surrogate."""

@@ -1,0 +1,1 @@
+"""How far scores rise with cost, and how much of that noise could have made."""

@@ -1,0 +1,1 @@
+"""Which factors matter, by the SHAP values of a surrogate."""

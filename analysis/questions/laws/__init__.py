@@ -1,0 +1,1 @@
+"""How score and best shape grow with cost, and the conditions a law must meet."""

@@ -1,0 +1,323 @@
+"""How the best depth, width and the rest grow with cost: w*(C) = w1 C^p, or a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from analysis.questions.laws.error import decades_gate
+from analysis.stats.coding import factor_columns
+from analysis.stats.interval import ALPHA, LEVEL, Interval, Z, percentiles, row_of
+from analysis.stats.refusal import Gate, Refusal, failed
+from analysis.stats.regression import folds, natural_spline, spline_knots
+from analysis.trials.factors import FactorInfo
+from analysis.trials.table import TrialTable
+
+FEWEST_DESIGNS = 60
+PERMUTATIONS = 499
+IMMATERIAL = 0.02
+# How fast a wrong shape costs less as networks grow, per ln cost: where all errors shrink with
+# cost, so do these, and a surface of one curvature would then be biased.
+FADING = np.linspace(-0.2, 0.6, 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Exponent:
+    """Growth of one factor's best value with cost.
+
+    `best` is the best value at the law's reference cost, `design_slope` what a regression of the
+    factor on the cost over all architectures gives: the design's own slope, which says nothing
+    about what is good.
+    """
+
+    factor: str
+    exponent: Interval
+    se: float
+    best: Interval
+    design_slope: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShapeLaw:
+    """A joint law of some factors; not claimed where it does not stand.
+
+    `curve` holds per factor and cost the best value with its band: factor, cost, value, low,
+    high, and whether it is `inside` the sampled range.
+    """
+
+    factors: tuple[str, ...]
+    exponents: tuple[Exponent, ...]
+    reference_cost: float
+    decades: float
+    n: int
+    curve: pd.DataFrame
+    gates: tuple[Gate, ...]
+
+    @property
+    def stands(self) -> bool:
+        """Whether every gate is met."""
+        return not failed(self.gates)
+
+    @property
+    def refusal(self) -> Refusal:
+        """Why it is not claimed, where it does not stand."""
+        return Refusal("laws.gates", {"factors": self.factors, "gates": failed(self.gates)})
+
+    def optimum(self, cost: float) -> Mapping[str, float]:
+        """Return the best value of each factor at a cost."""
+        relative = cost / self.reference_cost
+        return {e.factor: e.best.estimate * relative**e.exponent.estimate for e in self.exponents}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per factor, for the CSV."""
+        frame = pd.DataFrame([row_of(exponent) for exponent in self.exponents])
+        return frame.assign(reference_cost=self.reference_cost, n=self.n)
+
+
+def shape_laws(
+    table: TrialTable, *, bootstraps: int = 400, seed: int = 0
+) -> tuple[ShapeLaw | Refusal, ...]:
+    """Look for a joint law of the size factors and for one of each other spaced-by-ratios factor.
+
+    Size factors are the logarithmic numbers that the cost grows with (depth, width); the others
+    are choices such as kernel sizes, and numbers that cost nothing.
+    """
+    spaced = [f for f in table.factors if f.logarithmic and not f.nuisance]
+    grow = _grow(table, [f for f in spaced if f.kind != "choice"])
+    sizes = [f.name for f in spaced if f.name in grow]
+    others = [[f.name] for f in spaced if f.name not in grow]
+    groups = [sizes, *others] if sizes else others
+    return tuple(shape_law(table, group, bootstraps=bootstraps, seed=seed) for group in groups)
+
+
+def _grow(table: TrialTable, factors: Sequence[FactorInfo]) -> set[str]:
+    """Return the factors whose doubling, all else equal, raises the cost by a tenth or more."""
+    designs = table.designs()
+    if len(designs) < 3 * len(table.factors):
+        return {factor.name for factor in factors}
+    codes, c = table.codes(designs), table.log_cost(designs) / np.log(2)
+    slopes = np.linalg.lstsq(np.column_stack([np.ones(len(c)), codes]), c, rcond=None)[0][1:]
+    by_name = dict(zip(table.factor_names, slopes, strict=True))
+    return {factor.name for factor in factors if by_name[factor.name] >= np.log2(1.1)}
+
+
+def shape_law(
+    table: TrialTable, names: Sequence[str], *, bootstraps: int = 400, seed: int = 0
+) -> ShapeLaw | Refusal:
+    """Fit a spline in ln C plus a quadratic surface in the factors' logs z.
+
+    e = B(c)'g + exp(−k c~) [sum_j (b_j + h_j c~) z_j + z'Qz] + other factors; the best z at c is
+    −½ Q⁻¹ (b + h c~), so the exponents are −½ Q⁻¹ h. Regressing ln w on ln C over good models
+    would return the design's own slope instead.
+
+    Raises:
+        AnalysisError: a factor is unknown or not spaced by ratios.
+    """
+    designs = table.designs()
+    n = len(designs)
+    infos = [table.factor(name) for name in names]
+    if not all(factor.logarithmic for factor in infos):
+        raise AnalysisError(
+            f"A scaling law of {' and '.join(names)} needs factors spaced by ratios: leave the "
+            "others out."
+        )
+    terms = 2 * len(names) + len(names) * (len(names) + 1) // 2
+    wanted = max(FEWEST_DESIGNS, 2 * (5 + 2 * len(table.factors) + terms))
+    about: dict[str, Any] = {"factors": tuple(names)}
+    if n < wanted:
+        return Refusal("laws.shape_few", about | {"n": n, "needed": wanted})
+    c = table.log_cost(designs)
+    if np.ptp(c) == 0 or any(designs[name].nunique() < 3 for name in (*names, "error")):
+        return Refusal("laws.shape_flat", about)
+    surface = _surface(table, designs, infos, c - c.mean())
+    return _law(surface, tuple(names), float(c.mean()), bootstraps, seed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Surface:
+    """The regression: t = c − mean c, natural logs z (n, k) less `centre`, design matrices."""
+
+    t: np.ndarray
+    z: np.ndarray
+    centre: np.ndarray
+    e: np.ndarray
+    base: np.ndarray  # (n, q): spline and other factors
+    shape: np.ndarray  # (n, s): z, t z, products
+
+    def optimum(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return Q (k, k), intercepts and exponents (k,) of the best z from shape weights (s,)."""
+        k = self.z.shape[1]
+        b, h, products = weights[:k], weights[k : 2 * k], weights[2 * k :]
+        q = np.zeros((k, k))
+        upper = np.triu_indices(k)
+        q[upper] = products
+        q = (q + q.T) / 2
+        solve = np.linalg.pinv(q)
+        return q, -0.5 * solve @ b, -0.5 * solve @ h
+
+
+def _surface(
+    table: TrialTable, designs: pd.DataFrame, infos: Sequence[FactorInfo], t: np.ndarray
+) -> _Surface:
+    logs = np.column_stack([factor.code(designs[factor.name]) for factor in infos]) * np.log(2)
+    centre = logs.mean(0)
+    z = logs - centre
+    others = [
+        factor_columns(factor, factor.code(designs[factor.name]))
+        for factor in table.factors
+        if factor not in infos and designs[factor.name].nunique() > 1
+    ]
+    rows, columns = np.triu_indices(len(infos))
+    return _Surface(
+        t,
+        z,
+        centre,
+        designs["error"].to_numpy(float),
+        np.hstack([natural_spline(t, spline_knots(t)), *others]),
+        np.hstack([z, z * t[:, None], z[:, rows] * z[:, columns]]),
+    )
+
+
+def _fit(surface: _Surface, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Fit to some rows; return the shape weights (s,) and predictions for all rows (n,)."""
+    best: tuple[float, np.ndarray, np.ndarray] | None = None
+    for fading in FADING:
+        columns = np.hstack([surface.base, surface.shape * np.exp(-fading * surface.t)[:, None]])
+        gram = columns[rows].T @ columns[rows]
+        weights = np.linalg.lstsq(gram, columns[rows].T @ surface.e[rows], rcond=1e-12)[0]
+        predicted = columns @ weights
+        loss = float(((surface.e[rows] - predicted[rows]) ** 2).sum())
+        if best is None or loss < best[0]:
+            best = loss, weights[surface.base.shape[1] :], predicted
+    assert best is not None
+    return best[1:]
+
+
+def _law(
+    surface: _Surface, names: tuple[str, ...], middle: float, bootstraps: int, seed: int
+) -> ShapeLaw:
+    t, z, n = surface.t, surface.z, len(surface.t)
+    decades = float(np.ptp(t) / np.log(10))
+    rng = np.random.default_rng(seed)
+    _, intercepts, exponents = surface.optimum(_fit(surface, np.arange(n))[0])
+    curved = 0
+    drawn = np.empty((bootstraps, 2, len(names)))
+    for b in range(bootstraps):
+        q, *drawn[b] = surface.optimum(_fit(surface, rng.integers(0, n, n))[0])
+        curved += bool(np.linalg.eigvalsh(q).min() > 0)
+    low, high = percentiles(drawn)
+    se = (high[1] - low[1]) / (2 * Z)  # of the interval: draws have heavy tails
+    design = np.linalg.lstsq(np.column_stack([np.ones(n), t]), z, rcond=None)[0][1]
+    rows = []
+    for j, name in enumerate(names):
+        best = np.exp(surface.centre[j] + np.array([intercepts[j], low[0, j], high[0, j]]))
+        growth = Interval(*(float(x) for x in (exponents[j], low[1, j], high[1, j])))
+        rows.append(
+            Exponent(name, growth, float(se[j]), Interval(*best.tolist()), float(design[j]))
+        )
+    grid = np.linspace(t.min(), t.max(), 41)
+    path = intercepts + exponents * grid[:, None]  # (41, k)
+    inside = (path >= z.min(0)) & (path <= z.max(0))
+    gates = (
+        Gate("laws.curved", curved >= LEVEL * bootstraps, {"share": curved / bootstraps}),
+        Gate("laws.inside", bool(inside.all(1).mean() >= 0.8), {"share": inside.all(1).mean()}),
+        _by_chance(surface, rng),
+        decades_gate(decades),
+        _stable(surface, exponents, se),
+        _predictive(surface, rng),
+        _sum_rule(surface, drawn[:, 1], names),
+    )
+    curve = _curve(surface, names, drawn, grid, np.exp(grid + middle), path, inside)
+    return ShapeLaw(names, tuple(rows), float(np.exp(middle)), decades, n, curve, gates)
+
+
+def _curve(
+    surface: _Surface,
+    names: Sequence[str],
+    drawn: np.ndarray,
+    grid: np.ndarray,
+    costs: np.ndarray,
+    path: np.ndarray,
+    inside: np.ndarray,
+) -> pd.DataFrame:
+    """Tabulate the best value of each factor along centred ln costs `grid`, with its band."""
+    band = percentiles(drawn[:, None, 0] + drawn[:, None, 1] * grid[:, None])
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "factor": name,
+                    "cost": costs,
+                    "value": np.exp(surface.centre[j] + path[:, j]),
+                    "low": np.exp(surface.centre[j] + np.clip(band[0, :, j], -50, 50)),
+                    "high": np.exp(surface.centre[j] + np.clip(band[1, :, j], -50, 50)),
+                    "inside": inside[:, j],
+                }
+            )
+            for j, name in enumerate(names)
+        ],
+        ignore_index=True,
+    )
+
+
+def _by_chance(surface: _Surface, rng: np.random.Generator) -> Gate:
+    """Permute what spline and other factors leave of the error within bins of like cost."""
+    base, _ = np.linalg.qr(surface.base)
+    shape = surface.shape - base @ (base.T @ surface.shape)
+    shape, _ = np.linalg.qr(shape)
+    left = surface.e - base @ (base.T @ surface.e)
+    bins = np.array_split(np.argsort(surface.t, kind="stable"), max(2, min(10, len(left) // 10)))
+    permuted = np.tile(left, (PERMUTATIONS + 1, 1))
+    for row in permuted[1:]:
+        for part in bins:
+            row[part] = rng.permutation(row[part])
+    permuted -= (permuted @ base) @ base.T
+    explained = ((permuted @ shape) ** 2).sum(1) / (permuted**2).sum(1)
+    p = float((explained >= explained[0] - 1e-12).mean())
+    return Gate("laws.matters", p < ALPHA, {"p": p, "needed": ALPHA})
+
+
+def _stable(surface: _Surface, exponents: np.ndarray, se: np.ndarray) -> Gate:
+    """Leave out the cheapest and the most expensive tenth."""
+    edges = np.quantile(surface.t, [0.1, 0.9])
+    shifts = []
+    for keep in (surface.t > edges[0], surface.t < edges[1]):
+        _, _, again = surface.optimum(_fit(surface, np.flatnonzero(keep))[0])
+        shifts.append(np.abs(again - exponents))
+    # Two, as dropping a tenth moves a true exponent by about 0.7 standard errors; and a shift
+    # of 0.02 is of no matter however small the standard error.
+    worst = float(np.max(np.array(shifts) / np.maximum(2 * se, IMMATERIAL)))
+    return Gate("laws.stable", worst < 1, {"shift": float(np.max(shifts)), "share": worst})
+
+
+def _predictive(surface: _Surface, rng: np.random.Generator, repeats: int = 3) -> Gate:
+    """Compare the normal log-score of unseen architectures with and without shape."""
+    n = len(surface.t)
+    squares = np.zeros((2, n))
+    for _ in range(repeats):
+        fold = folds(surface.t, 5, rng)
+        for k in range(5):
+            train, test = fold != k, fold == k
+            weights = np.linalg.lstsq(surface.base[train], surface.e[train], rcond=None)[0]
+            _, shaped = _fit(surface, np.flatnonzero(train))
+            for m, predicted in enumerate((surface.base @ weights, shaped)):
+                squares[m, test] += (surface.e[test] - predicted[test]) ** 2 / repeats
+    gain = float(0.5 * np.log(squares[0].mean() / squares[1].mean()))
+    return Gate("laws.predictive", gain > 0, {"gain": gain})
+
+
+def _sum_rule(surface: _Surface, exponents: np.ndarray, names: Sequence[str]) -> Gate:
+    """Hold the cost that the law's factors take up against the cost there is.
+
+    With c = sum_j a_j z_j + rest, the exponents must satisfy sum_j a_j s_j <= 1: what is missing
+    to one goes to factors outside the law, and more than one is impossible.
+    """
+    columns = np.hstack([np.ones((len(surface.t), 1)), surface.z])
+    shares = np.linalg.lstsq(columns, surface.t, rcond=None)[0][1 : 1 + len(names)]
+    low, high = percentiles(exponents @ shares).tolist()
+    return Gate("laws.sum", low <= 1.0, {"low": low, "high": high})

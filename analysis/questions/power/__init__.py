@@ -1,0 +1,1 @@
+"""How many more trials would settle what is open."""

@@ -1,0 +1,1 @@
+"""Whether the trials can be trusted: leaks, failures, noise, training."""
