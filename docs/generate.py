@@ -27,6 +27,7 @@ from models.space_file import FactorRange, SpaceFile
 from search.database import view
 from search.definition import MOST_TRIALS, StudyDefinition
 from search.template import as_toml
+from search.training.metric_table import METRICS
 
 PAGES = Path(__file__).parent
 PART = re.compile(r"(<!-- made: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -66,11 +67,7 @@ TRIAL_COLUMNS = {
     "flops": ("FLOPs", "forward pass of one record, exact: 2 × multiply-accumulates"),
     "params": ("", "trainable parameters, exact"),
     "activations": ("elements", "outputs of all convolutions for one record, exact"),
-    "macro_f1": ("0 to 1", "the objective: mean F1 over the diagnoses, validation records"),
-    "macro_auroc": ("0 to 1", "mean area under the ROC curve, validation records"),
-    "macro_auprc": ("0 to 1", "mean average precision, validation records"),
-    "challenge_score": ("at most 1", "score of the Challenge 2021; 0 is an inactive classifier"),
-    "ece": ("0 to 1", "expected calibration error; less is better"),
+    **{one.name: (one.unit, f"{one.meaning}; validation records") for one in METRICS},
     "seconds": ("s", "the whole trial, scoring included"),
     "records_per_second": ("1/s", "training alone"),
     "peak_memory_bytes": ("bytes", "tensors on a GPU; the whole process on a CPU"),
@@ -203,7 +200,17 @@ def limits() -> str:
     )
 
 
+def metric_table() -> str:
+    """Return the metrics."""
+    rows = [
+        (f"`{one.name}`", one.meaning, one.unit, "more" if one.higher else "less")
+        for one in METRICS
+    ]
+    return table(("metric", "definition", "values", "better"), rows)
+
+
 MADE = {
+    "metrics": metric_table,
     "limits": limits,
     "study-keys": partial(keys, StudyDefinition),
     "space-keys": partial(keys, SpaceFile),
