@@ -55,12 +55,7 @@ class ResidentRecords:
             block = np.asarray(store.signals[rows[start : start + _BLOCK]])
             signals[start : start + _BLOCK] = torch.from_numpy(block)
         labels = torch.from_numpy(store.labels[rows].astype(np.float32)).to(device)
-        names = store.records["patient"].to_numpy(dtype=object)[rows]
-        own = store.records["record"].to_numpy(dtype=object)[rows]
-        # A record of an unknown patient counts as a patient of its own.
-        keys = [(1, p) if p else (0, r) for p, r in zip(names, own, strict=True)]
-        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-        patients = np.array([numbers[key] for key in keys], dtype=np.int64)
+        patients = store.patient_numbers(rows)
         return cls(signals, labels, store.step, store.sample_rate_hz, np.asarray(rows), patients)
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from data_pipeline.store import LEADS, Store
 
 _MM_PER_S, _MM_PER_UNIT = 25.0, 10.0
 _LEFT_MM, _TOP_MM, _RIGHT_MM = 12.0, 24.0, 3.0
-_ROW_MM = 15.0
+_ROW_MM, _LINE_MM = 15.0, 5.0
 _PINK, _PALE, _INK = "#eaa0a8", "#f8dcdf", "#1b1b2f"
 
 
@@ -65,41 +66,62 @@ def draw(store: Store, row: int) -> str:
     """Return one row of a store as SVG, with its diagnoses above and every lead named."""
     record = store.records.iloc[row]
     valid = int(record["valid_samples"])
-    signal = np.asarray(store.signals[row, :, :valid] * store.step, dtype=np.float64)
-    rate = store.sample_rate_hz
-    seconds = max(valid / rate, 1.0)
-    scale = _mm_per_unit(signal)
-    width = _LEFT_MM + seconds * _MM_PER_S + _RIGHT_MM
-    height = _TOP_MM + _ROW_MM * len(LEADS) + 8
     positive = [name for name, y in zip(store.classes, store.labels[row], strict=True) if y]
-    unit = "mV" if store.manifest["content"]["options"]["standardise"] == "none" else "sd"
     origin = "SYNTHETIC, not from a person · " if store.synthetic else ""
     person = " · ".join(
         str(part)
         for part in (record["sex"], "" if np.isnan(record["age"]) else f"{record['age']:.0f} years")
         if part
     )
-    title = f"{record['record']} · {', '.join(positive) or 'no scored label'}"
     below = f"{origin}{record['source']} · {record['split']}" + (f" · {person}" if person else "")
+    return draw_signal(
+        np.asarray(store.signals[row, :, :valid] * store.step, dtype=np.float64),
+        store.sample_rate_hz,
+        title=f"{record['record']} · {', '.join(positive) or 'no scored label'}",
+        lines=(below,),
+        blank={*str(record["flat_leads"]).split("|"), *str(record["nan_leads"]).split("|")},
+        unit="mV" if store.manifest["content"]["options"]["standardise"] == "none" else "sd",
+    )
+
+
+def draw_signal(
+    signal: NDArray[np.float64],
+    rate_hz: float,
+    *,
+    title: str,
+    lines: Sequence[str],
+    blank: Collection[str] = (),
+    unit: str = "mV",
+) -> str:
+    """Return twelve leads (12, samples) as SVG, with a title and lines of text above them.
+
+    `blank` leads are marked as flat or missing.
+    """
+    seconds = max(signal.shape[1] / rate_hz, 1.0)
+    scale = _mm_per_unit(signal)
+    top = _TOP_MM + _LINE_MM * (len(lines) - 1)
+    width = _LEFT_MM + seconds * _MM_PER_S + _RIGHT_MM
+    height = top + _ROW_MM * len(LEADS) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.1f} {height:.1f}" '
         f'width="{width:.1f}mm" role="img" aria-label="{html.escape(title)}" '
         'font-family="system-ui, sans-serif">',
-        _grid(width, height),
+        _grid(width, height, top),
         f'<text x="{_LEFT_MM}" y="7" font-size="5" font-weight="600">{html.escape(title)}</text>',
-        f'<text x="{_LEFT_MM}" y="12.5" font-size="3.4">{html.escape(below)}</text>',
     ]
-    dark = {*str(record["flat_leads"]).split("|"), *str(record["nan_leads"]).split("|")}
+    for number, line in enumerate(lines):
+        y = 12.5 + _LINE_MM * number
+        parts.append(f'<text x="{_LEFT_MM}" y="{y:g}" font-size="3.4">{html.escape(line)}</text>')
     for number, lead in enumerate(LEADS):
-        y = _TOP_MM + _ROW_MM * (number + 0.5)
+        y = top + _ROW_MM * (number + 0.5)
         parts.append(f'<text x="2" y="{y + 1.2:.1f}" font-size="4" font-weight="600">{lead}</text>')
-        parts.append(_trace(signal[number], y, rate, scale))
-        if lead in dark:
+        parts.append(_trace(signal[number], y, rate_hz, scale))
+        if lead in blank:
             parts.append(
                 f'<text x="{_LEFT_MM + 1}" y="{y - 1.5:.1f}" font-size="3" fill="#a00">'
                 "blank: flat or missing in the recording</text>"
             )
-    calibration = f"25 mm/s · {scale:g} mm/{unit} · {rate:g} Hz"
+    calibration = f"25 mm/s · {scale:g} mm/{unit} · {rate_hz:g} Hz"
     parts.append(
         f'<text x="{_LEFT_MM}" y="{height - 2:.1f}" font-size="3.2">{calibration}</text></svg>'
     )
@@ -125,7 +147,7 @@ def _trace(lead: NDArray[np.float64], y_mm: float, rate_hz: float, scale: float)
     )
 
 
-def _grid(width: float, height: float) -> str:
+def _grid(width: float, height: float, top: float) -> str:
     """Draw small squares of 1 mm (40 ms) and large ones of 5 mm (200 ms)."""
     return (
         '<defs><pattern id="mm" width="1" height="1" patternUnits="userSpaceOnUse">'
@@ -134,8 +156,8 @@ def _grid(width: float, height: float) -> str:
         '<rect width="5" height="5" fill="url(#mm)"/>'
         f'<path d="M5 0H0V5" fill="none" stroke="{_PINK}" stroke-width="0.25"/></pattern></defs>'
         f'<rect width="{width:.1f}" height="{height:.1f}" fill="#fffdfb"/>'
-        f'<rect x="{_LEFT_MM}" y="{_TOP_MM - 4}" width="{width - _LEFT_MM - _RIGHT_MM:.1f}" '
-        f'height="{height - _TOP_MM - 2:.1f}" fill="url(#cm)"/>'
+        f'<rect x="{_LEFT_MM}" y="{top - 4}" width="{width - _LEFT_MM - _RIGHT_MM:.1f}" '
+        f'height="{height - top - 2:.1f}" fill="url(#cm)"/>'
     )
 
 

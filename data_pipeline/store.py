@@ -112,6 +112,11 @@ class Store:
         return summary
 
     @property
+    def codes(self) -> tuple[tuple[str, ...], ...]:
+        """Codes of each class, any of which makes a record positive."""
+        return tuple(tuple(codes) for codes in self.manifest["content"]["codes"])
+
+    @property
     def sample_rate_hz(self) -> float:
         """Samples per second of every row."""
         return float(self.manifest["content"]["options"]["sample_rate_hz"])
@@ -165,6 +170,17 @@ class Store:
         patients = self.records["patient"].to_numpy(dtype=object)
         tested = set(patients[inside]) - {""}
         return rows[~inside[rows] & ~np.isin(patients[rows].astype(str), list(tested))]
+
+    def patient_numbers(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return numbers (rows,) that are equal where the patient is.
+
+        A record of an unknown patient counts as a patient of its own.
+        """
+        names = self.records["patient"].to_numpy(dtype=object)[rows]
+        own = self.records["record"].to_numpy(dtype=object)[rows]
+        keys = [(1, p) if p else (0, r) for p, r in zip(names, own, strict=True)]
+        numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+        return np.array([numbers[key] for key in keys], dtype=np.int64)
 
     def label_table(self) -> pd.DataFrame:
         """Count positive rows by class (index) and by source and split (columns)."""

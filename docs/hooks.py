@@ -17,7 +17,14 @@ OUTSIDE = {
     "index.md": "README.md",
     **{name: name for name in ("CONTRIBUTING.md", "CHANGELOG.md")},
     **{name: name for name in ("SECURITY.md", "CODE_OF_CONDUCT.md")},
-    **{name: name for name in ("studies/ecg-cnn-2320/README.md", "studies/recipe/README.md")},
+    **{
+        name: name
+        for name in (
+            "studies/ecg-cnn-2320/README.md",
+            "studies/ludb/README.md",
+            "studies/recipe/README.md",
+        )
+    },
     **{
         f"tests/benchmarks/results/{name}.md": f"tests/benchmarks/results/{name}.md"
         for name in ("data", "queue", "training")

@@ -22,6 +22,7 @@ from ecgscale import (
     status_commands,
     study_commands,
     url_command,
+    use_commands,
     worker_command,
 )
 from models.errors import ModelError
@@ -79,6 +80,7 @@ for group in (
     launch_commands,
     analysis_commands,
     confirm_commands,
+    use_commands,
 ):
     group.register(app)
 

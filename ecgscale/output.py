@@ -65,9 +65,25 @@ def print_table(frame: pd.DataFrame, format: Format = Format.table, title: str =
             frame.to_json(orient="records", indent=2, double_precision=15, date_format="iso") + "\n"
         )
     elif format is Format.parquet:
-        _write_parquet(frame)
+        sys.stdout.buffer.write(_parquet(frame))
     else:
         _print_rich(frame, title)
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame to a file, in the format that its name ends in."""
+    from search.errors import StudyError
+
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".json", ".parquet"):
+        raise StudyError(f"Expected a file that ends in .csv, .json or .parquet, got {path}.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == ".csv":
+        frame.to_csv(path, index=False)
+    elif kind == ".json":
+        path.write_text(frame.to_json(orient="records", indent=2, double_precision=15) + "\n")
+    else:
+        path.write_bytes(_parquet(frame))
 
 
 def print_facts(facts: Mapping[str, Any], title: str = "") -> None:
@@ -101,17 +117,16 @@ def _print_rich(frame: pd.DataFrame, title: str) -> None:
     Console(width=None if sys.stdout.isatty() else 240).print(table)
 
 
-def _write_parquet(frame: pd.DataFrame) -> None:
+def _parquet(frame: pd.DataFrame) -> bytes:
     from search.errors import StudyError
 
     try:
-        data = frame.to_parquet(index=False)
+        return bytes(frame.to_parquet(index=False))
     except ImportError:
         raise StudyError(
             "Parquet needs the package pyarrow, which is not installed; "
             "install it (pip install pyarrow) or use --format csv."
         ) from None
-    sys.stdout.buffer.write(data)
 
 
 class Progress:

@@ -10,8 +10,6 @@ from models.errors import ModelError
 from models.family import family, family_names
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from models.architecture import Architecture, StageRow
     from models.cost import Cost
     from models.factors import Factor
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from models.shape import Shape
     from models.space import Space
     from models.space_file import load_space
+    from models.trained import TrainedNetwork
 
 # Imported when first used, so that `ecgscale --help` is quick.
 _HOMES = {
@@ -64,11 +63,12 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def load(path: str | Path) -> nn.Module:
+def load(path: str | Path) -> TrainedNetwork:
     """Return an exported network, ready to use: `models.load("network.safetensors")`.
 
-    In evaluation mode, float32 (batch, leads, samples) to logits (batch, classes), with its
-    `architecture` and its `card` (classes, thresholds, scores, how to prepare signals).
+    `predict(signal_mv, rate_hz)` takes raw ECGs to probabilities and decisions. Called, it maps
+    prepared float32 (batch, leads, samples) to logits (batch, classes). In evaluation mode, with
+    its `architecture` and its `card` (classes, thresholds, scores, how signals are prepared).
     """
     from models.export import load_network
 

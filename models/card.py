@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from models.errors import ModelError
+from models.preprocessing import Preprocessing
+
+REQUIRED = ("name", "classes", "leads", "samples", "sample_rate_hz")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """Where a network comes from, what it reads and writes, how good it is, what it is not for."""
+    """Where a network comes from, what it reads and writes, how good it is, what it is not for.
+
+    diagnoses and codes name each of `classes` in full and by SNOMED CT. preprocessing is all that
+    happens to a raw signal, None in files of before it was kept. intervals are the 95 % limits of
+    `scores`, of patients drawn again. records and positives count what it was trained on; versions
+    are of the software.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -29,71 +39,53 @@ class ModelCard:
     git_commit: str = ""
     synthetic_data: bool = False
     licence: str = "MIT"
+    diagnoses: tuple[str, ...] = ()
+    codes: tuple[tuple[str, ...], ...] = ()
+    preprocessing: Preprocessing | None = None
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    records: Mapping[str, int] = field(default_factory=dict)
+    positives: Mapping[str, int] = field(default_factory=dict)
+    precision: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse lists that do not fit the classes."""
+        for name in ("thresholds", "diagnoses", "codes"):
+            given = getattr(self, name)
+            if given and len(given) != len(self.classes):
+                raise ModelError(
+                    f"expected {len(self.classes)} {name}, got {len(given)}: one for each class"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the card as plain data."""
-        return {**asdict(self), "scores": dict(self.scores), "recipe": dict(self.recipe)}
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        plain = {k: dict(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+        if self.preprocessing is not None:
+            plain["preprocessing"] = asdict(self.preprocessing)
+        return plain
+
+    def to_json(self) -> str:
+        """Return the card as JSON; scores that are not defined are left out."""
+        plain = self.to_dict()
+        plain["scores"] = {k: v for k, v in plain["scores"].items() if math.isfinite(v)}
+        plain["intervals"] = {
+            k: limits for k, limits in plain["intervals"].items() if all(map(math.isfinite, limits))
+        }
+        return json.dumps(plain, allow_nan=False)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelCard:
-        """Return the card that `to_dict` (or its JSON) holds."""
-        names = {entry.name for entry in fields(cls)}
-        if not {"name", "classes", "leads", "samples", "sample_rate_hz"} <= set(data) <= names:
-            raise ModelError(f"expected a model card with {', '.join(sorted(names))}, got {data!r}")
-        lists = {key: tuple(data[key]) for key in ("classes", "leads", "thresholds") if key in data}
-        return cls(**{**data, **lists})
-
-    def to_markdown(self, summary: str) -> str:
-        """Return the card as Markdown; `summary` describes the network."""
-        thresholds = self.thresholds or (None,) * len(self.classes)
-        rows = [
-            f"| {name} | {'' if threshold is None else f'{threshold:.3f}'} |"
-            for name, threshold in zip(self.classes, thresholds, strict=True)
-        ]
-        scores = [f"| {name} | {value:.4f} |" for name, value in self.scores.items()]
-        origin = {
-            "Study": self.study,
-            "Seed": "" if self.seed is None else str(self.seed),
-            "Data hash": self.data_hash,
-            "Code": self.git_commit,
-        }
-        warning = (
-            ["", "**Trained on synthetic ECGs: this network knows nothing of real ones.**"]
-            if self.synthetic_data
-            else []
-        )
-        lines = [
-            f"# {self.name}",
-            *warning,
-            "",
-            "A convolutional network that classifies ECGs, found with ecgscale. A research tool,",
-            "no medical device: not validated for diagnosis, only as good as the data it has seen.",
-            "",
-            "## Reads",
-            "",
-            f"float32 (batch, {len(self.leads)}, {self.samples}): leads {', '.join(self.leads)}; "
-            f"{self.sample_rate_hz:g} Hz. {self.preparation}".rstrip(),
-            "",
-            "## Writes",
-            "",
-            "Logits, one per class; their sigmoid is a probability, decided at the threshold.",
-            "",
-            "| class | threshold |",
-            "|---|---|",
-            *rows,
-            "",
-            "## Network",
-            "",
-            summary,
-            "",
-            "## Scores",
-            "",
-            *(["| score | value |", "|---|---|", *scores] if scores else ["None recorded."]),
-            "",
-            "## Origin",
-            "",
-            *(f"* {key}: {value}" for key, value in origin.items() if value),
-            f"* Recipe: `{json.dumps(dict(self.recipe), sort_keys=True)}`",
-            f"* Licence: {self.licence}",
-        ]
-        return "\n".join(lines) + "\n"
+        """Return the card that `to_dict` (or its JSON) holds, also of a later version."""
+        lacking = [name for name in REQUIRED if name not in data]
+        if lacking:
+            raise ModelError(f"expected a model card with {', '.join(REQUIRED)}, got {data!r}")
+        values = {entry.name: data[entry.name] for entry in fields(cls) if entry.name in data}
+        for name in ("classes", "leads", "thresholds", "diagnoses"):
+            values[name] = tuple(values.get(name, ()))
+        values["codes"] = tuple(tuple(codes) for codes in values.get("codes", ()))
+        values["intervals"] = {k: tuple(v) for k, v in values.get("intervals", {}).items()}
+        prepared = values.get("preprocessing")
+        if prepared is not None and not isinstance(prepared, Preprocessing):
+            values["preprocessing"] = Preprocessing.from_dict(prepared)
+        return cls(**values)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -14,8 +14,19 @@ from torch import nn
 from models.architecture import Architecture
 from models.build import build
 from models.card import ModelCard
+from models.card_markdown import card_markdown
 from models.errors import ModelError
-from models.standalone import standalone_source
+from models.modules import Network
+from models.prediction import Predictor
+from models.standalone import (
+    module_name,
+    onnx_source,
+    onnx_usage,
+    raw_onnx_usage,
+    torch_source,
+    torch_usage,
+)
+from models.trained import TrainedNetwork, torch_logits
 
 ONNX_TOLERANCE = 1e-3
 
@@ -26,8 +37,8 @@ def save_network(
     """Write a trained network to `path` (.safetensors), and beside it its card and its code.
 
     The .safetensors holds weights, architecture and card; `models.load(path)` needs nothing else.
-    The .md is the card to read. The .py rebuilds the network from the .safetensors with torch and
-    safetensors alone, without this package. Returns the paths written.
+    The .md is the card to read. The .py takes raw ECGs to decisions with the .safetensors and with
+    torch, safetensors and numpy alone, without this package. Returns the paths written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -35,24 +46,20 @@ def save_network(
             f"expected a path that ends in .safetensors, got {path.name!r}: rename it, or give "
             "--format onnx"
         )
-    _check_card(architecture, network, card)
+    _check_weights(architecture, network, card)
     weights = {
         key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()
     }
-    metadata = {
-        "format": "pt",
-        "ecgscale_architecture": architecture.to_json(),
-        "ecgscale_card": json.dumps(card.to_dict()),
-    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, metadata)
-    text, code = path.with_suffix(".md"), path.with_suffix(".py")
-    text.write_text(card.to_markdown(_summary(architecture, card)), encoding="utf-8")
-    code.write_text(standalone_source(path.name), encoding="utf-8")
+    save_file(weights, path, {"format": "pt"} | _metadata(architecture, card))
+    text, code = path.with_suffix(".md"), path.with_name(f"{module_name(path)}.py")
+    usage = torch_usage(code.stem)
+    text.write_text(card_markdown(card, _summary(architecture, card), usage), encoding="utf-8")
+    code.write_text(torch_source(path.name), encoding="utf-8")
     return path, text, code
 
 
-def load_network(path: Path) -> nn.Module:
+def load_network(path: Path) -> TrainedNetwork:
     """Return the network of a .safetensors file in evaluation mode, with `card`, `architecture`."""
     try:
         with safe_open(path, framework="pt") as file:
@@ -67,18 +74,44 @@ def load_network(path: Path) -> nn.Module:
         )
     architecture = Architecture.from_json(metadata["ecgscale_architecture"])
     card = ModelCard.from_dict(json.loads(metadata["ecgscale_card"]))
-    network = build(architecture, leads=len(card.leads), outputs=len(card.classes))
-    network.load_state_dict(weights)
+    built = build(architecture, leads=len(card.leads), outputs=len(card.classes))
+    built.load_state_dict(weights)
+    assert isinstance(built, Network)
+    network = TrainedNetwork(built, card.to_dict())
     network.card = card  # type: ignore[assignment]
     network.architecture = architecture  # type: ignore[assignment]
     return network.eval()
 
 
+def load_predictor(path: Path) -> Predictor:
+    """Return what predicts with a .safetensors or an .onnx file of `ecgscale export`."""
+    path = Path(path)
+    if path.suffix != ".onnx":
+        return load_network(path).predictor()
+    session = _onnx_session(path)
+    metadata = session.get_modelmeta().custom_metadata_map
+    (entry,) = session.get_inputs()
+    if "ecgscale_card" not in metadata or entry.name != "signals":
+        raise ModelError(
+            f"expected a network of `ecgscale export --format onnx` at {path}, got one that reads "
+            f"{entry.name!r}: that is for programs of your own"
+        )
+    card = ModelCard.from_dict(json.loads(metadata["ecgscale_card"]))
+    return Predictor.of_card(card.to_dict(), lambda x: session.run(["logits"], {"signals": x})[0])
+
+
 def save_onnx(
-    path: Path, architecture: Architecture, network: nn.Module, card: ModelCard
+    path: Path,
+    architecture: Architecture,
+    network: nn.Module,
+    card: ModelCard,
+    *,
+    raw: bool = False,
 ) -> float | None:
     """Write a trained network as ONNX, batch norms folded, the card in its metadata and beside it.
 
+    The .py beside it takes raw ECGs of any rate to decisions with onnxruntime and numpy alone. With
+    `raw` the file itself reads millivolts, at the prepared rate (`models.onnx_raw`).
     Where onnxruntime is installed the file is run on random records against torch: ModelError if
     they differ; returns the largest difference over the largest output, None without onnxruntime.
     """
@@ -86,41 +119,66 @@ def save_onnx(
         import onnx
 
         from models.onnx_export import onnx_model
+        from models.onnx_raw import with_preprocessing
     except ImportError:
         raise ModelError(
             "expected the package onnx for this format; install it: pip install onnx onnxruntime"
         ) from None
     path = Path(path)
-    _check_card(architecture, network, card)
+    _check_weights(architecture, network, card)
     model = onnx_model(network, leads=len(card.leads), samples=card.samples)
-    onnx.helper.set_model_props(
-        model,
-        {
-            "ecgscale_architecture": architecture.to_json(),
-            "ecgscale_card": json.dumps(card.to_dict()),
-        },
-    )
+    if raw:
+        model = with_preprocessing(model, card.preprocessing)
+    onnx.helper.set_model_props(model, _metadata(architecture, card))
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
-    text = card.to_markdown(_summary(architecture, card))
+    usage = raw_onnx_usage(path.name)
+    if not raw:
+        code = path.with_name(f"{module_name(path)}_onnx.py")
+        code.write_text(onnx_source(path.name), encoding="utf-8")
+        usage = onnx_usage(code.stem)
+    text = card_markdown(card, _summary(architecture, card), usage)
     path.with_suffix(".md").write_text(text, encoding="utf-8")
-    return _onnx_difference(path, network, card)
+    return _onnx_difference(path, network, card, raw)
 
 
-def _onnx_difference(path: Path, network: nn.Module, card: ModelCard) -> float | None:
-    """Return how far onnxruntime is from torch on three random records."""
+def _onnx_session(path: Path) -> Any:
     try:
         import onnxruntime  # type: ignore[import-untyped,unused-ignore]
     except ImportError:
-        return None
-    x = torch.randn(3, len(card.leads), card.samples, generator=torch.Generator().manual_seed(0))
-    training = network.training
-    device = next(network.parameters()).device
-    with torch.inference_mode():
-        expected = network.eval()(x.to(device)).cpu().numpy()
-    network.train(training)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (logits,) = session.run(None, {"signals": x.numpy()})
+        raise ModelError(
+            "expected the package onnxruntime to run an .onnx file; install it: pip install "
+            "onnxruntime"
+        ) from None
+    if not path.is_file():
+        raise ModelError(f"expected a network's .onnx at {path}, but there is no such file")
+    try:
+        return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # of many kinds, none of them public
+        raise ModelError(f"expected a network's .onnx at {path}: {error}") from None
+
+
+def _onnx_difference(path: Path, network: nn.Module, card: ModelCard, raw: bool) -> float | None:
+    """Return how far onnxruntime is from torch on three random records."""
+    try:
+        session = _onnx_session(path)
+    except ModelError as error:
+        if "package onnxruntime" in str(error):
+            return None
+        raise
+    shape = (3, len(card.leads), card.samples)
+    signals = np.random.default_rng(0).normal(size=shape)
+    if raw:
+        assert card.preprocessing is not None
+        rate = card.preprocessing.sample_rate_hz
+        windows = [card.preprocessing.windows_of(signal, rate, windows=1)[0] for signal in signals]
+        read = np.stack(windows).astype(np.float32) * np.float32(card.preprocessing.step)
+        given: dict[str, Any] = {"signals_mv": signals}
+    else:
+        read = signals.astype(np.float32)
+        given = {"signals": read}
+    expected = torch_logits(network)(read)
+    (logits,) = session.run(["logits"], given)
     difference = float(np.abs(logits - expected).max() / max(np.abs(expected).max(), 1e-6))
     if not difference < ONNX_TOLERANCE:
         raise ModelError(
@@ -130,7 +188,12 @@ def _onnx_difference(path: Path, network: nn.Module, card: ModelCard) -> float |
     return difference
 
 
-def _check_card(architecture: Architecture, network: nn.Module, card: ModelCard) -> None:
+def _metadata(architecture: Architecture, card: ModelCard) -> dict[str, str]:
+    """Return what every form of a network carries."""
+    return {"ecgscale_architecture": architecture.to_json(), "ecgscale_card": card.to_json()}
+
+
+def _check_weights(architecture: Architecture, network: nn.Module, card: ModelCard) -> None:
     """Raise ModelError unless the weights fit the architecture, the leads and the classes."""
     fresh = build(architecture, leads=len(card.leads), outputs=len(card.classes))
     wanted = {key: value.shape for key, value in fresh.state_dict().items()}
@@ -139,10 +202,6 @@ def _check_card(architecture: Architecture, network: nn.Module, card: ModelCard)
         raise ModelError(
             f"expected the weights of {architecture.name} {architecture.hash} for "
             f"{len(card.leads)} leads and {len(card.classes)} classes, got those of another network"
-        )
-    if card.thresholds and len(card.thresholds) != len(card.classes):
-        raise ModelError(
-            f"expected {len(card.classes)} thresholds, got {len(card.thresholds)}: one for each"
         )
 
 

@@ -1,42 +1,73 @@
-"""Source code that rebuilds an exported network without this package.
+"""Source code that takes raw ECGs to decisions with an exported network, without this package.
 
-It is this package's own code: layers, modules and builder are joined into one file, so that the
-file cannot drift from what was trained.
+It is this package's own code: its modules are joined into one file, so that the file cannot drift
+from what was trained. For PyTorch it needs torch, safetensors and numpy, for ONNX onnxruntime and
+numpy.
 """
 
 from __future__ import annotations
 
 import inspect
+import keyword
 import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
 
 import models.batch_norm
 import models.build
 import models.errors
+import models.filtering
+import models.fold
 import models.layers
 import models.modules
+import models.prediction
+import models.preprocessing
+import models.shape
+import models.trained
 
-_PARTS = (
-    models.errors,
+_READING = (models.errors, models.filtering, models.preprocessing, models.prediction)
+_NETWORK = (
+    models.shape,
     models.layers,
     models.batch_norm,
     models.modules,
     models.build,
+    models.fold,
+    models.trained,
 )
 
-_HEAD = '''"""Rebuild the network of {weights} beside this file; needs torch and safetensors only.
+_TORCH_USAGE = """from {module} import load
 
-    from {module} import load
-    network, card = load()
-    probabilities = network(signals).sigmoid()     # float32 (batch, leads, samples)
+network, card = load()
+said = network.predict(signal_mv, rate_hz=500)    # (leads, samples) in mV, or a list of them
+print(said.findings())                            # {{diagnosis: probability}}
+probabilities = network(prepared).sigmoid()       # float32 (batch, leads, samples), prepared"""
+
+_ONNX_USAGE = """from {module} import load
+
+predictor, card = load()
+said = predictor.predict(signal_mv, rate_hz=500)  # (leads, samples) in mV, or a list of them
+print(said.findings())                            # {{diagnosis: probability}}"""
+
+_RAW_ONNX_USAGE = """import onnxruntime
+
+session = onnxruntime.InferenceSession("{name}")
+logits, probabilities = session.run(None, {{"signals_mv": signals_mv}})
+# float64 (batch, leads, samples): millivolts at the rate below, not filtered, not standardised"""
+
+_HEAD = '''"""Take raw ECGs to decisions with {weights} beside this file; needs {needs} only.
+
+{usage}
 """
 
 from __future__ import annotations
 
 '''
 
-_TAIL = '''
+_TORCH_TAIL = '''
 
-def load(path: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
+def load(path: str | None = None) -> tuple[TrainedNetwork, dict[str, Any]]:
     """Return the trained network in evaluation mode, and its card."""
     from pathlib import Path
 
@@ -49,15 +80,65 @@ def load(path: str | None = None) -> tuple[nn.Module, dict[str, Any]]:
     layers = decode(json.loads(metadata["ecgscale_architecture"])["layers"])
     network = build_layers(layers, len(card["leads"]), len(card["classes"]))
     network.load_state_dict(weights)
-    return network.eval(), card
+    return TrainedNetwork(network, card).eval(), card
+'''
+
+_ONNX_TAIL = '''
+
+def load(path: str | None = None) -> tuple[Predictor, dict[str, Any]]:
+    """Return what predicts, and its card."""
+    from pathlib import Path
+
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        str(path or Path(__file__).with_name("{weights}")), providers=["CPUExecutionProvider"]
+    )
+    card = json.loads(session.get_modelmeta().custom_metadata_map["ecgscale_card"])
+    return Predictor.of_card(card, lambda x: session.run(["logits"], {{"signals": x}})[0]), card
 '''
 
 
-def standalone_source(weights: str) -> str:
-    """Return Python source with a function `load` for the weights file of that name."""
-    imports: list[str] = []
+def module_name(path: Path) -> str:
+    """Return a name that Python can import for code beside a file."""
+    name = re.sub(r"\W", "_", path.stem)
+    plain = name.isidentifier() and not keyword.iskeyword(name)
+    return name if plain else f"network_{name}"
+
+
+def torch_usage(module: str) -> str:
+    """Return a few lines that use the code for PyTorch."""
+    return _TORCH_USAGE.format(module=module)
+
+
+def onnx_usage(module: str) -> str:
+    """Return a few lines that use the code for onnxruntime."""
+    return _ONNX_USAGE.format(module=module)
+
+
+def raw_onnx_usage(name: str) -> str:
+    """Return a few lines that run an .onnx file that reads millivolts."""
+    return _RAW_ONNX_USAGE.format(name=name)
+
+
+def torch_source(weights: str) -> str:
+    """Return Python source with a function `load` for the .safetensors file of that name."""
+    usage = torch_usage(module_name(Path(weights)))
+    needs = "torch, safetensors and numpy"
+    return _source(weights, needs, usage, (*_READING, *_NETWORK), _TORCH_TAIL)
+
+
+def onnx_source(weights: str) -> str:
+    """Return Python source with a function `load` for the .onnx file of that name."""
+    usage = onnx_usage(f"{module_name(Path(weights))}_onnx")
+    return _source(weights, "onnxruntime and numpy", usage, _READING, _ONNX_TAIL)
+
+
+def _source(weights: str, needs: str, usage: str, parts: Sequence[ModuleType], tail: str) -> str:
+    """Join modules into one file, the imports of others than this package at its top."""
+    imports: list[str] = ["import json\n"]
     bodies: list[str] = []
-    for part in _PARTS:
+    for part in parts:
         source = inspect.getsource(part).replace(inspect.getdoc(part) or "\0", "", 1)
         source = source.replace('""""""', "", 1)
         found = re.findall(r"^(?:from [\w.]+ import (?:\([^)]*\)|.*)|import .*)\n", source, re.M)
@@ -67,6 +148,6 @@ def standalone_source(weights: str) -> str:
             if outside and line not in imports:
                 imports.append(line)
         bodies.append(source.strip())
-    module = re.sub(r"\W", "_", weights.rpartition(".")[0])
-    head = _HEAD.format(weights=weights, module=module)
-    return head + "".join(imports) + "\n\n" + "\n\n\n".join(bodies) + _TAIL.format(weights=weights)
+    indented = "\n".join(f"    {line}".rstrip() for line in usage.splitlines())
+    head = _HEAD.format(weights=weights, needs=needs, usage=indented)
+    return head + "".join(imports) + "\n\n" + "\n\n\n".join(bodies) + tail.format(weights=weights)

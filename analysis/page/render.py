@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any
 
@@ -34,7 +34,20 @@ class Page:
     tables: dict[str, pd.DataFrame]
 
 
-def render(top: Header, sections: Sequence[Section]) -> Page:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a page calls itself, its facts, and the table `all` that holds all `rows`."""
+
+    kicker: str = "design-space study of ECG networks"
+    about: str = "This study"
+    rows: str = "every trial of the study"
+    all: str = "trials"
+
+
+REPORT = Words()
+
+
+def render(top: Header, sections: Sequence[Section], words: Words = REPORT) -> Page:
     """Render all sections and collect their tables."""
     tables = dict(table for section in sections for table in _tables(section.blocks))
     drawn = any(_figures(section.blocks) for section in sections)
@@ -46,6 +59,7 @@ def render(top: Header, sections: Sequence[Section]) -> Page:
         # A "</script" within the library would end the element that holds it.
         plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")) if drawn else "",
         tables=sorted(tables),
+        **asdict(words),
     )
     return Page(html, tables)
 

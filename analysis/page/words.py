@@ -7,6 +7,7 @@ paragraphs, and [block.NAME] with the title and the caption of a figure or table
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ def gates_frame(gates: Sequence[Gate]) -> pd.DataFrame:
 
 def template(folder: str, key: str, values: Mapping[str, Any]) -> str:
     """Fill a template of a folder, by its dotted key."""
-    return _environment().from_string(_lookup(folder, key)).render(values)
+    text = _environment().from_string(_lookup(folder, key)).render(values)
+    return re.sub(" +", " ", text).strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from analysis.questions.context import Context
 from analysis.report.chapters import chapters
 from analysis.report.gather import Material, gather
 from analysis.report.header import header
+from analysis.report.static import write_figures
 from search.study import Study
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def write_report(
     publish: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Path:
-    """Compute, draw and write out_dir/report.html and out_dir/tables/*.csv; return the page.
+    """Compute, draw and write out_dir/report.html and its tables/*.csv; return the page.
 
     The command line takes this road, too. The same arguments give the same files.
 
@@ -80,8 +81,6 @@ def write_report(
 
         dashboard.publish(published, context)
     if figures:  # last, as it may find no browser
-        from analysis.report.static import write_figures
-
         write_figures(context, out_dir, figures)
     return page
 

@@ -20,6 +20,7 @@ from data_pipeline.batches import ResidentRecords, batches
 from models import Architecture
 from models.build import build
 from models.fold import fold_batch_norms
+from models.trained import logits_alike
 from search.training.averaging import AveragedWeights
 from search.training.checkpoint import load_checkpoint, save_checkpoint, trial_fingerprint
 from search.training.device import Precision, synchronize
@@ -313,7 +314,7 @@ def predict(
         for signals, _ in feed:
             if between is not None:
                 between()
-            parts.append(network(signals))
+            parts.append(logits_alike(network, signals))
     return torch.cat(parts).cpu().numpy()
 
 

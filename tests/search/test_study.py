@@ -165,7 +165,7 @@ def test_created_study_is_an_optuna_study(make_study: Callable[..., Study], stor
 
 
 def test_distributions_are_those_of_the_factors(make_study, storage: Storage):
-    known = StudyReader(make_study().distributions().name, storage)
+    known = StudyReader(make_study().name, storage).distributions()
     assert known["depth"] == optuna.distributions.IntDistribution(3, 24, log=True)
     assert known["width_growth"] == optuna.distributions.FloatDistribution(1.0, 2.5)
     assert known["kernel_size"] == optuna.distributions.CategoricalDistribution(

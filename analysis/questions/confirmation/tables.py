@@ -43,8 +43,9 @@ def contestants_table(found: Comparison, cost: str) -> TableBlock:
         "Chosen: the searched network that stands for its budget. Beaten by: share of the random "
         "networks within ±15 % of its FLOPs that score higher on validation records. Compute "
         "needed: its FLOPs over those at which the estimated front reaches its validation score, "
-        "with a 95 % interval of the front's band and the seeds' spread (2 × means that a searched "
-        "network does the same with half). Test scores are means over seeds with 95 % intervals.",
+        f"with a {PERCENT} interval of the front's band and the seeds' spread (2 × means that a "
+        "searched network does the same with half). Test scores are means over seeds with "
+        f"{PERCENT} intervals.",
         shown,
         found.to_frame(),
     )
@@ -110,7 +111,7 @@ def detail_tables(found: Comparison) -> tuple[TableBlock, ...]:
             }
         )
         caption = (
-            f"Test scores of network {found.detailed}, one seed, with 95 % intervals over "
+            f"Test scores of network {found.detailed}, one seed, with {PERCENT} intervals over "
             "patients. A dash: undefined on these records. Without an interval: under "
             f"{FEWEST_PATIENTS} patients with or without the diagnosis, too few for one; with "
             "under 15, those of AUROC are still somewhat too narrow."
