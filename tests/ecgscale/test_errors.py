@@ -126,9 +126,12 @@ def test_studies_are_kept_in_order(run: Run, finished: str, database: str, tmp_p
     assert_user_error(run("dump", finished, *at), "--all DIR")
     assert run("dump", "--all", tmp_path, *at).returncode == 0
     kept = tmp_path / f"{finished}.jsonl.gz"
-    assert run("load", kept, "--name", "copy", *at).returncode == 0
-    assert run("rename", "copy", "copied", *at).stdout == "The study copy is called copied now.\n"
-    assert_user_error(run("status", "copy", *at), "it is called copied now")
+    assert run("load", kept, "--name", "kept-in-order", *at).returncode == 0
+    assert (
+        run("rename", "kept-in-order", "copied", *at).stdout
+        == "The study kept-in-order is called copied now.\n"
+    )
+    assert_user_error(run("status", "kept-in-order", *at), "it is called copied now")
     assert_user_error(run("delete", "copied", *at), "--yes")
     assert "10 trials" in run("delete", "copied", "--yes", *at).stdout
     assert_user_error(run("status", "copied", *at), finished)

@@ -163,7 +163,7 @@ def drawn(space: str, seed: int) -> Architecture:
 def test_a_step_an_evaluation_and_an_average_stay_on_the_device(make, monkeypatch):
     """Shapes alone are computed on the meta device: any look at a value is an error there."""
     # The fused AdamW has a kernel for each true device and none for this one.
-    monkeypatch.setattr(torch.optim, "AdamW", lambda groups, fused: torch.optim.SGD(groups))
+    monkeypatch.setattr(torch.optim, "AdamW", lambda groups, **_: torch.optim.SGD(groups))
     monkeypatch.setattr(Run, "_autocast", lambda _: contextlib.nullcontext())
     records = some_records("meta", samples=1000)
     with torch.device("meta"):
