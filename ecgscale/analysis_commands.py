@@ -109,6 +109,7 @@ def recommend(
     from analysis.questions.estimates import estimate
     from analysis.stats.interval import PERCENT
     from analysis.stats.refusal import Refusal
+    from analysis.trials.factors import label
     from analysis.trials.find import read_table
     from search.database.storage import open_storage
     from search.definition import parse_count
@@ -126,7 +127,7 @@ def recommend(
     interval = result.interval
     facts = {
         "architecture": result.architecture_hash,
-        **result.factors,
+        **{name: label(value) for name, value in result.factors.items()},
         **{name: engineering(value) for name, value in result.costs.items()},
         f"observed {result.metric}": f"{result.observed:.4f}",
         f"expected {result.metric}": f"{result.expected:.4f}"
@@ -142,8 +143,9 @@ def recommend(
         print(f"  by the scaling law: {law['by_law_refusal']}")
     elif law:
         shown = {name: engineering(value) for name, value in law["by_law_costs"].items()}
+        factors = {name: label(value) for name, value in law["by_law_factors"].items()}
         print_facts(
-            {"architecture": law["by_law_hash"], **law["by_law_factors"], **shown},
+            {"architecture": law["by_law_hash"], **factors, **shown},
             title="By the scaling law, not trained yet",
         )
 

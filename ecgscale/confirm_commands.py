@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import command_line, engineering, print_table
+from ecgscale.output import command_line, counted, engineering, print_table
 from ecgscale.study_commands import StorageOption, StudyArgument
 
 if TYPE_CHECKING:
@@ -245,4 +245,5 @@ def _plan(
         study, chosen.candidates, seeds=seeds, learning_rates=learning_rates, again=again
     )
     following = command_line("worker", study.name, "--data", "STORE", storage=storage)
-    print(f"{planned.planned - study.planned} trials planned. Next: {following}")
+    new = counted(planned.planned - study.planned, "trial")
+    print(f"{new} planned. Next: {following}")

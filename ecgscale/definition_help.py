@@ -12,7 +12,7 @@ class DefinitionCommand(TyperCommand):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, then the keys; they are read only now, so other helps stay quick."""
-        from search.reference import template
+        from search.template import template
 
         super().format_help(ctx, formatter)
         formatter.write(template())

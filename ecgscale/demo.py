@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.output import Progress, command_name, duration, engineering
+from ecgscale.output import Progress, command_name, counted, duration, engineering
 from ecgscale.steps import find_or_create, prepare_raw, train
 from ecgscale.study_commands import StorageOption
 
@@ -45,7 +45,14 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")] = Path(
         "demo-output"
     ),
-    trials: Annotated[int, typer.Option(min=8, help="How many different networks.")] = 48,
+    trials: Annotated[
+        int,
+        typer.Option(
+            min=8,
+            help="Trainings in all; one in 14 is a replicate, one a negative control, at least 1 "
+            "each.",
+        ),
+    ] = 56,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training records.", show_default="10")
     ] = None,
@@ -67,8 +74,9 @@ def demo(
     opened = open_storage(storage or f"embedded:{out / 'database'}")
     low, high = definition.sample.flops
     print(f"\n[2/4] Study of networks from {engineering(low)} to {engineering(high, 'FLOPs')}")
+    print(_plan(definition))
     find_or_create(definition, store, opened)
-    print(f"\n[3/4] Training {definition.planned} networks with {workers} workers side by side")
+    print(f"\n[3/4] {definition.planned} trainings with {counted(workers, 'worker')} side by side")
     if code := train(definition.name, store, opened, out, workers=workers, per_gpu=workers):
         raise typer.Exit(code)
     print("\n[4/4] Analysing")
@@ -127,9 +135,31 @@ def _definition(trials: int, epochs: int | None) -> StudyDefinition:
 
     with as_file(files("ecgscale") / "demo.toml") as path:
         definition = StudyDefinition.from_toml(path)
-    sample = replace(definition.sample, architectures=trials, bins=min(8, trials))
+    again = max(1, trials // 14)
+    networks = trials - 2 * again
     recipe = definition.recipe if epochs is None else replace(definition.recipe, epochs=epochs)
-    return replace(definition, sample=sample, recipe=recipe)
+    return replace(
+        definition,
+        sample=replace(definition.sample, architectures=networks, bins=min(8, networks)),
+        replicates=replace(definition.replicates, architectures=again),
+        controls=replace(definition.controls, shuffled_labels=again),
+        recipe=recipe,
+    )
+
+
+def _plan(definition: StudyDefinition) -> str:
+    """Say what will be trained, and why."""
+    again = definition.replicates.architectures * definition.replicates.seeds
+    controls = definition.controls.shuffled_labels
+    return (
+        f"      {counted(definition.planned, 'training')} of "
+        f"{counted(definition.recipe.epochs, 'epoch')}:\n"
+        f"      {definition.sample.architectures} different networks, drawn at random\n"
+        f"      {counted(again, 'replicate')}: the same network with another seed, for "
+        "seed-to-seed variability\n"
+        f"      {counted(controls, 'negative control')}: shuffled training labels, must score as "
+        "by chance"
+    )
 
 
 def _summarise(name: str, storage: Storage, store: Store) -> None:
@@ -147,6 +177,6 @@ def _summarise(name: str, storage: Storage, store: Store) -> None:
     if len(control):
         scores = ", ".join(f"{value:.3f}" for value in control["macro_auroc"])
         print(
-            "  control trials (training labels shuffled): mean macro-AUROC "
+            "  negative controls (training labels shuffled): mean macro-AUROC "
             f"{control['macro_auroc'].mean():.3f} ({scores}); chance is 0.5"
         )

@@ -34,6 +34,16 @@ def engineering(value: float, unit: str = "") -> str:
     return f"{value:.3g} {unit}".rstrip()
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a count with its noun: ``1 trial``, ``3,990 trials``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def rate(per_hour: float) -> str:
+    """Write trials per hour: ``3,990 trials/h``, ``4.2 trials/h``."""
+    return f"{per_hour:,.0f} trials/h" if per_hour >= 10 else f"{per_hour:.2g} trials/h"
+
+
 def duration(seconds: float) -> str:
     """Format seconds as ``42 s``, ``3 min 05 s`` or ``2 h 07 min``."""
     whole = round(seconds)
@@ -45,11 +55,15 @@ def duration(seconds: float) -> str:
 
 
 def print_table(frame: pd.DataFrame, format: Format = Format.table, title: str = "") -> None:
-    """Write a frame to standard output in the chosen format."""
+    """Write a frame to standard output in the chosen format; times without a zone are UTC."""
+    naive = frame.select_dtypes("datetime").columns
+    frame = frame.assign(**{name: frame[name].dt.tz_localize("UTC") for name in naive})
     if format is Format.csv:
         frame.to_csv(sys.stdout, index=False)
     elif format is Format.json:
-        sys.stdout.write(frame.to_json(orient="records", indent=2, double_precision=15) + "\n")
+        sys.stdout.write(
+            frame.to_json(orient="records", indent=2, double_precision=15, date_format="iso") + "\n"
+        )
     elif format is Format.parquet:
         sys.stdout.buffer.write(_parquet(frame))
     else:

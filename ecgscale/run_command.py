@@ -19,7 +19,7 @@ from ecgscale.confirm_commands import (
     write_family,
 )
 from ecgscale.definition_help import DefinitionCommand
-from ecgscale.output import command_name, duration, engineering
+from ecgscale.output import command_name, counted, duration, engineering
 from ecgscale.steps import find_or_create, prepare_raw, train
 from ecgscale.study_commands import StorageOption
 
@@ -186,5 +186,5 @@ def _plan_confirmation(
         print(f"      No confirmation: {error}")
         return False
     show_candidates(study, chosen)
-    print(f"      {planned.planned - study.planned} trials with fresh seeds planned.")
+    print(f"      {counted(planned.planned - study.planned, 'trial')} with fresh seeds planned.")
     return True

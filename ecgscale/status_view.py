@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from ecgscale.output import duration
+from ecgscale.output import counted, duration, rate
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,7 +26,7 @@ def counts(status: StudyStatus) -> dict[str, object]:
     }
     facts["precision"] = status.precision or "settled by the first worker"
     if status.trials_per_hour and not status.done:
-        facts["rate"] = f"{status.trials_per_hour:.3g} trials/h"
+        facts["rate"] = rate(status.trials_per_hour)
     if not status.done:
         facts["time left"] = time_left(status)
     return facts
@@ -37,26 +37,24 @@ def time_left(status: StudyStatus) -> str:
     left = status.time_left
     if left is None:
         return "not known before a trial has come through an epoch"
-    fitted = f"{left.fitted_trials} {'trial' if left.fitted_trials == 1 else 'trials'}"
+    fitted = counted(left.fitted_trials, "trial")
     off = "" if left.typical_error is None else f", typically {left.typical_error:.0%} off"
-    basis = (
-        f"predicted cost of {status.running + status.waiting} open trials, fitted to {fitted}{off}"
-    )
+    still_open = counted(status.running + status.waiting, "open trial")
+    basis = f"predicted cost of {still_open}, fitted to {fitted}{off}"
     if left.seconds is None:
         return f"no worker runs; one alone would take {duration(left.worker_seconds)} ({basis})"
-    workers = "1 worker" if left.workers == 1 else f"{left.workers} workers"
-    return f"about {duration(left.seconds)} with {workers} ({basis})"
+    return f"about {duration(left.seconds)} with {counted(left.workers, 'worker')} ({basis})"
 
 
 def line(status: StudyStatus) -> str:
     """Return the state of a study in one line."""
-    words = [f"{status.complete} of {status.planned} complete"]
-    words += [f"{status.running} running", f"{status.waiting} waiting"]
+    words = [f"{status.complete:,} of {status.planned:,} complete"]
+    words += [f"{status.running:,} running", f"{status.waiting:,} waiting"]
     if status.failed:
         reasons = ", ".join(f"{n} × {reason}" for reason, n in status.failures.items())
         words.append(f"{status.failed} failed ({reasons})")
     if status.trials_per_hour and not status.done:
-        words.append(f"{status.trials_per_hour:.3g} trials/h")
+        words.append(rate(status.trials_per_hour))
     if status.seconds_left is not None:
         words.append(f"about {duration(status.seconds_left)} left")
     return f"{status.name}: {', '.join(words)}"
@@ -107,7 +105,7 @@ def page(status: StudyStatus) -> RenderableType:
             style = "yellow" if worker.silent else ""
             table.add_row(*worker_cells(worker, status.epochs), style=style)
         parts.append(table)
-    parts.append(Text(f"{datetime.now():%H:%M:%S}", style="dim"))
+    parts.append(Text(f"{datetime.now().astimezone():%H:%M:%S %Z}", style="dim"))
     return Group(*parts)
 
 

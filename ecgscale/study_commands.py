@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecgscale.definition_help import DefinitionCommand
-from ecgscale.output import Format, command_line, engineering, print_table
+from ecgscale.output import Format, command_line, counted, engineering, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,8 +200,9 @@ def create(
     study = create_study(defined, store, opened, long_first=long_first)
     low, high = defined.sample.flops
     print(
-        f"Study {study.name}: {study.planned} trials planned, {defined.sample.architectures} "
-        f"different networks from {engineering(low)} to {engineering(high, 'FLOPs')}."
+        f"Study {study.name}: {counted(study.planned, 'trial')} planned, "
+        f"{counted(defined.sample.architectures, 'different network')} from {engineering(low)} to "
+        f"{engineering(high, 'FLOPs')}."
     )
     for warning in study_warnings(store, defined.data):
         print(f"Warning: {warning}.")
@@ -242,7 +243,8 @@ def extend(
         seeds=seeds,
     )
     extended = extend_study(found, extension)
-    print(f"Study {study}: {extended.planned - found.planned} more trials, {extended.planned} now.")
+    further = counted(extended.planned - found.planned, "further trial")
+    print(f"Study {study}: {further}, {extended.planned:,} now.")
     print(f"Next: {command_line('worker', study, '--data', 'STORE', storage=storage)}")
 
 

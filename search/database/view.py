@@ -31,8 +31,8 @@ def refresh_view(connection: Connection) -> None:
         *(f"(a.v ->> '{name}')::double precision AS {name}" for name in NUMBER_ATTRIBUTES),
         f"v.value AS {OBJECTIVE.name}",
         *(_factor(name, kind) for name, kind in _factors(connection).items() if name not in taken),
-        "t.datetime_start AS started",
-        "t.datetime_complete AS finished",
+        "t.datetime_start AT TIME ZONE 'utc' AS started",
+        "t.datetime_complete AT TIME ZONE 'utc' AS finished",
         "(a.v -> 'architecture') AS architecture",
     ]
     connection.execute(text("DROP VIEW IF EXISTS ecgscale_trials"))

@@ -59,7 +59,7 @@ def matching(frame: pd.DataFrame, where: str) -> np.ndarray:
     """Say for every trial whether the condition holds."""
     tree = _parsed(where)
     try:
-        result = _Reader(frame, where).read(tree)
+        result = _switch(_Reader(frame, where).read(tree))
     except RecursionError:
         raise StudyError(f"expected a shorter condition in --where: {HELP}") from None
     except StudyError:  # a ValueError too, but it says already what is wrong
@@ -110,7 +110,7 @@ class _Reader:
         )
 
     def _truth(self, node: ast.expr) -> Any:
-        value = self.read(node)
+        value = _switch(self.read(node))
         if np.asarray(value).dtype != bool:
             raise StudyError(
                 f"expected a comparison, got {ast.unparse(node)!r} in --where {self.where!r}: "
@@ -153,6 +153,15 @@ def _parsed(where: str) -> ast.expr:
         return ast.parse(where.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise StudyError(f"expected a condition in --where, got {where!r}: {HELP}") from None
+
+
+def _switch(value: Any) -> Any:
+    """Return a column of switches as bool, off where missing: reference CNNs have no factors."""
+    if isinstance(value, pd.Series) and value.dtype == object:
+        known = value.dropna()
+        if len(known) and all(isinstance(one, bool) for one in known):
+            return value.eq(True).to_numpy()
+    return value
 
 
 def _missing(value: Any) -> Any:

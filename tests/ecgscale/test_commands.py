@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 import urllib.request
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -209,7 +210,9 @@ def test_demo_walks_the_whole_path(run: Run, raw: Path, tmp_path: Path) -> None:
         logs = [path.read_text() for path in (out / "logs").glob("worker-*.log")]
         assert len(logs) == 2
         assert all("macro-AUROC" in log for log in logs), "both workers must have trained"
-        assert "control trials" in done.stdout
+        assert "negative controls" in done.stdout
+        assert "8 trainings of 2 epochs" in done.stdout
+        assert "8 of 8 trials complete" in done.stdout
         other = run("demo", "--raw", raw, "--out", out, "--trials", "9", "--epochs", "2")
         assert other.returncode == 2
     finally:
@@ -223,3 +226,4 @@ def test_programs_get_whole_numbers(run: Run, finished: str, database: str, form
     shown = run("trials", finished, "--storage", database, "--format", format, "--limit", "1")
     listed = json.loads(shown.stdout) if format == "json" else rows(shown.stdout)
     assert str(listed[0]["flops"]).isdigit()
+    assert datetime.fromisoformat(listed[0]["finished"]).utcoffset() == timedelta(0)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ecgscale.output import counted, rate
 from ecgscale.status_view import StatusView, line, time_left
 from search.reading.status import RunningWorker, StudyStatus
 from search.reading.time_left import TimeLeft
@@ -60,8 +61,18 @@ def test_plain_lines_have_an_interval_and_a_last_one(capsys: pytest.CaptureFixtu
     assert said == [line(a_status()), line(done)]
     assert said[0] == (
         "tiny: 5 of 20 complete, 1 running, 13 waiting, 1 failed (1 × diverged), "
-        "41.5 trials/h, about 1 h 01 min left"
+        "42 trials/h, about 1 h 01 min left"
     )
+
+
+def test_numbers_are_for_people() -> None:
+    assert [counted(n, "trial") for n in (0, 1, 3990)] == ["0 trials", "1 trial", "3,990 trials"]
+    assert [rate(n) for n in (3990.4, 10, 4.25)] == [
+        "3,990 trials/h",
+        "10 trials/h",
+        "4.2 trials/h",
+    ]
+    assert "3,990 trials/h" in line(a_status(trials_per_hour=3990.4))
 
 
 def test_status_as_json(run: Run, finished: str, database: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from data_pipeline import PrepareOptions
 from models import Factor, Space, load_space
 from search.definition import StudyDefinition
-from search.reference import page, template
+from search.template import template
 from search.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
@@ -78,11 +78,6 @@ def test_options_of_a_store_are_what_they_were() -> None:
     assert json.dumps([given["seconds"], given["band_hz"], given["split"]]) == (
         "[10, [1, 40], [1, 0, 0]]"
     )
-
-
-def test_the_reference_is_up_to_date() -> None:
-    written = (ROOT / "docs" / "study-file.md").read_text(encoding="utf-8")
-    assert written == page(), "run: python -m search.reference > docs/study-file.md"
 
 
 def test_the_template_is_a_definition_of_nothing_but_defaults() -> None:

@@ -282,6 +282,13 @@ def test_view_shows_trials_with_their_factors(make_study, storage: Storage):
             {"name": study.name},
         ).mappings()
         seen = list(rows)
+        kinds = connection.scalars(
+            text(
+                "SELECT data_type FROM information_schema.columns WHERE table_name = "
+                "'ecgscale_trials' AND column_name IN ('started', 'finished')"
+            )
+        ).all()
+    assert kinds == ["timestamp with time zone"] * 2
     frame = read_trials(study.name, storage)
     for name in ("trial", "role", "flops", "depth", "kernel_size", "grouping", "residual"):
         assert [row[name] for row in seen] == list(frame[name]), name

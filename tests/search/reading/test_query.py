@@ -21,6 +21,8 @@ FRAME = pd.DataFrame(
         "grouping": ["dense", "depthwise", "dense", "group16"],
         "kernel_size": [3, 5, 7, 23],
         "residual": [True, False, True, True],
+        # One network has no factors, like a reference architecture.
+        "attention": pd.Series([True, None, False, True], dtype=object),
         "failure": pd.Series([None, None, "diverged: nan", None], dtype=object),
     }
 )
@@ -39,6 +41,9 @@ FRAME = pd.DataFrame(
         ("kernel_size not in [3, 5]", [2, 3]),
         ("residual", [0, 2, 3]),
         ("not residual and trial == 1", [1]),
+        ("attention", [0, 3]),
+        ("attention and mflops > 10", [0]),
+        ("attention == False", [2]),
         ("residual == True and kernel_size > 3", [2, 3]),
         ("flops / seconds > 1e6", [0]),
         ("flops > 2 * 3e7 - -4e7", [0, 2]),
