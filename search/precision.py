@@ -48,12 +48,13 @@ def settle_precision(study: Study, fast: str, device: str, *, emulate: bool = Fa
     decides. Raises StudyError if the device only emulates the study's, unless told to `emulate`.
     """
     with study.storage.begin() as connection:
-        precision = read_precision(connection, study) or fast
         settled = read_attribute(connection, study.study_id, KEY) is not None
         if study.definition.recipe.precision == "auto" and not settled:
-            values = {"study": study.study_id, "key": KEY, "value": json.dumps(precision)}
-            connection.execute(text(SETTLE), values)
-            precision = read_precision(connection, study) or precision
+            proposed = read_precision(connection, study) or fast
+            values = {"study": study.study_id, "key": KEY, "value": json.dumps(proposed)}
+            connection.execute(text(SETTLE), values)  # waits for whoever settles it just now
+        precision = read_precision(connection, study)
+    assert precision is not None
     if precision == "bf16" and fast != "bf16" and not emulate:
         raise StudyError(
             f"expected a device with instructions for bf16, in which study {study.name} trains, "
