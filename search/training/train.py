@@ -34,7 +34,7 @@ from search.training.metric_table import ATTRIBUTES, OBJECTIVE
 from search.training.metrics import best_thresholds, macro_f1
 from search.training.recipe import Recipe
 from search.training.run import Diverged, Run, Trial
-from search.training.scores import probabilities, score_fold
+from search.training.scores import FoldScores, probabilities, score_fold
 
 __all__ = ["Diverged", "Interrupted", "Trained", "TrialScores", "train_one"]
 
@@ -194,11 +194,12 @@ def _train(
     on_finish: Callable[[Trained], None] | None,
     checkpoint: Path | None,
 ) -> TrialScores:
-    recipe, train, validation = trial.recipe, trial.train, trial.validation
-    devices.reset_peak_memory(train.device)
+    recipe = trial.recipe
+    devices.reset_peak_memory(trial.train.device)
     run = Run(trial, micro_batch, checkpoint)
-    progress, slack = run.progress, recipe.threshold_slack
-    on_curve = _spread(validation, max(CURVE_RECORDS, int(CURVE_SHARE * len(train))))
+    progress = run.progress
+    curve_records = max(CURVE_RECORDS, int(CURVE_SHARE * len(trial.train)))
+    on_curve = _spread(trial.validation, curve_records)
 
     def pause(doing: str) -> None:
         """Save and stop if told to; what is left of an epoch is done by the next call."""
@@ -210,50 +211,22 @@ def _train(
     between_batches = partial(pause, "validation")
 
     while True:
-        # ---- Training ---- #
-        feed = batches(
-            train,
-            batch_size=recipe.batch_size,
-            seed=trial.seed,
-            epoch=progress.epoch,
-            shuffle=True,
-            augment=recipe.augment_options(),
-            first_step=progress.step,
-        )
-        run.network.train()
-        for signals, labels in islice(feed, run.steps_per_epoch - progress.step):
-            run.step(signals, labels)
-            if progress.step % STEPS_BETWEEN_LOSS_CHECKS == 0:
-                run.check_loss()
-            pause("training")
-        run.check_loss()
-        run.lap("training")
+        _train_epoch(run, pause)
         if progress.epoch + 1 == recipe.epochs:
             break
-
-        # ---- Validation ---- #
-        seen_labels, seen_logits = run.training_outputs(CURVE_OUTPUTS)
-        thresholds = best_thresholds(seen_labels, probabilities(seen_logits), slack=slack)
-        chances = probabilities(run.predict(on_curve, between_batches))
-        f1 = macro_f1(_labels(on_curve), chances > thresholds, empty_classes=recipe.empty_classes)
+        f1 = _score_on_curve(run, on_curve, between_batches)
         run.end_epoch(f1)
         if on_epoch is not None:
             on_epoch(progress.epoch - 1, f1)
         if run.seconds_since_saved() > SECONDS_BETWEEN_CHECKPOINTS:
             run.save()
 
-    # ---- Final score ---- #
-    seen_logits = run.predict(train, between_batches)
-    thresholds = best_thresholds(_labels(train), probabilities(seen_logits), slack=slack)
-    chances = probabilities(run.predict(validation, between_batches))
-    scores = score_fold(
-        _labels(validation), chances, thresholds, empty_classes=recipe.empty_classes
-    )
+    trained, scores = _score_finally(run, between_batches)
     run.end_epoch(scores.objective)
     if on_epoch is not None:
         on_epoch(progress.epoch - 1, scores.objective)
     if on_finish is not None:
-        on_finish(Trained(run.scored_network().eval(), thresholds, chances))
+        on_finish(trained)
     return TrialScores(
         values=dict(scores.values),
         class_scores=list(scores.per_class),
@@ -261,10 +234,53 @@ def _train(
         seconds=progress.training_seconds + progress.validation_seconds,
         validation_seconds=progress.validation_seconds,
         records_per_second=progress.records / progress.training_seconds,
-        peak_memory_bytes=devices.peak_memory_bytes(train.device),
+        peak_memory_bytes=devices.peak_memory_bytes(trial.train.device),
         micro_batch=run.micro_batch,
         precision=trial.precision,
     )
+
+
+def _train_epoch(run: Run, pause: Callable[[str], None]) -> None:
+    """Take the steps that are left of an epoch; `pause` is called after each."""
+    trial, progress = run.trial, run.progress
+    feed = batches(
+        trial.train,
+        batch_size=trial.recipe.batch_size,
+        seed=trial.seed,
+        epoch=progress.epoch,
+        shuffle=True,
+        augment=trial.recipe.augment_options(),
+        first_step=progress.step,
+    )
+    run.network.train()
+    for signals, labels in islice(feed, run.steps_per_epoch - progress.step):
+        run.step(signals, labels)
+        if progress.step % STEPS_BETWEEN_LOSS_CHECKS == 0:
+            run.check_loss()
+        pause("training")
+    run.check_loss()
+    run.lap("training")
+
+
+def _score_on_curve(run: Run, records: ResidentRecords, between: Callable[[], None]) -> float:
+    """Score part of the validation records, with thresholds from the epoch's training steps."""
+    recipe = run.trial.recipe
+    labels, logits = run.training_outputs(CURVE_OUTPUTS)
+    thresholds = best_thresholds(labels, probabilities(logits), slack=recipe.threshold_slack)
+    chances = probabilities(run.predict(records, between))
+    return macro_f1(_labels(records), chances > thresholds, empty_classes=recipe.empty_classes)
+
+
+def _score_finally(run: Run, between: Callable[[], None]) -> tuple[Trained, FoldScores]:
+    """Score all validation records, with thresholds from all training records."""
+    recipe, train, validation = run.trial.recipe, run.trial.train, run.trial.validation
+    seen = probabilities(run.predict(train, between))
+    thresholds = best_thresholds(_labels(train), seen, slack=recipe.threshold_slack)
+    chances = probabilities(run.predict(validation, between))
+    scores = score_fold(
+        _labels(validation), chances, thresholds, empty_classes=recipe.empty_classes
+    )
+    return Trained(run.scored_network().eval(), thresholds, chances), scores
 
 
 def _labels(records: ResidentRecords) -> npt.NDArray[np.float32]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,7 +126,7 @@ class Steps:
         }
 
 
-def _cases(bench: Bench) -> Iterator[tuple[str, Architecture]]:
+def cases(bench: Bench) -> Iterator[tuple[str, Architecture]]:
     for mflop in bench.mflop:
         for grouping in _groupings(bench):
             if bench.over:
@@ -146,7 +142,7 @@ def _graph(bench: Bench) -> StepGraph | None:
     return StepGraph() if bench.device.type == "cuda" else None
 
 
-def _size(architecture: Architecture) -> dict[str, float]:
+def size(architecture: Architecture) -> dict[str, float]:
     cost = architecture.cost()
     return {"mflop": cost.flops / 1e6, "kilo_activations": cost.activations / 1e3}
 
@@ -157,7 +153,7 @@ def _size(architecture: Architecture) -> dict[str, float]:
 def graphs(bench: Bench) -> None:
     """Compare recorded steps with steps as they are, in bits and in time."""
     records, batch = records_on(bench.device, 8192, bench.dry), bench.batch[0]
-    for grouping, architecture in _cases(bench):
+    for grouping, architecture in cases(bench):
         with devices.reproducible(0, bench.device):
             one, again, recorded = (
                 Steps(architecture, records, batch, graph=graph)
@@ -176,7 +172,7 @@ def graphs(bench: Bench) -> None:
             same["resumes"] = _resumes(bench, architecture)
         bench.row(
             grouping=grouping,
-            **_size(architecture),
+            **size(architecture),
             batch=batch,
             **same,
             **rates,
@@ -233,7 +229,7 @@ def steps(bench: Bench) -> None:
     limits = card(bench.device)
     records = records_on(bench.device, 8192, bench.dry)
     for batch in bench.batch:
-        for grouping, architecture in _cases(bench):
+        for grouping, architecture in cases(bench):
             with devices.reproducible(0, bench.device):
                 start = time.perf_counter()
                 try:
@@ -250,7 +246,7 @@ def steps(bench: Bench) -> None:
             cost, rate = architecture.cost(), speed["records_per_second"]
             bench.row(
                 grouping=grouping,
-                **_size(architecture),
+                **size(architecture),
                 batch=batch,
                 first_step_seconds=first,
                 **speed,
@@ -265,7 +261,7 @@ def steps(bench: Bench) -> None:
             with devices.reproducible(0, bench.device), change():
                 taken = Steps(architecture, records, bench.batch[0], precision=precision)
                 speed = taken.measure(bench.seconds)
-            bench.row(grouping=grouping, **_size(architecture), choice=name, **speed)
+            bench.row(grouping=grouping, **size(architecture), choice=name, **speed)
 
 
 def _ablations(
@@ -323,88 +319,6 @@ def _native_depthwise() -> AbstractContextManager[Any]:
     )
 
 
-# ---- Workers ---- #
-
-
-def workers(bench: Bench) -> None:
-    """Measure processes that share the device, with and without MPS and recorded steps."""
-    recorded = [False, True] if bench.device.type == "cuda" else [False]
-    for under_mps in [False, True] if bench.mps else [False]:
-        with ExitStack() as stack:
-            own = stack.enter_context(_mps()) if under_mps else {}
-            for grouping, architecture in _cases(bench):
-                for graph in recorded:
-                    rates = {
-                        str(count): _together(bench, grouping, architecture, count, own, graph)
-                        for count in bench.processes
-                    }
-                    bench.row(
-                        grouping=grouping,
-                        **_size(architecture),
-                        mps=under_mps,
-                        graph=graph,
-                        records_per_second=rates,
-                    )
-
-
-def _together(
-    bench: Bench,
-    grouping: str,
-    architecture: Architecture,
-    count: int,
-    environment: dict[str, str],
-    graph: bool,
-) -> float:
-    """Return the summed records/s of `count` processes; all begin when the last is ready."""
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = [str(bench.device), grouping, str(architecture.cost().flops / 1e6)]
-        arguments += [str(bench.batch[0]), str(bench.seconds), folder, str(count)]
-        command = [sys.executable, __file__, *arguments, str(int(graph)), str(int(bench.dry))]
-        running = [
-            subprocess.Popen(
-                command,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=os.environ | environment | {"OMP_NUM_THREADS": "1"},
-            )
-            for _ in range(count)
-        ]
-        outputs = [process.communicate(timeout=300)[0] for process in running]
-    return sum(float(output.splitlines()[-1]) for output in outputs)
-
-
-def _one_of_many() -> None:
-    """Be one of the processes: get ready, wait for the others, measure."""
-    device, grouping, mflop, batch, seconds, folder, others, graph, dry = sys.argv[1:]
-    here = torch.device(device)
-    architecture = network_of(float(mflop), grouping)
-    with devices.reproducible(0, here):
-        recording = StepGraph() if graph == "1" else None
-        records = records_on(here, 8192, dry == "1")
-        taken = Steps(architecture, records, int(batch), graph=recording)
-        taken.take(6)
-        devices.synchronize(here)
-        Path(folder, str(os.getpid())).touch()
-        while len(list(Path(folder).iterdir())) < int(others):
-            time.sleep(0.01)
-        print(taken.measure(float(seconds))["records_per_second"])
-
-
-@contextmanager
-def _mps() -> Iterator[dict[str, str]]:
-    """Run the control daemon of NVIDIA's Multi-Process Service in a folder of its own."""
-    if shutil.which("nvidia-cuda-mps-control") is None:
-        sys.exit("Expected nvidia-cuda-mps-control on the PATH, found none; leave out --mps.")
-    with tempfile.TemporaryDirectory() as folder:
-        own = {"CUDA_MPS_PIPE_DIRECTORY": folder, "CUDA_MPS_LOG_DIRECTORY": folder}
-        environ = os.environ | own
-        subprocess.run(["nvidia-cuda-mps-control", "-d"], env=environ, check=True)
-        try:
-            yield own
-        finally:
-            subprocess.run(["nvidia-cuda-mps-control"], input="quit\n", text=True, env=environ)
-
-
 # ---- Trials ---- #
 
 
@@ -414,13 +328,13 @@ def trials(bench: Bench) -> None:
     validation = records_on(bench.device, 4096, bench.dry, 2)
     recipe = replace(Recipe(), epochs=2, batch_size=bench.batch[0])
     passes = STUDY_RECORDS * STUDY_TRAIN_SHARE * STUDY_EPOCHS
-    for grouping, architecture in _cases(bench):
+    for grouping, architecture in cases(bench):
         scores = train_one(architecture, train, validation, recipe, 0)
         scoring = scores.validation_seconds / (scores.seconds - scores.validation_seconds)
         seconds = passes / scores.records_per_second * (1 + scoring)
         bench.row(
             grouping=grouping,
-            **_size(architecture),
+            **size(architecture),
             batch=recipe.batch_size,
             precision=scores.precision,
             records_per_second=scores.records_per_second,
@@ -430,7 +344,3 @@ def trials(bench: Bench) -> None:
             study=f"{STUDY_NETWORKS} such networks x {STUDY_TRAIN_SHARE:g} of {STUDY_RECORDS} "
             f"records x {STUDY_EPOCHS} epochs, one worker",
         )
-
-
-if __name__ == "__main__":
-    _one_of_many()

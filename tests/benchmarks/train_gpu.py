@@ -33,12 +33,13 @@ from pathlib import Path
 from typing import Any
 
 import gpu_parts
+import gpu_workers
 import torch
 
 PARTS = {
     "graphs": gpu_parts.graphs,
     "steps": gpu_parts.steps,
-    "workers": gpu_parts.workers,
+    "workers": gpu_workers.workers,
     "trials": gpu_parts.trials,
 }
 
