@@ -1,4 +1,4 @@
-"""The README's queries, run as they stand there, on addresses that `ecgscale url` prints."""
+"""The documentation's queries on the addresses that `ecgscale url` prints, as they stand there."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from search.database.listen import Address, listen
 from search.database.storage import Storage, open_storage
 from tests.ecgscale.conftest import Run
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/how-to/sql.md").read_text(encoding="utf-8")
 
 
 def block(language: str, marker: str) -> str:
-    """Find the README's block of code that has the marker."""
-    found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    """Find the page's block of code that has the marker."""
+    found = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     (one,) = [code for code in found if marker in code]
     return one
 
@@ -45,7 +45,7 @@ def test_psql(finished: str, database: str, tmp_path: Path) -> None:
 def test_pandas(run: Run, finished: str, database: str, capsys: pytest.CaptureFixture[str]) -> None:
     address = run("url", "--for", "sqlalchemy", "--storage", database).stdout.strip()
     code = block("python", "read_sql").replace("my-study", finished)
-    exec(compile(code.replace("ADDRESS", address), "README.md", "exec"), {})
+    exec(compile(code.replace("ADDRESS", address), "sql.md", "exec"), {})
     assert "macro_f1" in capsys.readouterr().out
 
 
