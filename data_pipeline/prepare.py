@@ -15,14 +15,15 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 
 from data_pipeline.assembly import assemble, write_excluded
 from data_pipeline.errors import DataError
 from data_pipeline.joins import add_patients
-from data_pipeline.layouts import Scan, scan_challenge
+from data_pipeline.layouts import Candidate, Scan, scan_challenge
 from data_pipeline.options import PrepareOptions
 from data_pipeline.parts import Part, prepare_part
 from data_pipeline.preprocessing import METHOD
@@ -179,8 +180,10 @@ def _fingerprint(scanned: Scan, options: PrepareOptions) -> str:
     classes = [astuple(c) for c in scanned.classes]
     head = [METHOD, READING, VERSION, RECORDS_PER_PART, options.to_dict(), classes]
     digest.update(json.dumps(head, sort_keys=True).encode())
+    # As astuple does, without its copies of what cannot be changed anyway.
+    values = attrgetter(*(field.name for field in fields(Candidate)))
     for candidate in scanned.candidates:
-        digest.update(json.dumps(astuple(candidate)).encode())
+        digest.update(json.dumps(values(candidate)).encode())
     return digest.hexdigest()
 
 
