@@ -163,7 +163,7 @@ def _second_opinion(context: Context, told: set[str]) -> list[str]:
         return [text("same_choices")]
     adds = [f.factor for f in factors if f.factor in important - told]
     misses = [f.factor for f in factors if f.factor in told - important]
-    return [text("other_choices", adds=adds, misses=misses)]
+    return [text("other_choices", adds=adds, misses=misses, no_one=not told & important)]
 
 
 QUESTION = Question("effects", section, finding)

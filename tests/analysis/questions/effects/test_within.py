@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis.page.words import Text
 from analysis.questions.effects.interactions import interactions
 from analysis.questions.effects.main import effects
 from analysis.questions.effects.within import Within, effects_by_level
@@ -79,3 +80,12 @@ def test_without_a_pair_there_is_nothing_to_take_apart() -> None:
     table = simulate(Truth(effects={"residual": -0.02}), architectures=150, seed=3)
     found = effects_by_level(table, effects(table), interactions(table))
     assert "No factor of few levels" in refused(found)
+
+
+def test_the_second_opinion_is_said_whatever_it_is() -> None:
+    said = Text("effects")
+    told = {"adds": [], "misses": ["depth", "width"]}
+    assert "singles out none of these." in said("other_choices", **told, no_one=True)
+    assert "all of these but depth" in said("other_choices", **told, no_one=False)
+    adds = {"adds": ["stages"], "misses": []}
+    assert "these, and besides stages." in said("other_choices", **adds, no_one=False)
