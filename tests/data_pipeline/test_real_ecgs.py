@@ -132,12 +132,8 @@ def test_patients_stay_together_and_labels_are_spread(store: Store) -> None:
 @pytest.mark.slow
 def test_the_reduced_copies_prepare_too(real: Path, tmp_path: Path) -> None:
     both = prepare_store(real, tmp_path / "store", PrepareOptions(), jobs=2)
-    headers = sum(
-        1
-        for d in ("challenge-2021", "challenge-2021-z100", "ptb-xl")
-        for _ in (real / d).rglob("*.hea")
-    )
-    assert len(both) + len(both.excluded) == headers == 2820
+    headers = sum(1 for _ in real.rglob("*.hea"))
+    assert len(both) + len(both.excluded) == headers >= 2820
     assert open_store(both.path).hash == both.hash
     # Two recordings lie in both folders, at full rate and reduced.
     twice = both.excluded[both.excluded["reason"] == "duplicate"]
