@@ -14,7 +14,7 @@ from search.errors import StudyError
 from search.study import Study, read_attribute
 
 KEY = "precision"
-# What trials of before 0.2 call it, after torch's dtypes.
+# What trials from before studies settled one call it: torch's dtypes.
 OLD_NAMES = {"float32": "fp32", "bfloat16": "bf16"}
 
 # A study of before may have both: most of its trials decide.

@@ -32,8 +32,8 @@ class PrecisionDifference:
 def precision_difference(table: TrialTable) -> PrecisionDifference | None:
     """Compare the precisions of a study's trials; None where there is only one.
 
-    Studies since version 0.2 have one; before, each worker chose its own. A regression on the
-    precision beside a spline in ln cost and all factors (HC3), over single trials: which worker
+    A study settles one now; in older ones each worker chose its own. A regression on the precision
+    beside a spline in ln cost and all factors (HC3), over single trials: which worker
     took which trial had nothing to do with the trial, the factors only sharpen the estimate.
     """
     if "precision" not in table.frame:
