@@ -12,6 +12,7 @@ from analysis.page.quantities import quantity, short
 from analysis.page.text import listed, networks, unit_of_cost
 from analysis.page.words import Text
 from analysis.questions.context import Context
+from analysis.questions.training.numbers import runs_without_learning
 from analysis.questions.trust.precision import PrecisionDifference, precision_difference
 from analysis.stats.interval import ALPHA
 
@@ -86,6 +87,15 @@ def _banners(context: Context) -> tuple[Banner, ...]:
                 "Only a part of the study.",
                 f"These are its networks that meet “{table.study.condition}”; what is said of all "
                 "networks is said of them.",
+            )
+        )
+    nothing = context.known(runs_without_learning) if len(context.designs) else None
+    if nothing is not None and nothing.runs:
+        banners.append(
+            Banner(
+                "caution" if nothing.aside else "alarm",
+                f"{nothing.networks} of {nothing.of_networks} networks learned nothing.",
+                Text("training")("banner", aside=nothing.aside),
             )
         )
     precisions = precision_difference(table)

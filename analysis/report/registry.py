@@ -15,8 +15,8 @@ CHAPTERS = (
     "importance.section",
     "power.section",
     "distributions.section",
+    "training.section",
     "trust.section",
-    "trust.training",
 )
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from analysis.stats.interval import ALPHA, TAILS, Interval, normal
 from analysis.stats.refusal import Refusal
 from analysis.stats.regression import fit_spline
-from analysis.trials.table import SEARCHED, TrialTable
+from analysis.trials.table import TrialTable
 
 FEWEST_FOR_TREND = 10
 DRAWS = 4999
@@ -66,7 +66,7 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise | Refusal:
     is that of normal noise; its p-value is that of the score test, by simulation.
     """
     metric = metric or table.objective
-    frame = table.complete(SEARCHED)
+    frame = table.learned
     frame = frame[np.isfinite(frame[metric].astype(float))]
     grouped = frame.groupby("architecture_hash")
     replicates = pd.DataFrame(

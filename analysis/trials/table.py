@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import AnalysisError
+from analysis.trials.collapsed import why_collapsed
 from analysis.trials.factors import FactorInfo, codes, from_distribution, from_values
 from search.training.metric_table import BY_NAME, OBJECTIVE
 
@@ -61,7 +62,8 @@ class TrialTable:
     """Trials of one study, one row per trial, with what is needed to read them.
 
     `frame` has the columns trial, number, state, role, seed, architecture_hash, one column per
-    factor, the costs and the metrics; `objective` and `cost` name two of its columns.
+    factor, the costs and the metrics; `objective` and `cost` name two of its columns. What is
+    computed from randomly drawn networks is of those that `learned`, unless it is of `whole`.
     """
 
     frame: pd.DataFrame
@@ -70,6 +72,7 @@ class TrialTable:
     objective: str = OBJECTIVE.name
     cost: str = "flops"
     maximize: bool = True
+    sets_aside: bool = True
 
     @property
     def factor_names(self) -> tuple[str, ...]:
@@ -107,6 +110,30 @@ class TrialTable:
             keep &= frame["role"].isin(roles)
         return frame[keep]
 
+    @cached_property
+    def collapsed(self) -> pd.DataFrame:
+        """Complete runs of randomly drawn networks that did not learn, with `why`."""
+        runs = self.complete(SEARCHED)
+        why = why_collapsed(runs, self.score(runs).to_numpy(float))
+        return runs.assign(why=why)[why != ""]
+
+    @cached_property
+    def aside(self) -> pd.DataFrame:
+        """Collapsed runs that enter no estimate: all, unless they are the majority."""
+        few = 2 * len(self.collapsed) <= len(self.complete(SEARCHED))
+        return self.collapsed if self.sets_aside and few else self.collapsed.iloc[:0]
+
+    @cached_property
+    def learned(self) -> pd.DataFrame:
+        """Complete runs of randomly drawn networks but for those set aside."""
+        runs = self.complete(SEARCHED)
+        return runs[~runs.index.isin(self.aside.index)]
+
+    @cached_property
+    def whole(self) -> TrialTable:
+        """The same trials with none set aside."""
+        return replace(self, sets_aside=False) if len(self.aside) else self
+
     def failed(self) -> pd.DataFrame:
         """Return trials that failed or ended without a finite objective."""
         frame = self.frame
@@ -115,7 +142,7 @@ class TrialTable:
         return frame[ended & ~finite]
 
     def designs(self) -> pd.DataFrame:
-        """Average the seeds of every randomly drawn architecture: one row per architecture.
+        """Average the `learned` runs of every randomly drawn architecture: one row for each.
 
         Columns: architecture_hash, factors, costs, metrics (means), repeats (seeds), `score`
         (the objective, turned so that more is better) and `error` (1 − score for a maximised
@@ -126,7 +153,7 @@ class TrialTable:
     @cached_property
     def _designs(self) -> pd.DataFrame:
         """Group once what every method asks for."""
-        complete = self.complete(SEARCHED)
+        complete = self.learned
         means = [*dict.fromkeys((*self.costs, *self.metrics))]
         grouped = complete.groupby("architecture_hash", sort=True)
         firsts = ["architecture"] if "architecture" in complete else []

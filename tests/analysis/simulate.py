@@ -4,7 +4,8 @@ The truth is additive in the error at equal FLOPs:
 
     error = floor + amplitude · (C / 1e8)^−exponent · (1 + shape penalty) + effects + interactions
 
-with noise of sd `noise · (C / 1e8)^noise_trend` per seed.
+with noise of sd `noise · (C / 1e8)^noise_trend` per seed. Some runs may learn nothing, scores may be
+cut at a plateau and rounded, and the cost may be a product of factors.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Truth:
         one doubling), at equal FLOPs. interactions: the same for products of two codes.
     shape: per factor (best value at 1e8 FLOPs, exponent p, curvature): the best value at C is
         value · (C/1e8)^p, and a factor of e away from it costs `curvature` relative error.
+    collapse: chance that a run learns nothing (score 0 to 0.1), in networks that meet `only_where`.
+    plateau: no score is above it, and all are rounded to hundredths.
     """
 
     floor: float = 0.35
@@ -55,6 +58,9 @@ class Truth:
     shape: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     noise: float = 0.006
     noise_trend: float = 0.0
+    collapse: float = 0.0
+    only_where: str = ""
+    plateau: float | None = None
 
 
 PLANTED = Truth(
@@ -106,16 +112,22 @@ def flops(designs: pd.DataFrame, samples: int = 1000) -> np.ndarray:
     return np.asarray(total, dtype=float)
 
 
+def product_flops(designs: pd.DataFrame) -> np.ndarray:
+    """Count FLOPs as depth · width² · kernel size, exactly (n,)."""
+    return np.asarray(200.0 * designs["depth"] * designs["width"] ** 2 * designs["kernel_size"])
+
+
 def draw(
     rng: np.random.Generator,
     count: int,
     flops_range: tuple[float, float] = (3e6, 1e9),
     bins: int = 10,
     correlated: bool = False,
+    product: bool = False,
 ) -> pd.DataFrame:
     """Draw distinct designs with equal counts in equal-width bins of ln FLOPs."""
     pool = propose(rng, 200 * count + 20_000, correlated).drop_duplicates(ignore_index=True)
-    pool["flops"] = flops(pool)
+    pool["flops"] = product_flops(pool) if product else flops(pool)
     edges = np.linspace(*np.log(flops_range), bins + 1)
     pool["bin"] = np.digitize(np.log(pool["flops"]), edges) - 1
     wanted = np.bincount(np.arange(count) % bins, minlength=bins)
@@ -162,11 +174,12 @@ def simulate(
     references: int = 0,
     flops_range: tuple[float, float] = (3e6, 1e9),
     correlated: bool = False,
+    product: bool = False,
     seed: int = 0,
 ) -> TrialTable:
     """Simulate a study: `replicates` = (architectures that get more seeds, seeds in all)."""
     rng = np.random.default_rng(seed)
-    designs = draw(rng, architectures, flops_range, correlated=correlated)
+    designs = draw(rng, architectures, flops_range, correlated=correlated, product=product)
     again = designs.iloc[np.linspace(0, architectures - 1, replicates[0]).astype(int)]
     parts = [designs.assign(role="sample", seed=0)]
     parts += [again.assign(role="replicate", seed=s) for s in range(1, replicates[1])]
@@ -177,10 +190,16 @@ def simulate(
     n = len(frame)
     noise = truth.noise * (frame["flops"] / REFERENCE_FLOPS) ** truth.noise_trend
     score = 1 - true_error(frame, truth) + rng.normal(0, 1, n) * noise
-    score = np.where(frame["role"] == "control", rng.normal(0.05, 0.01, n), score)
+    score = score if truth.plateau is None else np.minimum(score, truth.plateau).round(2)
+    knows_nothing = (frame["role"] == "control").to_numpy()
+    score = np.where(knows_nothing, rng.normal(0.05, 0.01, n), score)
+    if truth.collapse:
+        may = frame.eval(truth.only_where).to_numpy(bool) if truth.only_where else np.full(n, True)
+        fell = may & ~knows_nothing & (rng.random(n) < truth.collapse)
+        score, knows_nothing = np.where(fell, rng.uniform(0, 0.1, n), score), knows_nothing | fell
     frame["macro_f1"] = np.clip(score, 0.0, 1.0)
     frame["macro_auroc"] = np.where(
-        frame["role"] == "control",
+        knows_nothing,
         rng.normal(0.5, 0.01, n),
         1 - (1 - frame["macro_f1"]) * 0.25 + rng.normal(0, 0.002, n),
     )

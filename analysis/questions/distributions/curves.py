@@ -163,7 +163,7 @@ def compare_factors(
     table: TrialTable, *, seed: int = 0, permutations: int = 999
 ) -> tuple[MatchedComparison, ...]:
     """Compare the values of every factor at equal cost, with Holm's correction over factors."""
-    designs = table.designs()
+    designs = table.whole.designs()
     n_bins = int(np.clip(len(designs) // 12, 1, DEFAULT_BINS))
     comparisons = []
     for index, factor in enumerate(table.factors):

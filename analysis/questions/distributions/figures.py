@@ -33,7 +33,7 @@ SHARE = "Share of networks that score at least this (%)"
 
 def score_distribution(table: TrialTable, metric: str) -> Drawn:
     """Draw the share of networks that reach each score: all, with a band, and by compute."""
-    designs = table.designs()
+    designs = table.whole.designs()
     designs = designs[designs[metric].notna()]
     curves = [score_curve(f"all {len(designs)} networks", designs[metric])]
     if len(designs) >= 15:
@@ -83,7 +83,7 @@ def factor_distribution(comparison: MatchedComparison, metric: str) -> Drawn:
 
 def best_of_n_curve(table: TrialTable, metric: str) -> Drawn:
     """Draw the best score to expect from n random networks, overall and by compute."""
-    designs = table.designs()
+    designs = table.whole.designs()
     designs = designs[designs[metric].notna()]
     curves: list[tuple[str, BestOfN]] = [("all networks", best_of_n(designs[metric]))]
     if len(designs) >= 15:

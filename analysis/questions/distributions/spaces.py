@@ -43,7 +43,7 @@ def compare_spaces(
     names = (_name(first), _name(second))
     if names[0] == names[1]:
         names = (f"{names[0]} ({first.study.name})", f"{names[1]} ({second.study.name})")
-    one, other = first.designs(), second.designs()
+    one, other = first.whole.designs(), second.whole.designs()
     labels = [names[0]] * len(one) + [names[1]] * len(other)
     scores = np.concatenate([one["score"], other["score"]]).astype(float)
     flops = np.concatenate([one[first.cost], other[first.cost]]).astype(float)

@@ -2,7 +2,8 @@
 
 The primary method regresses the score on the cost and one factor: no surrogate, few assumptions.
 What could contradict it is a dependence between factors, so every pair is tested, too; where one is
-found, all effects are measured anew within the levels of the factor that others depend on.
+found, all effects are measured anew within the levels of the factor that others depend on. Where
+runs that learned nothing are set aside, the effects with them are measured beside.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from analysis.stats.refusal import Refusal
 def effects_at_equal_cost(context: Context) -> Effects | Refusal:
     """Measure what each factor does."""
     return effects(context.table)
+
+
+def effects_with_collapsed(context: Context) -> Effects | Refusal:
+    """Measure the same with the runs that learned nothing: what setting them aside changes."""
+    return effects(context.table.whole)
 
 
 def effects_of_pairs(context: Context) -> Interactions | Refusal:

@@ -15,6 +15,7 @@ from analysis.questions.effects.main import Effects, FactorEffect
 from analysis.questions.effects.numbers import (
     effects_at_equal_cost,
     effects_of_pairs,
+    effects_with_collapsed,
     effects_within_levels,
 )
 from analysis.questions.effects.pairs import pair_blocks, within_sentence
@@ -53,7 +54,14 @@ def finding(context: Context) -> Finding:
     parts = _named(told, unit)
     more, rest = len(told) - len(parts), len(found.effects) - len(told)
     within = context.known(effects_within_levels)
-    changes = {"unit": unit, "parts": parts, "more": more, "rest": rest if within is None else 0}
+    aside = len(context.table.aside) > 0
+    changes = {
+        "aside": aside,
+        "unit": unit,
+        "parts": parts,
+        "more": more,
+        "rest": rest if within is None else 0,
+    }
     sentences = [text("changes", **changes)]
     pairs = context.known(effects_of_pairs)
     if pairs is not None and pairs.settled:
@@ -115,7 +123,29 @@ def _effects(context: Context, found: Effects) -> list[Block]:
         text.paragraph("rest", rest=rest, detectable=detectable(found, unit))
         if rest
         else text.paragraph("none_left"),
+        *_with_collapsed(context, found),
     ]
+
+
+def _with_collapsed(context: Context, found: Effects) -> list[Block]:
+    """Say what the effects are with the runs that learned nothing, where some were set aside."""
+    whole = context.known(effects_with_collapsed) if len(context.table.aside) else None
+    if whole is None:
+        return []
+    here = {effect.factor: effect for effect in found.effects}
+    moved = [
+        effect
+        for effect in whole.effects
+        if (own := here.get(effect.factor)) is None
+        or own.settled != effect.settled
+        or abs(own.effect.estimate - effect.effect.estimate) > own.effect.half
+    ]
+    parts = _named(moved, context.unit, len(moved))
+    said = [
+        f"{part}{'' if effect.settled else ' (not significant)'}"
+        for part, effect in zip(parts, moved, strict=True)
+    ]
+    return [text.paragraph("with_collapsed", n=found.n, more=whole.n - found.n, moved=said)]
 
 
 def _within(context: Context) -> list[Block]:

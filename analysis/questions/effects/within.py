@@ -18,7 +18,7 @@ from analysis.questions.effects.main import Effects, effects
 from analysis.stats.coding import groups
 from analysis.stats.refusal import Refusal
 from analysis.stats.regression import holm
-from analysis.trials.table import SEARCHED, TrialTable
+from analysis.trials.table import TrialTable
 
 FEWEST_DESIGNS = 60  # in each level
 MOST_LEVELS = 3
@@ -63,11 +63,14 @@ def effects_by_level(table: TrialTable, overall: Effects, pairs: Interactions) -
 
 def _parts(table: TrialTable, condition: str) -> dict[str, TrialTable]:
     """Cut the randomly drawn networks by the levels of a factor; {} where a part is too small."""
-    frame = table.complete(SEARCHED)
+    frame = table.learned
     group, names = groups(table.factor(condition), frame[condition])
     if len(names) > MOST_LEVELS:
         return {}
-    cut = {name: replace(table, frame=frame[group == g]) for g, name in enumerate(names)}
+    cut = {
+        name: replace(table, frame=frame[group == g], sets_aside=False)
+        for g, name in enumerate(names)
+    }
     enough = all(len(part.designs()) >= FEWEST_DESIGNS for part in cut.values())
     best = sorted(cut, key=lambda name: -cut[name].designs()["score"].mean())
     return {name: cut[name] for name in best} if enough else {}

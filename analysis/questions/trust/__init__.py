@@ -1,1 +1,1 @@
-"""Whether the trials can be trusted: leaks, failures, noise, training."""
+"""Whether the trials can be trusted: leaks, noise, precision."""

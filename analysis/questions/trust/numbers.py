@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 from analysis.questions.context import Context
-from analysis.questions.trust.failures import Failures, failures
 from analysis.questions.trust.leak import Verdict, judge_leak
 from analysis.stats.refusal import Refusal
-
-
-def failures_by_factor(context: Context) -> Failures | Refusal:
-    """Test which factors go with failing."""
-    return failures(context.table, seed=context.seed)
 
 
 def leak_verdict(context: Context) -> Verdict | Refusal:

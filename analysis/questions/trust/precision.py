@@ -10,7 +10,7 @@ import numpy as np
 from analysis.stats.coding import equal_cost
 from analysis.stats.interval import Interval
 from analysis.stats.regression import least_squares
-from analysis.trials.table import SEARCHED, TrialTable
+from analysis.trials.table import TrialTable
 
 FEWEST_TRIALS = 5  # in each precision
 
@@ -44,7 +44,7 @@ def precision_difference(table: TrialTable) -> PrecisionDifference | None:
     usual, other = counts.index[:2]
     trials_in = {str(name): int(count) for name, count in counts.items()}
     found = PrecisionDifference(trials_in, usual, other)
-    trials = table.complete(SEARCHED)
+    trials = table.learned
     trials = trials[trials["precision"].isin([usual, other])]
     if trials["precision"].value_counts().reindex([usual, other]).fillna(0).min() < FEWEST_TRIALS:
         return found

@@ -36,7 +36,8 @@ from analysis.questions.laws.monotone import monotone
 from analysis.questions.laws.shape import shape_law
 from analysis.questions.power.figures import learning_curve, networks_needed
 from analysis.questions.power.needs import learning, power
-from analysis.questions.trust.figures import leak_check, learning_curves
+from analysis.questions.training.figures import learning_curves
+from analysis.questions.trust.figures import leak_check
 from analysis.stats.interval import Interval
 from analysis.stats.noise import noise
 from analysis.surrogates.quadratic import QuadraticRidge

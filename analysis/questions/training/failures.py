@@ -1,4 +1,4 @@
-"""Which networks fail: P(fail | factors), looked at apart from the scores."""
+"""Which choices go with failing, and with learning nothing: looked at apart from the scores."""
 
 from __future__ import annotations
 
@@ -75,22 +75,34 @@ class Failures:
 
 
 def failures(table: TrialTable, *, seed: int = 0) -> Failures | Refusal:
-    """Compare the levels of every factor by how often their networks failed, at equal cost.
-
-    One row per architecture, failed if any of its runs did. Statistic: sum over levels of
-    (observed − expected)² / expected, expected from the rate of each bin of ln cost; its p-value
-    is from permuting which networks of a bin failed. Cost itself: the rank-sum test.
-    """
+    """Compare the levels of every factor by how often their networks failed, at equal cost."""
     frame = table.frame
     ended = frame[frame["role"].isin(SEARCHED) & frame["state"].isin(["complete", "failed"])]
-    ended = ended[ended[table.cost] > 0]
-    broken = ended.index.isin(table.failed().index)
-    grouped = ended.assign(broken=broken).groupby("architecture_hash", sort=True)
+    return _blame(table, ended, table.failed(), "failed", seed)
+
+
+def collapses(table: TrialTable, *, seed: int = 0) -> Failures | Refusal:
+    """Compare them by how often their networks learned nothing."""
+    return _blame(table, table.complete(SEARCHED), table.collapsed, "learned nothing", seed)
+
+
+def _blame(
+    table: TrialTable, runs: pd.DataFrame, broken: pd.DataFrame, word: str, seed: int
+) -> Failures | Refusal:
+    """Find the factors whose levels hold more of the `broken` runs than chance and cost explain.
+
+    One row per architecture, broken if any of its runs is. Statistic: sum over levels of
+    (observed − expected)² / expected, expected from the rate of each bin of ln cost; its p-value
+    is from permuting which networks of a bin are broken. Cost itself: the rank-sum test.
+    """
+    runs = runs[runs[table.cost] > 0]
+    marked = runs.assign(broken=runs.index.isin(broken.index))
+    grouped = marked.groupby("architecture_hash", sort=True)
     designs = grouped[[*table.factor_names, table.cost]].first()
     fails = grouped["broken"].any().to_numpy(bool)
     n, count = len(designs), int(fails.sum())
     if min(count, n - count) < FEWEST:
-        return Refusal("trust.few_failures", {"n": n, "failed": count, "needed": FEWEST})
+        return Refusal("training.few", {"n": n, "failed": count, "needed": FEWEST, "word": word})
     bins = log_flops_bins(designs[table.cost], int(np.clip(n // 12, 1, BINS)))
     rates = np.bincount(bins, fails) / np.maximum(np.bincount(bins), 1)
     expected = rates[bins]

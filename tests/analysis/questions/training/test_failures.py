@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.questions.trust.failures import failures
+from analysis.questions.training.failures import failures
 from analysis.stats.interval import wilson
 from analysis.trials.table import TrialTable
 from tests.analysis.simulate import FLOPS_ONLY, simulate
