@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data_pipeline.filters import LOWEST_RATE_HZ
 from data_pipeline.headers import Header
-from data_pipeline.preprocessing import LOWEST_RATE_HZ, Rejected
+from data_pipeline.preprocessing import Rejected
 
 _SMALL = 2**28
 """Bytes that nobody asks about."""

@@ -13,9 +13,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from data_pipeline.filters import FilterBlocks, filter_blocks
+from data_pipeline.windows import FLAT_SHARE
 from models.errors import ModelError
-from models.filtering import FilterBlocks, filter_blocks
-from models.preprocessing import FLAT_SHARE, Preprocessing
+from models.preprocessing import Preprocessing
 
 
 def with_preprocessing(

@@ -1,7 +1,7 @@
 """From millivolts at any rate to the int16 windows that a network reads, with numpy alone.
 
 It travels with a network, so that a prediction needs neither this package nor scipy. The method is
-that of `data_pipeline.preprocessing`, whose int16 values it gives; tests hold both together:
+that of `data_pipeline.preprocessing`, by the same functions:
   rate      polyphase FIR (Kaiser window, beta 5) with the mean taken off
   band      Butterworth there and back (zero phase), ends extended by turning them round
   scale     mean 0 and sd 1 over the valid samples of a window, by lead or by record
@@ -17,13 +17,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_pipeline.filters import (
+    LOWEST_RATE_HZ,
+    Floats,
+    Sections,
+    band_pass,
+    resampled,
+    zero_phase,
+)
+from data_pipeline.windows import (
+    LARGEST_UNIT,
+    WindowUnits,
+    quantised_window,
+    span,
+    window_starts,
+)
 from models.errors import ModelError
-from models.filtering import Floats, resampled, zero_phase
-
-# Below it the QRS complex is lost.
-LOWEST_RATE_HZ = 50.0
-# A lead whose sd is below this share of the strongest lead's holds filter residue, no ECG.
-FLAT_SHARE = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +50,7 @@ class Preprocessing:
     sample_rate_hz: int
     samples: int
     band_hz: tuple[float, float] | None
-    sections: tuple[tuple[float, ...], ...]
+    sections: Sections
     extension_samples: int
     standardise: str
     flat: str
@@ -57,21 +66,15 @@ class Preprocessing:
         cls, options: Mapping[str, Any], leads: Sequence[str], step: float, method: str
     ) -> Preprocessing:
         """Return what a store's options do; designs the filter as the preparation does."""
-        rate = int(options["sample_rate_hz"])
-        band = options["band_hz"]
-        sections: tuple[tuple[float, ...], ...] = ()
-        if band is not None:
-            from scipy.signal import butter
-
-            designed = butter(3, tuple(band), "bandpass", fs=rate, output="sos")
-            sections = tuple(tuple(float(c) for c in section) for section in designed)
+        rate, band = int(options["sample_rate_hz"]), options["band_hz"]
+        sections, extension = ((), 0) if band is None else band_pass(rate, *band)
         return cls(
             leads=tuple(leads),
             sample_rate_hz=rate,
             samples=round(options["seconds"] * rate),
             band_hz=None if band is None else (float(band[0]), float(band[1])),
             sections=sections,
-            extension_samples=round(2 * rate),
+            extension_samples=extension,
             standardise=options["standardise"],
             flat=options["flat"],
             nan=options["nan"],
@@ -139,8 +142,8 @@ class Preprocessing:
         missing = np.asarray(~np.isfinite(raw).all(axis=1))
         if missing.any():
             if self.nan == "drop" or missing.all():
-                named = ", ".join(n for n, lost in zip(self.leads, missing, strict=True) if lost)
-                raise ModelError(f"expected a signal without gaps, got missing samples in {named}")
+                gaps = f"missing samples in {self._named(missing)}"
+                raise ModelError(f"expected a signal without gaps, got {gaps}")
             raw = np.where(missing[:, None], 0.0, raw)
         filtered = self.filtered(raw, rate_hz)
         starts = window_starts(
@@ -158,30 +161,30 @@ class Preprocessing:
     ) -> NDArray[np.int16]:
         """Standardise and quantise one window (leads, samples)."""
         piece = filtered[:, start : start + self.samples]
-        first = round(start / self.sample_rate_hz * rate_hz)
-        last = first + max(round(piece.shape[1] / self.sample_rate_hz * rate_hz), 1)
-        flat = flat_leads(raw[:, first:last], piece)
-        named = ", ".join(np.array(self.leads)[flat])
-        if flat.all():
+        there = span(start, piece.shape[1], rate_hz, self.sample_rate_hz)
+        cut = quantised_window(raw[:, there], piece, self.standardise, self.step)
+        if cut.flat.all():
             raise ModelError("expected an ECG, but all leads are constant")
-        if flat.any() and self.flat == "drop":
-            raise ModelError(f"expected no flat lead, but constant are {named}")
-        units = np.rint(standardised(piece, flat, self.standardise) / self.step)
+        if cut.flat.any() and self.flat == "drop":
+            raise ModelError(f"expected no flat lead, but constant are {self._named(cut.flat)}")
         if self.standardise == "none":
-            self._require_millivolts(units, flat)
+            self._require_millivolts(cut)
         whole = np.zeros((len(self.leads), self.samples), dtype=np.int16)
-        whole[:, : piece.shape[1]] = units.clip(-32767, 32767)
+        whole[:, : piece.shape[1]] = cut.units
         return whole
 
-    def _require_millivolts(self, units: Floats, flat: NDArray[np.bool_]) -> None:
+    def _require_millivolts(self, cut: WindowUnits) -> None:
         """Refuse amplitudes that int16 cannot hold, as the preparation does."""
-        reach = 32767 * self.step
-        if (np.abs(units) > 32767).any():
+        if cut.clipped_samples:
+            reach = LARGEST_UNIT * self.step
             raise ModelError(f"expected millivolts, got samples beyond ±{reach:g} mV")
-        lost = ~flat & ~units.any(axis=1)
+        lost = ~cut.flat & ~cut.units.any(axis=1)
         if lost.any():
-            named = ", ".join(np.array(self.leads)[lost])
-            raise ModelError(f"expected millivolts, got less than {self.step:g} mV in {named}")
+            few = f"less than {self.step:g} mV in {self._named(lost)}"
+            raise ModelError(f"expected millivolts, got {few}")
+
+    def _named(self, chosen: NDArray[np.bool_]) -> str:
+        return ", ".join(np.array(self.leads)[chosen])
 
     def ordered(self, signal_mv: Any, leads: Sequence[str] | None) -> Floats:
         """Return the network's leads (leads, samples) of a signal, in its order."""
@@ -207,34 +210,3 @@ class Preprocessing:
         if not (math.isfinite(rate_hz) and rate_hz >= LOWEST_RATE_HZ):
             raise ModelError(f"expected {LOWEST_RATE_HZ:g} Hz or more, got {rate_hz!r} Hz")
         return rate_hz
-
-
-def window_starts(length: int, samples: int, windows: int) -> list[int]:
-    """Return where windows begin: the middles of equal parts of the record, as many as asked."""
-    fitting = length // samples
-    if fitting == 0:
-        return [0]
-    count = fitting if windows == 0 else min(windows, fitting)
-    return [((2 * i + 1) * length // count - samples) // 2 for i in range(count)]
-
-
-def flat_leads(raw: Floats, filtered: Floats) -> NDArray[np.bool_]:
-    """Tell which leads (leads,) hold no signal."""
-    spread = filtered.std(axis=1)
-    constant = raw.max(axis=1) == raw.min(axis=1)
-    flat: NDArray[np.bool_] = constant | (spread <= FLAT_SHARE * spread[~constant].max(initial=0))
-    return flat
-
-
-def standardised(values: Floats, flat: NDArray[np.bool_], kind: str) -> Floats:
-    """Scale one window (leads, samples); flat leads become zero."""
-    if kind == "none":
-        scaled = values.copy()
-    else:
-        centred = values - values.mean(axis=1, keepdims=True)
-        spread = centred.std(axis=1, keepdims=True)
-        if kind == "record":
-            spread = np.full_like(spread, np.sqrt(np.mean(spread[~flat] ** 2)))
-        scaled = centred / np.where(spread > 0, spread, 1.0)
-    scaled[flat] = 0.0
-    return scaled

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+import data_pipeline.filters
+import data_pipeline.windows
 import models.batch_norm
 import models.build
 import models.errors
-import models.filtering
 import models.fold
 import models.layers
 import models.modules
@@ -26,7 +27,13 @@ import models.preprocessing
 import models.shape
 import models.trained
 
-_READING = (models.errors, models.filtering, models.preprocessing, models.prediction)
+_READING = (
+    models.errors,
+    data_pipeline.filters,
+    data_pipeline.windows,
+    models.preprocessing,
+    models.prediction,
+)
 _NETWORK = (
     models.shape,
     models.layers,
@@ -36,6 +43,8 @@ _NETWORK = (
     models.fold,
     models.trained,
 )
+
+_JOINED = ("from data_pipeline", "from models", "from __future__")
 
 _TORCH_USAGE = """from {module} import load
 
@@ -144,7 +153,7 @@ def _source(weights: str, needs: str, usage: str, parts: Sequence[ModuleType], t
         found = re.findall(r"^(?:from [\w.]+ import (?:\([^)]*\)|.*)|import .*)\n", source, re.M)
         for line in found:
             source = source.replace(line, "", 1)
-            outside = not line.startswith(("from models", "from __future__"))
+            outside = not line.startswith(_JOINED)
             if outside and line not in imports:
                 imports.append(line)
         bodies.append(source.strip())

@@ -14,9 +14,9 @@ from data_pipeline.drawing import draw_signal
 from data_pipeline.ecg_files import Ecg, read_ecg
 from data_pipeline.errors import DataError
 from data_pipeline.store import LEADS
+from data_pipeline.windows import flat_leads, window_starts
 from models.errors import ModelError
 from models.prediction import BATCH_SIZE, Prediction, Predictor
-from models.preprocessing import flat_leads, window_starts
 
 FINDINGS_PER_LINE = 3
 
@@ -146,7 +146,7 @@ def draw_prediction(
     of = f"the middle of {windows} windows that were read" if windows > 1 else ""
     below = " · ".join(part for part in (note, of) if part)
     shown = values[:, start : start + how.samples]
-    blank = np.array(how.leads)[flat_leads(raw, shown)].tolist()
+    blank = np.array(how.leads)[flat_leads(raw, shown.std(axis=1))].tolist()
     order = [how.leads.index(lead) for lead in LEADS]
     return draw_signal(
         shown[order],

@@ -11,7 +11,7 @@ import pytest
 from scipy.signal import resample_poly
 
 from data_pipeline import DataError, PrepareOptions, Store, prepare_store
-from data_pipeline.filters import resample
+from data_pipeline.filters import resampled
 from data_pipeline.headers import read_header
 from data_pipeline.layouts import Candidate
 from data_pipeline.lead_names import parse_lead
@@ -200,7 +200,7 @@ def test_segments_are_parts_of_their_record(
 def test_odd_rates_equal_scipy_in_bounded_time(rate: float, rng: np.random.Generator) -> None:
     values = np.cumsum(rng.normal(size=(12, 2000)), axis=1)
     started = time.process_time()
-    ours = resample(values, rate, 100)
+    ours = resampled(values, rate, 100)
     assert time.process_time() - started < 5
     up, down = 100 * 10**6, round(rate * 10**6)
     common = np.gcd(up, down)

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,15 +7,10 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from data_pipeline import PrepareOptions
-from data_pipeline.filters import band_pass, resample
-from data_pipeline.preprocessing import (
-    Rejected,
-    Window,
-    prepare_windows,
-    quantise,
-    window_starts,
-)
+from data_pipeline.filters import band_pass, resampled, zero_phase
+from data_pipeline.preprocessing import Rejected, Window, prepare_windows
 from data_pipeline.signals import Leads
+from data_pipeline.windows import flat_leads, quantised_window, window_starts
 
 
 def windows_of(values: np.ndarray, **options: object) -> list[Window]:
@@ -40,7 +34,7 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
 def test_resampling_equals_scipy(rate: int, target: int, up: int, down: int, samples: int) -> None:
     values = noise(samples)
     expected = signal.resample_poly(values, up, down, axis=1, padtype="mean")
-    np.testing.assert_allclose(resample(values, rate, target), expected, atol=1e-12)
+    np.testing.assert_allclose(resampled(values, rate, target), expected, atol=1e-12)
 
 
 @settings(max_examples=30, deadline=None)
@@ -48,15 +42,15 @@ def test_resampling_equals_scipy(rate: int, target: int, up: int, down: int, sam
 def test_resampling_equals_scipy_at_any_rate(rate: int, target: int, samples: int) -> None:
     values = noise(samples)[:2]
     expected = signal.resample_poly(values, target, rate, axis=1, padtype="mean")
-    np.testing.assert_allclose(resample(values, rate, target), expected, atol=1e-11)
+    np.testing.assert_allclose(resampled(values, rate, target), expected, atol=1e-11)
 
 
-@pytest.mark.parametrize("samples", [1000, 300, 150, 2])
+@pytest.mark.parametrize("samples", [9000, 3200, 1000, 300, 150, 51, 50, 2])
 def test_band_pass_equals_scipy_and_shifts_nothing(samples: int) -> None:
     values = noise(samples)
     sections = signal.butter(3, [0.5, 40], "bandpass", fs=100, output="sos")
     expected = signal.sosfiltfilt(sections, values, axis=1, padlen=min(200, samples - 1))
-    np.testing.assert_allclose(band_pass(values, 100, 0.5, 40), expected, atol=1e-11)
+    np.testing.assert_allclose(zero_phase(values, *band_pass(100, 0.5, 40)), expected, atol=1e-10)
 
 
 def test_the_band_keeps_what_is_inside_and_drops_what_is_outside() -> None:
@@ -64,19 +58,18 @@ def test_the_band_keeps_what_is_inside_and_drops_what_is_outside() -> None:
     for hz, gain in ((0.05, 0), (0.5, 0.5), (1.5, 1), (10, 1), (30, 1), (40, 0.5), (49, 0)):
         tone = np.sin(2 * np.pi * hz * time_s + 1)[None]
         middle = slice(1000, 2000)
-        size = band_pass(tone, 100, 0.5, 40)[0, middle].std() * np.sqrt(2)
+        size = zero_phase(tone, *band_pass(100, 0.5, 40))[0, middle].std() * np.sqrt(2)
         assert size == pytest.approx(gain, abs=0.03), hz
 
 
 def test_windows_of_long_records_lie_in_the_middles_of_equal_parts() -> None:
-    options = PrepareOptions()
-    assert window_starts(1000, options) == [0]
-    assert window_starts(400, options) == [0]
-    assert window_starts(3000, options) == [1000]
-    assert window_starts(3500, replace(options, windows=2)) == [375, 2125]
-    assert window_starts(3500, replace(options, windows=0)) == [83, 1250, 2416]
+    assert window_starts(1000, 1000, 1) == [0]
+    assert window_starts(400, 1000, 1) == [0]
+    assert window_starts(3000, 1000, 1) == [1000]
+    assert window_starts(3500, 1000, 2) == [375, 2125]
+    assert window_starts(3500, 1000, 0) == [83, 1250, 2416]
     for samples in range(900, 9000, 37):
-        starts = window_starts(samples, replace(options, windows=0))
+        starts = window_starts(samples, 1000, 0)
         assert len(starts) == max(samples // 1000, 1)
         assert all(b - a >= 1000 for a, b in pairwise(starts))
         assert samples < 1000 or (starts[0] >= 0 and starts[-1] + 1000 <= samples)
@@ -159,6 +152,19 @@ def test_missing_samples_drop_the_record_or_zero_the_lead() -> None:
 def test_spikes_are_clipped_and_counted() -> None:
     values = np.zeros((12, 10))
     values[0, :3] = [40, -40, 32.767]
-    units, clipped = quantise(values)
-    assert clipped == 2
-    assert units[0, :3].tolist() == [32767, -32767, 32767]
+    cut = quantised_window(values, values, "none", 0.001)
+    assert cut.clipped_samples == 2
+    assert cut.units[0, :3].tolist() == [32767, -32767, 32767]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9))
+def test_a_lead_is_flat_when_its_samples_are_equal_or_its_sd_is_next_to_nothing(
+    seed: int, samples: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    raw = rng.integers(0, 2, (12, samples)).astype(float)
+    spread = rng.choice([0.0, 1e-6, 0.5, 1.0], 12)
+    constant = np.array([len(set(lead)) == 1 for lead in raw.tolist()])
+    strongest = max(spread[~constant], default=0.0)
+    np.testing.assert_array_equal(flat_leads(raw, spread), constant | (spread <= 1e-4 * strongest))

@@ -5,14 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import signal
 
 from data_pipeline.options import STEP, PrepareOptions
 from data_pipeline.preprocessing import METHOD, Rejected, prepare_windows
 from data_pipeline.signals import Leads
 from data_pipeline.store import LEADS
 from models import ModelError
-from models.filtering import resampled, zero_phase
 from models.preprocessing import Preprocessing
 
 CHOICES: tuple[dict[str, Any], ...] = (
@@ -70,25 +68,6 @@ def test_gaps_flat_and_short_signals_are_treated_alike():
     options, own = preprocessing(nan="zero")
     (expected,) = prepare_windows(Leads.of_values(gap, 500), options)
     np.testing.assert_array_equal(own.windows_of(gap, 500)[0], expected.signal)
-
-
-@pytest.mark.parametrize("rate", [500.0, 257.0, 1000.0, 60.5, 128.0])
-def test_resampling_is_scipys(rate):
-    values = walk(np.random.default_rng(1), 1200)
-    up, down = (200, 121) if rate == 60.5 else (100, int(rate))
-    expected = signal.resample_poly(values, up, down, axis=1, padtype="mean")
-    np.testing.assert_allclose(resampled(values, rate, 100), expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("samples", [2, 64, 65, 150, 1000])
-def test_the_filter_is_scipys_at_any_length(samples):
-    _, own = preprocessing()
-    values = walk(np.random.default_rng(2), samples)
-    sections = signal.butter(3, (0.5, 40), "bandpass", fs=100, output="sos")
-    expected = signal.sosfiltfilt(
-        sections, values, axis=1, padtype="odd", padlen=min(200, samples - 1)
-    )
-    np.testing.assert_allclose(zero_phase(values, own.sections, 200), expected, atol=1e-10)
 
 
 def test_leads_are_taken_by_name():

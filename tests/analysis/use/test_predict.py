@@ -11,9 +11,9 @@ import models
 from analysis.use.predict import draw_prediction, findings_table, predict_files, prediction_table
 from data_pipeline import DataError, PrepareOptions, Store, prepare_store
 from data_pipeline.ecg_files import list_ecgs, read_ecg
+from data_pipeline.filters import resampled
 from data_pipeline.store import LEADS
 from models.export import load_predictor, save_onnx
-from models.filtering import resampled
 from tests.data_pipeline.files import ecg_like, write_record
 
 SVG = "{http://www.w3.org/2000/svg}"
