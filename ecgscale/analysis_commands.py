@@ -115,7 +115,7 @@ def recommend(
     from search.definition import parse_count
 
     table = read_table(study, open_storage(storage), where)
-    result = choose(table, parse_count(flops, "--flops"), estimate(table))
+    result = choose(table.candidates, parse_count(flops, "--flops"), estimate(table))
     if isinstance(result, Refusal):
         raise AnalysisError(say(result))
     law = _by_law(table, result.budget) if by_law else {}

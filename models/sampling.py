@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.architecture import Architecture
+from models.architecture import Architecture, Value
 from models.cost import tree_cost
 from models.errors import ModelError
 from models.shape import DEFAULT
@@ -104,6 +104,65 @@ def sample_architectures(
         duplicates=duplicates,
         refused=proposals - len(flops_seen),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """Points of a space with the exact FLOPs of their networks: values by factor, flops (n,)."""
+
+    space: Space
+    values: dict[str, list[Value]]
+    flops: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.flops)
+
+    def architecture(self, place: int) -> Architecture:
+        """Return one of its networks."""
+        return self.space.resolve({name: column[place] for name, column in self.values.items()})
+
+
+def pool_of(
+    space: Space,
+    count: int,
+    *,
+    flops_range: tuple[float, float],
+    seed: int = 0,
+    samples: int = DEFAULT.samples,
+    leads: int = DEFAULT.leads,
+    outputs: int = DEFAULT.outputs,
+) -> Pool:
+    """Draw `count` points independently, as in a sample but without bins, within a range of FLOPs.
+
+    Two points may build the same network. ModelError if the range holds next to none.
+    """
+    low, high = flops_range
+    _check_request(space, 1, low, high, 1)
+    rng = np.random.default_rng(seed)
+    names = [factor.name for factor in space.factors]
+    rows: list[tuple[Value, ...]] = []
+    costs: list[int] = []
+    flops_seen: list[int] = []
+    proposals = 0
+    while len(rows) < count:
+        if proposals >= HOPELESS_AFTER + PROPOSALS_PER_ARCHITECTURE * len(rows):
+            raise _too_few(space, [[]], [count], np.array([low, high]), flops_seen, proposals)
+        proposals += CHUNK
+        columns = [factor.draw(rng, CHUNK) for factor in space.factors]
+        for row in zip(*columns, strict=True):
+            values = dict(zip(names, row, strict=True))
+            if not space.allows(values):
+                continue
+            layers = space.layers(values)
+            flops_seen.append(
+                tree_cost(layers, samples=samples, leads=leads, outputs=outputs).flops
+            )
+            if low <= flops_seen[-1] <= high:
+                rows.append(row)
+                costs.append(flops_seen[-1])
+    rows, costs = rows[:count], costs[:count]
+    by_factor = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    return Pool(space, by_factor, np.array(costs, dtype=np.float64))
 
 
 def _balanced_order(wanted: list[int], rng: np.random.Generator) -> list[tuple[int, int]]:

@@ -21,6 +21,7 @@ METRICS = tuple(BY_NAME)
 MINIMIZED = frozenset(name for name, metric in BY_NAME.items() if not metric.higher)
 COSTS = ("flops", "params", "activations", "latency_ms", "seconds", "peak_memory_bytes")
 SEARCHED = ("sample", "replicate")  # roles drawn at random: everything else would bias an estimate
+REFINED = (*SEARCHED, "refine")  # and those proposed for what these scored: good to choose from
 NOT_FACTORS = frozenset(
     [
         *("trial", "number", "state", "role", "seed", "value", "bin", "architecture"),
@@ -63,7 +64,8 @@ class TrialTable:
 
     `frame` has the columns trial, number, state, role, seed, architecture_hash, one column per
     factor, the costs and the metrics; `objective` and `cost` name two of its columns. What is
-    computed from randomly drawn networks is of those that `learned`, unless it is of `whole`.
+    computed from randomly drawn networks is of those that `learned`, unless it is of `whole`. What
+    is chosen is chosen from `candidates`, the proposed networks among them.
     """
 
     frame: pd.DataFrame
@@ -73,6 +75,7 @@ class TrialTable:
     cost: str = "flops"
     maximize: bool = True
     sets_aside: bool = True
+    roles: tuple[str, ...] = SEARCHED
 
     @property
     def factor_names(self) -> tuple[str, ...]:
@@ -112,27 +115,33 @@ class TrialTable:
 
     @cached_property
     def collapsed(self) -> pd.DataFrame:
-        """Complete runs of randomly drawn networks that did not learn, with `why`."""
-        runs = self.complete(SEARCHED)
+        """Complete runs of the table's roles that did not learn, with `why`."""
+        runs = self.complete(self.roles)
         why = why_collapsed(runs, self.score(runs).to_numpy(float))
         return runs.assign(why=why)[why != ""]
 
     @cached_property
     def aside(self) -> pd.DataFrame:
         """Collapsed runs that enter no estimate: all, unless they are the majority."""
-        few = 2 * len(self.collapsed) <= len(self.complete(SEARCHED))
+        few = 2 * len(self.collapsed) <= len(self.complete(self.roles))
         return self.collapsed if self.sets_aside and few else self.collapsed.iloc[:0]
 
     @cached_property
     def learned(self) -> pd.DataFrame:
-        """Complete runs of randomly drawn networks but for those set aside."""
-        runs = self.complete(SEARCHED)
+        """Complete runs of the table's roles but for those set aside."""
+        runs = self.complete(self.roles)
         return runs[~runs.index.isin(self.aside.index)]
 
     @cached_property
     def whole(self) -> TrialTable:
         """The same trials with none set aside."""
         return replace(self, sets_aside=False) if len(self.aside) else self
+
+    @cached_property
+    def candidates(self) -> TrialTable:
+        """The same trials, with the proposed networks among the designs; itself without any."""
+        proposed = not self.complete(("refine",)).empty
+        return replace(self, roles=REFINED) if proposed and self.roles == SEARCHED else self
 
     def failed(self) -> pd.DataFrame:
         """Return trials that failed or ended without a finite objective."""
@@ -142,7 +151,7 @@ class TrialTable:
         return frame[ended & ~finite]
 
     def designs(self) -> pd.DataFrame:
-        """Average the `learned` runs of every randomly drawn architecture: one row for each.
+        """Average the `learned` runs of every architecture of the table's roles: one row for each.
 
         Columns: architecture_hash, factors, costs, metrics (means), repeats (seeds), `score`
         (the objective, turned so that more is better) and `error` (1 − score for a maximised

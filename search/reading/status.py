@@ -12,6 +12,7 @@ from sqlalchemy import Row, text
 
 from search.database.schema import require_schema
 from search.database.storage import Storage
+from search.errors import StudyError
 from search.precision import read_precision
 from search.reading.time_left import Busy, TimeLeft, Work, forecast
 from search.study import Study, open_study, readable_studies
@@ -135,6 +136,16 @@ class StudyStatus:
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data, for JSON."""
         return {**asdict(self), "done": self.done, "seconds_left": self.seconds_left}
+
+
+def require_finished(study: Study, unfinished: bool) -> None:
+    """Refuse to choose from a study's scores while planned trials are left, unless `unfinished`."""
+    status = read_status(study.name, study.storage)
+    if not (status.done or unfinished):
+        raise StudyError(
+            f"expected {study.name} to be finished, got {status.waiting + status.running} trials "
+            "left: run its workers, or choose from what there is with --unfinished"
+        )
 
 
 def read_status(study_name: str, storage: Storage) -> StudyStatus:

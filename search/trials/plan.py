@@ -14,7 +14,7 @@ from search.definition import ReplicatePlan, StudyDefinition, check_planned
 from search.errors import StudyError
 
 T = TypeVar("T")
-Role = Literal["sample", "replicate", "control", "reference", "confirm"]
+Role = Literal["sample", "replicate", "control", "reference", "refine", "confirm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,8 @@ class Extension:
     """Further trials for a study that exists.
 
     `architectures` further networks of the sample, `replicates` further seeds of networks it has,
-    `controls` on shuffled labels, and other networks (reference CNNs, say) with `seeds` each.
+    `controls` on shuffled labels, other networks (reference CNNs, say) with `seeds` each, and
+    networks of the space that were proposed for what the others scored.
     """
 
     architectures: int = 0
@@ -115,12 +116,14 @@ class Extension:
     controls: int = 0
     references: tuple[Architecture, ...] = ()
     seeds: int = 1
+    refinements: tuple[Architecture, ...] = ()
 
     @property
     def most_trials(self) -> int:
         """Number of further trials, fewer only where controls run out of networks."""
         again = self.replicates.architectures * self.replicates.seeds
-        return self.architectures + again + self.controls + len(self.references) * self.seeds
+        further = len(self.references) * self.seeds + len(self.refinements)
+        return self.architectures + again + self.controls + further
 
 
 def extend(
@@ -175,6 +178,9 @@ def extend(
         # Seeds of a network that no sample has: they come from its own hash.
         for _ in range(extension.seeds):
             add(network, "reference", 0, int(network.hash[:8], 16))
+    for network in extension.refinements:
+        place = len(known) + len(trials)
+        add(network, "refine", 0, int(network.hash[:8], 16), _nuisances(definition, place))
     return tuple(trials)
 
 

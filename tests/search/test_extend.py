@@ -9,6 +9,7 @@ from conftest import define
 from processes import slow_trainer
 
 from models import Space, load_space, reference
+from models.sampling import pool_of
 from search.database.storage import open_storage
 from search.definition import ReplicatePlan, StudyDefinition
 from search.errors import StudyError
@@ -82,6 +83,25 @@ def test_drawn_learning_rates_reach_the_trainer_and_the_table(make_study, storag
     assert (per_network == 1).all()
     assert frame["learning_rate"].nunique() == 5
     assert frame["recipe_hash"].nunique() == 5
+
+
+def test_proposed_networks_are_trained_as_such_once_each(make_study, storage, store):
+    sample = {"architectures": 2, "flops": [1e5, 2e6], "bins": 1, "learning_rate": [1e-3, 1e-2]}
+    study = make_study(sample=sample)
+    space = load_space(study.definition.space)
+    pool = pool_of(space, 3, flops_range=(1e5, 2e6), seed=9, **SHAPE)
+    networks = tuple(pool.architecture(place) for place in range(3))
+    extended = extend_study(study, Extension(refinements=networks))
+    again = extend_study(extended, Extension(refinements=networks[:1]))
+    assert again.planned == study.planned + 4
+    run_worker(study.name, storage, store, "cpu", train=slow_trainer(0.01), say=lambda _: None)
+    frame = read_trials(study.name, storage)
+    assert set(frame["state"]) == {"complete"}
+    proposed = frame[frame["role"] == "refine"]
+    assert proposed["architecture_hash"].tolist() == [n.hash for n in (*networks, networks[0])]
+    assert proposed["seed"].is_unique
+    assert proposed["learning_rate"].nunique() == 4
+    assert proposed["depth"].tolist()[:3] == pool.values["depth"]
 
 
 def test_design_space_is_read_back_without_its_file(storage, store, tmp_path: Path):

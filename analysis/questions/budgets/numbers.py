@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from analysis.questions.budgets.recommend import Recommendation, recommend_all
 from analysis.questions.context import Context
-from analysis.questions.estimates import expected_scores
+from analysis.questions.estimates import expected_candidates
 from analysis.stats.refusal import Refusal
 
 
 def recommendations(context: Context) -> dict[float, Recommendation | Refusal] | Refusal:
     """Recommend for the round budgets within the sampled range."""
-    shrunken = context.known(expected_scores)
-    found = recommend_all(context.table, shrunken, seed=context.seed)
+    shrunken = context.known(expected_candidates)
+    found = recommend_all(context.table.candidates, shrunken, seed=context.seed)
     return found or Refusal("budgets.none")
 
 

@@ -14,7 +14,7 @@ from analysis.page.words import Text, say
 from analysis.questions.budgets.numbers import picks, recommendations
 from analysis.questions.budgets.recommend import Recommendation, to_frame
 from analysis.questions.context import Context, Finding, Question
-from analysis.questions.estimates import expected_scores
+from analysis.questions.estimates import expected_candidates
 from analysis.questions.laws.numbers import laws_of_shape, scaled_networks
 from analysis.questions.laws.scaled import Scaled, standing, study_shape
 from analysis.stats.interval import PERCENT, Interval
@@ -45,7 +45,7 @@ def section(context: Context) -> Section:
                 metric=context.table.objective,
             )
         )
-        expected = context.of(expected_scores)
+        expected = context.of(expected_candidates)
         if isinstance(expected, Refusal):
             blocks.append(text.paragraph("missing", "refusal", reason=say(expected)))
         blocks += [Paragraph(note) for note in _notes(chosen)]
@@ -61,7 +61,8 @@ def section(context: Context) -> Section:
 
 def finding(context: Context) -> Finding:
     """Name the best network, and what its score is worth, corrected for selection."""
-    table, designs = context.table, context.designs
+    table = context.table.candidates
+    designs = table.designs()
     place = int(np.argmax(designs["score"].to_numpy()))
     row = designs.iloc[place]
     others = [
@@ -77,7 +78,7 @@ def finding(context: Context) -> Finding:
         others=others,
         cost=f"{short(float(row[table.cost]))} {unit_of_cost(table)}",
     )
-    shrunken = context.known(expected_scores)
+    shrunken = context.known(expected_candidates)
     if shrunken is None or not table.maximize:
         return Finding("The best network", (observed, text("best_by_chance")))
     mean, margin = float(shrunken.mean[place]), float(shrunken.margin[place])

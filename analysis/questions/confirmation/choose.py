@@ -100,6 +100,7 @@ def _searched(
     table: TrialTable, budget: float, top: int, shrunken: Shrunken | None
 ) -> list[Candidate]:
     """Return the network recommended for a budget, and the next by expected score."""
+    table = table.candidates
     order = ranked(table, budget, shrunken)
     if isinstance(order, Refusal):
         raise AnalysisError(say(order))

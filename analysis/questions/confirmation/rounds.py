@@ -19,7 +19,7 @@ from models import Architecture
 from search.confirm import Candidate, read_confirmations, require_unconfirmed
 from search.errors import StudyError
 from search.reading.records import read_trials
-from search.reading.status import read_status
+from search.reading.status import require_finished
 from search.study import Study, open_study
 
 BUDGETS = (1e7, 3e7, 1e8, 3e8, 1e9)
@@ -49,12 +49,7 @@ def choose_first(
     rounds = read_confirmations(study)
     if not again:
         require_unconfirmed(study, rounds)
-    status = read_status(study.name, study.storage)
-    if not (status.done or unfinished):
-        raise StudyError(
-            f"expected {study.name} to be finished, got {status.waiting + status.running} trials "
-            "left: run its workers, or choose from what there is with --unfinished"
-        )
+    require_finished(study, unfinished)
     usual = rounds[0].budgets if rounds else budgets_within(study.definition.sample.flops)
     table = read_table(study.name, study.storage)
     return choose_candidates(

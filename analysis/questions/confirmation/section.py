@@ -34,7 +34,7 @@ def section(context: Context) -> Section:
         kind: Kind = "text" if found.code == "confirmation.part" else "refusal"
         return Section("rivals", TITLE, (Paragraph(say(found), kind),))
     table, fronts = context.table, context.known(estimated_fronts) or {}
-    own = set(table.designs()["architecture_hash"])
+    own = set(table.candidates.designs()["architecture_hash"])
     blocks: list[Block] = [Paragraph(how_sentences(found, own)), Paragraph(metric_sentences(found))]
     blocks += _cautions(found)
     blocks += [Paragraph(text) for text in (*budget_sentences(found), *law_sentences(found))]

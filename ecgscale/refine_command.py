@@ -1,0 +1,81 @@
+"""The command that plans networks proposed for what a study's random ones scored."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ecgscale.confirm_commands import DryRunOption, read_budgets
+from ecgscale.output import command_line, counted, engineering, print_table
+from ecgscale.study_commands import StorageOption, StudyArgument
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(rich_help_panel="Studies")(refine)
+
+
+def refine(
+    study: StudyArgument,
+    budgets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--budget",
+            help="FLOPs of one record, e.g. 100M; repeatable. Default: those of 10M, 30M, 100M, "
+            "300M and 1G within the study's range.",
+        ),
+    ] = None,
+    networks: Annotated[
+        int, typer.Option(min=1, help="Networks to train, as many for each budget.")
+    ] = 20,
+    candidates: Annotated[
+        int, typer.Option(min=100, help="Networks of the space to choose them from.")
+    ] = 100_000,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Propose although planned trials are left.")
+    ] = False,
+    dry_run: DryRunOption = False,
+    storage: StorageOption = None,
+) -> None:
+    """Plan networks that a model of the trials expects to beat the best within each budget.
+
+    Workers train them like the others; then refine again, as often as it pays: each round learns
+    from those before. Recommendations and confirmations choose from them, too. Effects,
+    importances, laws and distributions stay those of the random sample.
+    """
+    import pandas as pd
+
+    from analysis.questions.budgets.refine import choose_refinements
+    from search.database.storage import open_storage
+    from search.study import extend_study, open_study
+    from search.trials.plan import Extension
+
+    found = open_study(study, open_storage(storage))
+    print(f"Predicting the scores of {candidates:,} networks ...", flush=True)
+    chosen = choose_refinements(
+        found,
+        budgets=read_budgets(budgets),
+        count=networks,
+        candidates=candidates,
+        unfinished=unfinished,
+    )
+    rows = [
+        {
+            "budget": engineering(one.budget),
+            "network": one.architecture.hash[:8],
+            "FLOPs": engineering(one.flops),
+            "expected": round(one.expected, 4),
+            "sd": round(one.sd, 4),
+            "P(beats the best)": f"{one.probability:.0%}",
+        }
+        for one in sorted(chosen, key=lambda one: (one.budget, -one.expected))
+    ]
+    print_table(pd.DataFrame(rows))
+    if dry_run:
+        return
+    architectures = tuple(one.architecture for one in chosen)
+    extended = extend_study(found, Extension(refinements=architectures))
+    further = counted(extended.planned - found.planned, "further trial")
+    following = command_line("worker", study, "--data", "STORE", storage=storage)
+    print(f"Study {study}: {further}, {extended.planned:,} now. Next: {following}")
