@@ -48,7 +48,7 @@ def test_trend_is_found_and_followed() -> None:
     assert result.trend_p < 0.01
     assert result.sd_at(np.array([1e7])) == pytest.approx(0.006 * 0.1**-0.2, rel=0.2)
     flat = noise(simulate(PLANTED, architectures=200, replicates=(60, 4), seed=6))
-    assert flat.sd_at(np.array([1e7, 1e8])) == pytest.approx([flat.sd.estimate] * 2)
+    assert flat.sd_at(np.array([1e7, 1e8])) == pytest.approx([flat.sd.estimate] * 2, rel=0.1)
 
 
 @pytest.mark.parametrize("networks", [4, 20])
