@@ -46,7 +46,7 @@ class Noise:
         found, error = self.trend.estimate, self.trend.half / Z
         if len(self.replicates) < FEWEST_FOR_TREND or found == 0:
             return 0.0
-        return max(0.0, 1 - (error / found) ** 2) * found * 2 / np.log(10)
+        return float(max(0.0, 1 - (error / found) ** 2) * found * 2 / np.log(10))
 
     def sd_at(self, cost: np.ndarray) -> np.ndarray:
         """Return the sd at these costs, along the trend within the costs that were replicated."""

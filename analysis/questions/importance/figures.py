@@ -24,7 +24,7 @@ from analysis.page.style import (
 )
 from analysis.questions.importance.agreement import Agreement
 from analysis.questions.importance.shap import Importance
-from analysis.questions.importance.ties import Design
+from analysis.stats.ties import Design
 from analysis.trials.factors import FactorInfo, label
 from analysis.trials.table import TrialTable
 

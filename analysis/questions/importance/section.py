@@ -20,8 +20,8 @@ from analysis.questions.importance.figures import (
 )
 from analysis.questions.importance.numbers import AGREEMENTS, IMPORTANCES, ties_of_design
 from analysis.questions.importance.shap import Importance, Subset
-from analysis.questions.importance.ties import MATERIAL, Design, Pair
 from analysis.stats.refusal import Refusal
+from analysis.stats.ties import MATERIAL, Design, Pair
 from analysis.surrogates.surrogate import TARGETS, Surrogate, Target
 
 SUBSETS: dict[Subset, str] = {"all": "all networks", "best quarter": "the best quarter"}
