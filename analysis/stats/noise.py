@@ -14,7 +14,6 @@ from analysis.stats.regression import fit_spline
 from analysis.trials.table import TrialTable
 
 FEWEST_FOR_TREND = 10
-DRAWS = 4999
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +30,6 @@ class Noise:
     sd: Interval
     degrees_of_freedom: int
     trend: Interval
-    trend_p: float
     ceiling: float
     ceiling_equal_cost: float
     replicates: pd.DataFrame
@@ -61,7 +59,7 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise | Refusal:
 
     sigma² = sum over architectures of squared deviations from their mean / sum of (seeds − 1).
     The trend is a gamma regression of the variances on ln cost, whose dispersion 2/(seeds − 1)
-    is that of normal noise; its p-value is that of the score test, by simulation.
+    is that of normal noise.
     """
     metric = metric or table.objective
     frame = table.learned
@@ -85,7 +83,6 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise | Refusal:
     low, high = (float(np.sqrt(pooled * total / stats.chi2.ppf(q, total))) for q in TAILS[::-1])
     c = np.log(replicates["cost"].to_numpy())
     slope, error = _gamma_trend(c, variances, freedom, pooled)
-    p = _trend_p(c, variances, freedom) if error > 0 else 1.0
     per_decade = np.log(10) / 2
     designs = table.designs()
     y = designs[metric].to_numpy(float)
@@ -96,7 +93,6 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise | Refusal:
         sd=Interval(float(np.sqrt(pooled)), low, high),
         degrees_of_freedom=total,
         trend=normal(slope * per_decade, error * per_decade),
-        trend_p=p,
         ceiling=_ceiling(averaged, y),
         ceiling_equal_cost=_ceiling(averaged, flat),
         replicates=replicates,
@@ -107,16 +103,6 @@ def _ceiling(noise_variance: float, values: np.ndarray) -> float:
     """Return 1 − noise variance / variance, within [0, 1]."""
     variance = float(values.var(ddof=1)) if len(values) > 1 else 0.0
     return float(np.clip(1 - noise_variance / variance, 0.0, 1.0)) if variance > 0 else 0.0
-
-
-def _trend_p(c: np.ndarray, variances: np.ndarray, freedom: np.ndarray) -> float:
-    """Return the p-value of no trend: sum of f (s² / pooled − 1) (c − mean) under chi² draws."""
-    centred = freedom * (c - np.average(c, weights=freedom))
-    drawn = np.random.default_rng(0).chisquare(freedom, (DRAWS, len(c))) / freedom
-    every = np.vstack([variances, drawn])
-    total = np.average(every, axis=1, weights=freedom)
-    found = np.abs((every / total[:, None]) @ centred) if (total > 0).all() else np.zeros(1)
-    return float((found >= found[0] - 1e-12).mean())
 
 
 def _gamma_trend(

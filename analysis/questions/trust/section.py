@@ -64,7 +64,7 @@ def _noise(context: Context) -> list[Block]:
             noise_by_cost(found, context.table.cost),
             n=len(found.replicates),
             follows=found.slope != 0,
-            p=found.trend_p,
+            trend=found.trend,
         ),
     ]
 
