@@ -7,6 +7,7 @@ paragraphs, and [block.NAME] with the title and the caption of a figure or table
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -128,6 +129,7 @@ def _environment() -> Environment:
         "quantity": lambda name: quantities.quantity(name).name,
         "fixed": quantities.fixed,
         "three": "{:.2g}".format,
+        "exp": math.exp,
         "refusals": lambda refusals: "; ".join(say(one).rstrip(".") for one in refusals),
         "gates": _gates,
     }

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.stats.interval import Interval
+from analysis.stats.refusal import Refusal
 from analysis.stats.regression import natural_spline, spline_knots
+from analysis.stats.ties import design
 from analysis.trials.factors import FactorInfo, label
 from analysis.trials.table import TrialTable
 
@@ -83,23 +85,33 @@ class CodedFactor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EqualCost:
-    """What regressions at equal cost share: the score, a spline in ln cost, the coded factors."""
+    """What regressions at equal cost share: the score, a spline in ln cost, the coded factors.
+
+    `free` are the factors that do not go with the cost, `tied` those that the design ties to each.
+    """
 
     score: np.ndarray
     spline: np.ndarray
     factors: Mapping[str, CodedFactor]
     free: frozenset[str]
+    tied: Mapping[str, frozenset[str]]
+
+    def held(self, *studied: str) -> tuple[str, ...]:
+        """Name the factors that must be held beside the cost, as the design ties them to these."""
+        ties = frozenset[str]().union(*(self.tied[name] for name in studied))
+        return tuple(name for name in self.factors if name in ties and name not in studied)
 
     def nuisance(self, *studied: str) -> np.ndarray:
-        """Return the spline and, where there are rows enough, the factors that go with no cost.
+        """Return the spline, the factors held, and those that go with no cost if rows suffice.
 
-        Without those `studied`: the others sharpen their estimates and change no meaning.
+        The latter sharpen the estimates and change no meaning.
         """
-        names = [name for name in self.factors if name in self.free and name not in studied]
+        held = self.held(*studied)
+        names = [n for n in self.factors if n in self.free and n not in (*studied, *held)]
         others = [self.factors[name].columns for name in names]
         if len(self.score) <= ROWS_PER_COLUMN * sum(block.shape[1] for block in others):
-            return self.spline
-        return np.hstack([self.spline, *others])
+            others = []
+        return np.hstack([self.spline, *(self.factors[name].columns for name in held), *others])
 
 
 def equal_cost(table: TrialTable, designs: pd.DataFrame) -> EqualCost:
@@ -111,11 +123,18 @@ def equal_cost(table: TrialTable, designs: pd.DataFrame) -> EqualCost:
         if values.nunique() > 1:
             codes = factor.code(values)
             coded[factor.name] = CodedFactor(factor, values, codes, factor_columns(factor, codes))
+    ties = design(table, designs)
+    pairs = () if isinstance(ties, Refusal) else ties.between
     return EqualCost(
         score=designs["score"].to_numpy(float),
         spline=natural_spline(c, spline_knots(c)) if np.ptp(c) > 0 else np.ones((len(c), 1)),
         factors=coded,
         free=frozenset(n for n, one in coded.items() if _explained(one.columns, c) < FREE_OF_COST),
+        tied={
+            name: frozenset({p.first for p in pairs if p.second == name})
+            | {p.second for p in pairs if p.first == name}
+            for name in coded
+        },
     )
 
 

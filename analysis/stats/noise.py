@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.stats.interval import ALPHA, TAILS, Interval, normal
+from analysis.stats.interval import TAILS, Interval, Z, normal
 from analysis.stats.refusal import Refusal
 from analysis.stats.regression import fit_spline
 from analysis.trials.table import TrialTable
 
 FEWEST_FOR_TREND = 10
-DRAWS = 4999
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,31 +30,28 @@ class Noise:
     sd: Interval
     degrees_of_freedom: int
     trend: Interval
-    trend_p: float
     ceiling: float
     ceiling_equal_cost: float
     replicates: pd.DataFrame
-    log_cost_middle: float
-    log_variance_middle: float
 
     @property
-    def follows_cost(self) -> bool:
-        """Whether it changes with cost, and enough architectures were replicated to say so."""
-        return len(self.replicates) >= FEWEST_FOR_TREND and self.trend_p < ALPHA
+    def slope(self) -> float:
+        """Slope of ln variance per ln cost, shrunk by what its own error explains of it.
+
+        (1 − (error / slope)²)₊ of the estimate, as James and Stein: a test would follow a trend
+        too steep or none. Few replicated networks bear none.
+        """
+        found, error = self.trend.estimate, self.trend.half / Z
+        if len(self.replicates) < FEWEST_FOR_TREND or found == 0:
+            return 0.0
+        return float(max(0.0, 1 - (error / found) ** 2) * found * 2 / np.log(10))
 
     def sd_at(self, cost: np.ndarray) -> np.ndarray:
-        """Return the sd at these costs: along the trend where it is significant, else pooled.
-
-        Few replicates bear no trend, and beyond the costs that were replicated it is not followed.
-        """
-        c = np.log(np.asarray(cost, dtype=float))
-        if not self.follows_cost:
-            return np.full(c.shape, self.sd.estimate)
-        ends = np.log(self.replicates["cost"])
-        c = np.clip(c, ends.min(), ends.max())
-        slope = 2 * self.trend.estimate / np.log(10)
-        variance = np.exp(self.log_variance_middle + slope * (c - self.log_cost_middle))
-        return np.asarray(np.sqrt(variance))
+        """Return the sd at these costs, along the trend within the costs that were replicated."""
+        c, own = np.log(np.asarray(cost, dtype=float)), np.log(self.replicates["cost"].to_numpy())
+        freedom, variances = self.replicates["seeds"] - 1, self.replicates["sd"] ** 2
+        level = np.average(variances * np.exp(-self.slope * own), weights=freedom)
+        return np.asarray(np.sqrt(level * np.exp(self.slope * np.clip(c, own.min(), own.max()))))
 
 
 def noise(table: TrialTable, metric: str | None = None) -> Noise | Refusal:
@@ -63,7 +59,7 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise | Refusal:
 
     sigma² = sum over architectures of squared deviations from their mean / sum of (seeds − 1).
     The trend is a gamma regression of the variances on ln cost, whose dispersion 2/(seeds − 1)
-    is that of normal noise; its p-value is that of the score test, by simulation.
+    is that of normal noise.
     """
     metric = metric or table.objective
     frame = table.learned
@@ -86,8 +82,7 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise | Refusal:
     pooled = float((variances * freedom).sum() / total)
     low, high = (float(np.sqrt(pooled * total / stats.chi2.ppf(q, total))) for q in TAILS[::-1])
     c = np.log(replicates["cost"].to_numpy())
-    middle, slope, error = _gamma_trend(c, variances, freedom, pooled)
-    p = _trend_p(c, variances, freedom) if error > 0 else 1.0
+    slope, error = _gamma_trend(c, variances, freedom, pooled)
     per_decade = np.log(10) / 2
     designs = table.designs()
     y = designs[metric].to_numpy(float)
@@ -98,12 +93,9 @@ def noise(table: TrialTable, metric: str | None = None) -> Noise | Refusal:
         sd=Interval(float(np.sqrt(pooled)), low, high),
         degrees_of_freedom=total,
         trend=normal(slope * per_decade, error * per_decade),
-        trend_p=p,
         ceiling=_ceiling(averaged, y),
         ceiling_equal_cost=_ceiling(averaged, flat),
         replicates=replicates,
-        log_cost_middle=float(np.average(c, weights=freedom)),
-        log_variance_middle=middle,
     )
 
 
@@ -113,26 +105,16 @@ def _ceiling(noise_variance: float, values: np.ndarray) -> float:
     return float(np.clip(1 - noise_variance / variance, 0.0, 1.0)) if variance > 0 else 0.0
 
 
-def _trend_p(c: np.ndarray, variances: np.ndarray, freedom: np.ndarray) -> float:
-    """Return the p-value of no trend: sum of f (s² / pooled − 1) (c − mean) under chi² draws."""
-    centred = freedom * (c - np.average(c, weights=freedom))
-    drawn = np.random.default_rng(0).chisquare(freedom, (DRAWS, len(c))) / freedom
-    every = np.vstack([variances, drawn])
-    total = np.average(every, axis=1, weights=freedom)
-    found = np.abs((every / total[:, None]) @ centred) if (total > 0).all() else np.zeros(1)
-    return float((found >= found[0] - 1e-12).mean())
-
-
 def _gamma_trend(
     c: np.ndarray, variances: np.ndarray, freedom: np.ndarray, pooled: float
-) -> tuple[float, float, float]:
-    """Fit ln E[s²] = middle + slope · (c − mean c): return middle, slope and its standard error."""
+) -> tuple[float, float]:
+    """Fit ln E[s²] = middle + slope · (c − mean c): return the slope and its standard error."""
     centred = c - np.average(c, weights=freedom)
     weights = freedom / 2
     spread = float((weights * centred**2).sum())
     middle, slope = float(np.log(max(pooled, 1e-300))), 0.0
     if spread <= 0 or len(c) < 3:
-        return middle, 0.0, 0.0
+        return 0.0, 0.0
     for _ in range(50):  # Fisher scoring; the columns are orthogonal under these weights
         ratio = variances / np.exp(middle + slope * centred) - 1
         step = float((weights * ratio).sum() / weights.sum())
@@ -140,4 +122,4 @@ def _gamma_trend(
         middle, slope = middle + np.clip(step, -1, 1), slope + np.clip(turn, -1, 1)
         if abs(step) + abs(turn) < 1e-10:
             break
-    return middle, slope, 1 / np.sqrt(spread)
+    return slope, 1 / np.sqrt(spread)

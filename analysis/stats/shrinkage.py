@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
-from analysis.stats.interval import Z
+from analysis.stats.interval import TAILS
 from analysis.stats.regression import fit_spline
 
 Floats = NDArray[np.float64]
@@ -28,11 +29,12 @@ class Shrunken:
     noise_variance: Floats
     spread_variance: float
     spread_resolved: bool
+    noise_freedom: float = float("inf")
 
     @property
     def margin(self) -> Floats:
-        """Half the interval of each true score."""
-        return np.asarray(Z * np.sqrt(self.variance))
+        """Half the interval of each true score, by Student's t as the noise was estimated, too."""
+        return np.asarray(stats.t.ppf(TAILS[1], self.noise_freedom) * np.sqrt(self.variance))
 
 
 def shrink(
@@ -70,6 +72,7 @@ def shrink(
         noise_variance=noise.copy(),
         spread_variance=spread,
         spread_resolved=estimate > 2 * error,
+        noise_freedom=noise_freedom,
     )
 
 

@@ -22,18 +22,13 @@ class Fitted(Protocol):
     def shap(self, x: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, float]:
         """Return interventional SHAP values (n, p) and the mean prediction on the background."""
 
-    def interactions(self, x: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Return SHAP interaction values (n, p, p), whose rows sum to SHAP values."""
-
 
 @dataclass(frozen=True, slots=True)
 class Affordable:
-    """Rows explained, background rows, rows with interactions, and refits that have these."""
+    """Rows explained and background rows, in each of 200 refits."""
 
     rows: int
     background: int
-    paired_rows: int
-    paired_refits: int
 
 
 class Model(Protocol):

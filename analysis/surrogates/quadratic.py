@@ -10,7 +10,7 @@ import numpy as np
 from analysis.surrogates.model import Affordable
 from analysis.trials.factors import FactorInfo
 
-CHEAP = Affordable(rows=400, background=128, paired_rows=60, paired_refits=10_000)
+CHEAP = Affordable(rows=400, background=128)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,17 +75,6 @@ class FittedQuadratic:
         added = (here - mean) * (here @ self.joint)
         own = self._mains(x) - self._mains(background).mean(0)
         return own + (alone + added) / 2 @ self.owner, float(self.predict(background).mean())
-
-    def interactions(self, x: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Return interventional SHAP interaction values (n, p, p)."""
-        here, there = self._crossed(x), self._crossed(background)
-        mean, moments = there.mean(0), there.T @ there / len(there)
-        first = here[:, :, None] * mean
-        products = here[:, :, None] * here[:, None, :] - first - first.transpose(0, 2, 1) + moments
-        out = self.owner.T @ (self.joint * products / 2) @ self.owner
-        index = np.arange(len(self.bases))
-        out[:, index, index] = self.shap(x, background)[0] - out.sum(2)
-        return np.asarray(out)
 
     def _mains(self, x: np.ndarray) -> np.ndarray:
         pairs = enumerate(zip(self.bases, self.mains, strict=True))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from analysis.surrogates.model import ADDITIVITY_TOLERANCE, Affordable
+from analysis.surrogates.model import Affordable
 from analysis.trials.factors import FactorInfo
 
-FEW = Affordable(rows=64, background=24, paired_rows=20, paired_refits=40)
+FEW = Affordable(rows=64, background=24)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,22 +44,6 @@ class FittedTrees:
         )
         values = explainer.shap_values(self.whole(x), check_additivity=False)
         return np.asarray(values), float(np.ravel(explainer.expected_value)[0])
-
-    def interactions(self, x: np.ndarray, background: np.ndarray) -> np.ndarray:
-        """Return path-dependent SHAP interaction values (n, p, p).
-
-        An explainer that holds a background silently returns zeros here (shap 0.51), so this one
-        has none, and the sums are held against its own SHAP values.
-        """
-        from shap import TreeExplainer
-
-        explainer = TreeExplainer(self.model)
-        values = np.asarray(explainer.shap_interaction_values(self.whole(x)))
-        phi = np.asarray(explainer.shap_values(self.whole(x), check_additivity=False))
-        gap = float(np.abs(values.sum(2) - phi).max())
-        if gap > ADDITIVITY_TOLERANCE:
-            raise RuntimeError(f"interaction values miss the SHAP values by {gap:.2g}")
-        return values
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ The truth is additive in the error at equal FLOPs:
 
     error = floor + amplitude · (C / 1e8)^−exponent · (1 + shape penalty) + effects + interactions
 
-with noise of sd `noise · (C / 1e8)^noise_trend` per seed. Some runs may learn nothing, scores may be
-cut at a plateau and rounded, and the cost may be a product of factors.
+with noise of sd `noise · (C / 1e8)^noise_trend` per seed. Some runs may learn nothing, scores may
+be cut at a plateau and rounded, and the cost may be a product of factors.
 """
 
 from __future__ import annotations

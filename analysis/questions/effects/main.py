@@ -25,7 +25,8 @@ class FactorEffect:
     Switches: on against off. Ordered factors: the 90th against the 10th percentile of the values
     on a fitted curve. Unordered levels: the pair that differs most, its interval widened for the
     choice among pairs. `p` tests the whole factor (Wald, HC3), `p_adjusted` is Holm's over all
-    factors, `levels` compares each level with the mean of all.
+    factors, `levels` compares each level with the mean of all. `held` are factors that the design
+    ties to this one: they are held, too.
     """
 
     factor: str
@@ -36,6 +37,7 @@ class FactorEffect:
     p: float
     p_adjusted: float
     levels: tuple[LevelEstimate, ...]
+    held: tuple[str, ...] = ()
 
     @property
     def settled(self) -> bool:
@@ -68,7 +70,9 @@ class Effects:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per factor, for the CSV."""
-        return pd.DataFrame([row_of(one, "levels") for one in self.effects]).assign(n=self.n)
+        return pd.DataFrame([row_of(one, "levels", "held") for one in self.effects]).assign(
+            n=self.n
+        )
 
     def levels_frame(self) -> pd.DataFrame:
         """Return one row per factor and level, for the CSV."""
@@ -84,7 +88,9 @@ def effects(table: TrialTable) -> Effects | Refusal:
 
     Factors are drawn independently, so the coefficient is an effect: of changing this factor
     while the others give way as the design lets them to keep the cost. Other factors that do not
-    go with the cost enter as covariates: that sharpens the estimate and leaves its meaning.
+    go with the cost enter as covariates: that sharpens the estimate and leaves its meaning. Where
+    a design ties a factor to this one, that one enters, too, or its effect would be taken for this
+    one's.
     """
     designs = table.designs()
     n = len(designs)
@@ -93,7 +99,10 @@ def effects(table: TrialTable) -> Effects | Refusal:
     setup = equal_cost(table, designs)
     if not setup.factors:
         return Refusal("effects.fixed")
-    found = [_effect(one, setup.nuisance(name), setup.score) for name, one in setup.factors.items()]
+    found = [
+        replace(_effect(one, setup.nuisance(name), setup.score), held=setup.held(name))
+        for name, one in setup.factors.items()
+    ]
     adjusted = holm(np.array([effect.p for effect in found]))
     final = [
         replace(effect, p_adjusted=float(p)) for effect, p in zip(found, adjusted, strict=True)

@@ -123,6 +123,11 @@ def _effects(context: Context, found: Effects) -> list[Block]:
         text.paragraph("rest", rest=rest, detectable=detectable(found, unit))
         if rest
         else text.paragraph("none_left"),
+        *(
+            text.paragraph("held", "caution", factor=e.factor, held=e.held)
+            for e in found.effects
+            if e.held
+        ),
         *_with_collapsed(context, found),
     ]
 

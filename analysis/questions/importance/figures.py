@@ -1,4 +1,4 @@
-"""Figures of what matters: importances with intervals, beeswarms and dependence."""
+"""Figures of what matters: importances with intervals, beeswarms."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.page.quantities import factor_axis, quantity, short, words
+from analysis.page.quantities import quantity, words
 from analysis.page.style import (
     BLUE,
     GREY,
     SEQUENTIAL,
-    SMALL_HEIGHT,
     SYMBOLS,
     VERMILLION,
     Drawn,
@@ -24,7 +23,7 @@ from analysis.page.style import (
 )
 from analysis.questions.importance.agreement import Agreement
 from analysis.questions.importance.shap import Importance
-from analysis.questions.importance.ties import Design
+from analysis.stats.ties import Design
 from analysis.trials.factors import FactorInfo, label
 from analysis.trials.table import TrialTable
 
@@ -124,63 +123,6 @@ def beeswarm(result: Importance, table: TrialTable, metric: str) -> Drawn:
         y=row_axis([words(n) for n in names[::-1]]),
     )
     return figure.drawn(pd.concat(parts[::-1], ignore_index=True))
-
-
-def dependence(result: Importance, table: TrialTable, name: str, metric: str) -> Drawn:
-    """Draw one factor's SHAP values over its values, coloured by compute."""
-    factor = table.factor(name)
-    values = result.designs[name]
-    cost = result.designs[table.cost].to_numpy(float)
-    frame = pd.DataFrame(
-        {
-            "factor": name,
-            "architecture_hash": result.designs["architecture_hash"],
-            "value": values.map(label) if factor.kind == "choice" else values,
-            table.cost: cost,
-            "shap": result.values[name],
-        }
-    )
-    figure = Sketch(SMALL_HEIGHT, legend=False)
-    position = factor.code(values) if factor.kind == "choice" else values.to_numpy(float)
-    if factor.kind == "choice":
-        codes = factor.code(_choices_in_order(factor))
-        step = float(np.diff(np.sort(codes)).min()) if len(codes) > 1 else 1.0
-        frame["offset"] = 0.3 * step * _golden(len(frame))
-        x_axis = axis(
-            factor_axis(name), tickvals=codes.tolist(), ticktext=list(factor.level_labels())
-        )
-    else:
-        frame["offset"] = 0.0
-        x_axis = axis(factor_axis(name), log=factor.log, dtick="D2" if factor.log else None)
-    low, high = float(np.log10(cost.min())), float(np.log10(cost.max()))
-    figure.scatter(
-        x=position + frame["offset"],
-        y=frame["shap"],
-        mode="markers",
-        marker={
-            "size": 4.5,
-            "opacity": 0.85,
-            "color": np.log10(cost),
-            "colorscale": _scale(),
-            "cmin": low,
-            "cmax": high,
-            "showscale": True,
-            "colorbar": {
-                "tickvals": [low, high],
-                "ticktext": [short(cost.min()), short(cost.max())],
-                "thickness": 8,
-                "len": 0.8,
-                "outlinewidth": 0,
-                "tickfont": {"size": 10},
-            },
-        },
-        text=frame["value"].map(label),
-        hovertemplate="%{text}: %{y:+.4f}<extra></extra>",
-    )
-    figure.zero(y=0)
-    figure.small()
-    figure.axes(x=x_axis, y=axis(f"SHAP ({quantity(metric).name})", nticks=6))
-    return figure.drawn(frame)
 
 
 def predicted_against_observed(predictions: pd.DataFrame, metric: str) -> Drawn:
@@ -292,21 +234,11 @@ def _scale() -> list[list[object]]:
     return [[i / (len(SEQUENTIAL) - 1), color] for i, color in enumerate(SEQUENTIAL)]
 
 
-def _choices_in_order(factor: FactorInfo) -> list[object]:
-    """List the choices as `level_labels` does."""
-    return sorted(factor.choices, key=lambda choice: float(factor.code([choice])[0]))
-
-
 def _rank_position(factor: FactorInfo, values: pd.Series) -> np.ndarray:
     """Place values between 0 (lowest) and 1 (highest) of what occurs, evenly by code."""
     code = factor.code(values)
     distinct, position = np.unique(code, return_inverse=True)
     return np.asarray(position / max(1, distinct.size - 1), dtype=float)
-
-
-def _golden(n: int) -> np.ndarray:
-    """Spread n points evenly over −1 … 1 without chance: multiples of the golden ratio."""
-    return np.asarray(2 * ((np.arange(n) * 0.6180339887) % 1.0) - 1)
 
 
 def _swarm(values: np.ndarray, bins: int = 60) -> np.ndarray:

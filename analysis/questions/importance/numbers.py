@@ -10,8 +10,8 @@ from analysis.questions.context import Context
 from analysis.questions.estimates import SURROGATES
 from analysis.questions.importance.agreement import Agreement, agreement
 from analysis.questions.importance.shap import Importance, Subset, importance
-from analysis.questions.importance.ties import Design, design
 from analysis.stats.refusal import Refusal
+from analysis.stats.ties import Design, design
 from analysis.surrogates.surrogate import Target
 
 Importances = dict[Subset, Importance]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.page.blocks import Block, Details, FigureBlock, Heading, Paragraph, Section
+from analysis.page.blocks import Block, Details, Heading, Paragraph, Section
 from analysis.page.quantities import fixed, words
 from analysis.page.words import Text, say
 from analysis.questions.context import Context, Question
 from analysis.questions.estimates import SURROGATES
 from analysis.questions.importance.figures import (
     beeswarm,
-    dependence,
     importance_bars,
     predicted_against_observed,
     rankings,
@@ -20,13 +19,11 @@ from analysis.questions.importance.figures import (
 )
 from analysis.questions.importance.numbers import AGREEMENTS, IMPORTANCES, ties_of_design
 from analysis.questions.importance.shap import Importance, Subset
-from analysis.questions.importance.ties import MATERIAL, Design, Pair
 from analysis.stats.refusal import Refusal
+from analysis.stats.ties import MATERIAL, Design, Pair
 from analysis.surrogates.surrogate import TARGETS, Surrogate, Target
 
 SUBSETS: dict[Subset, str] = {"all": "all networks", "best quarter": "the best quarter"}
-MOST_PANELS = 6
-MOST_PAIRS = 8
 # What the table of models shows: column, title, digits.
 QUALITIES = (
     ("r2", "R²", 2),
@@ -91,30 +88,7 @@ def _importance(context: Context, found: Importance, key: str, question: str) ->
     if found.subset != "all":
         return [Details(f"The same within {SUBSETS[found.subset]}", (bars,))]
     swarm = text.figure(f"beeswarm_{key}", beeswarm(found, table, metric), key="beeswarm")
-    names = [f.factor for f in found.factors][:MOST_PANELS]
-    panels = [
-        FigureBlock(
-            f"dependence_{key}_{name}", words(name), "", dependence(found, table, name, metric)
-        )
-        for name in names
-    ]
-    grid = text.grid(f"dependence_{key}", panels, key="dependence", n=len(names))
-    pairs = text.table(f"pairs_{key}", _pairs(found), found.pairs_frame(), key="pairs")
-    folded: tuple[Block, ...] = (grid, pairs) if found.pairs else (grid,)
-    return [bars, swarm, Details("Effect of each value, and pairs of factors", folded)]
-
-
-def _pairs(found: Importance) -> pd.DataFrame:
-    strongest = found.pairs[:MOST_PAIRS]
-    return pd.DataFrame(
-        {
-            "pair": [f"{words(p.first)} × {words(p.second)}" for p in strongest],
-            "mean |interaction|": [fixed(p.importance.estimate, 4) for p in strongest],
-            "interval": [
-                f"{fixed(p.importance.low, 4)} to {fixed(p.importance.high, 4)}" for p in strongest
-            ],
-        }
-    )
+    return [bars, swarm]
 
 
 def _agreement(context: Context, target: Target, key: str) -> list[Block]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.stats.interval import LEVEL, TAILS, Interval, percentiles, row_of
+from analysis.stats.interval import LEVEL, TAILS, Interval, row_of
 from analysis.stats.refusal import Refusal
 from analysis.stats.regression import folds
 from analysis.surrogates.model import Fitted, explain
@@ -43,15 +42,6 @@ class FactorImportance:
     important: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PairImportance:
-    """Mean |SHAP interaction| of two factors (both halves), with its bootstrap interval."""
-
-    first: str
-    second: str
-    importance: Interval
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Importance:
     """Importances of all factors for one target, over all architectures or the best quarter.
@@ -64,7 +54,6 @@ class Importance:
     subset: Subset
     model: str
     factors: tuple[FactorImportance, ...]
-    pairs: tuple[PairImportance, ...]
     values: pd.DataFrame
     designs: pd.DataFrame
     ranks: pd.DataFrame
@@ -77,18 +66,6 @@ class Importance:
         """Return one row per factor, most important first, for the CSV."""
         frame = pd.DataFrame([row_of(factor) for factor in self.factors])
         return frame.assign(floor=self.floor, target=self.target, subset=self.subset, n=self.n)
-
-    def pairs_frame(self) -> pd.DataFrame:
-        """Return one row per pair of factors, strongest first, for the CSV."""
-        return pd.DataFrame([row_of(pair) for pair in self.pairs])
-
-
-@dataclass(slots=True)
-class _Draw:
-    """What one refit says of one subset: mean |SHAP| (p + shadows,) and of pairs (p, p)."""
-
-    importance: np.ndarray
-    pairs: np.ndarray | None
 
 
 def importance(
@@ -115,13 +92,11 @@ def importance(
     masks = {subset: mask for subset, mask in masks.items() if mask.sum() >= FEWEST_ROWS}
     if not masks:
         return Refusal("importance.few", {"n": len(designs), "needed": FEWEST_ROWS})
-    phi, pairs, gap = _cross_fit(problem, masks, rng)
+    phi, gap = _cross_fit(problem, masks, rng)
     draws = _bootstrap(problem, masks, bootstraps, rng)
     shown = ["architecture_hash", *table.factor_names, table.cost, "score"]
     return {
-        subset: _summary(
-            problem, subset, mask, phi[subset], pairs[subset], gap, draws[subset], designs[shown]
-        )
+        subset: _summary(problem, subset, mask, phi[subset], gap, draws[subset], designs[shown])
         for subset, mask in masks.items()
         if 2 * len(draws[subset]) >= bootstraps  # too few rows to explain in most refits
     }
@@ -162,14 +137,12 @@ def _some(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
 
 def _cross_fit(
     problem: _Problem, masks: dict[Subset, np.ndarray], rng: np.random.Generator
-) -> tuple[dict[Subset, np.ndarray], dict[Subset, np.ndarray], float]:
-    """Return per subset SHAP values (n, p + shadows; NaN outside) and mean |pair| (p, p)."""
-    n, p = problem.data.x.shape
+) -> tuple[dict[Subset, np.ndarray], float]:
+    """Return per subset SHAP values (n, p + shadows; NaN outside), and the additivity gap."""
+    n = len(problem.data)
     data = problem.shadowed(rng)
     x = data.x
     phi = {subset: np.full(x.shape, np.nan) for subset in masks}
-    joint = {subset: np.zeros((p, p)) for subset in masks}
-    counted = dict.fromkeys(masks, 0)
     gap = 0.0
     fold = folds(data.log_cost, min(FOLDS, n), rng)
     for k in np.unique(fold):
@@ -182,18 +155,16 @@ def _cross_fit(
                 continue
             phi[subset][rows], error = explain(fitted, x[rows], x[background])
             gap = max(gap, error)
-            few = _some(rows, 60, rng)
-            joint[subset] += np.abs(fitted.interactions(x[few], x[background]))[:, :p, :p].sum(0)
-            counted[subset] += len(few)
-    return phi, {s: 2 * joint[s] / max(counted[s], 1) for s in masks}, gap
+    return phi, gap
 
 
 def _bootstrap(
     problem: _Problem, masks: dict[Subset, np.ndarray], count: int, rng: np.random.Generator
-) -> dict[Subset, list[_Draw]]:
-    n, p = problem.data.x.shape
+) -> dict[Subset, list[np.ndarray]]:
+    """Return mean |SHAP| (p + shadows,) of every refit, by subset."""
+    n = len(problem.data)
     afford = problem.surrogate.model.affordable
-    draws: dict[Subset, list[_Draw]] = {subset: [] for subset in masks}
+    draws: dict[Subset, list[np.ndarray]] = {subset: [] for subset in masks}
     for b in range(count):
         data = problem.shadowed(rng)
         x = data.x
@@ -206,12 +177,7 @@ def _bootstrap(
             if len(rows) < 4 or len(background) < 4:
                 continue
             values, _ = explain(fitted, x[rows], x[background])
-            joint = None
-            if b < afford.paired_refits:
-                few = rows[: afford.paired_rows]
-                joint = fitted.interactions(x[few], x[background])[:, :p, :p]
-                joint = 2 * np.abs(joint).mean(0)
-            draws[subset].append(_Draw(np.abs(values).mean(0), joint))
+            draws[subset].append(np.abs(values).mean(0))
     return draws
 
 
@@ -220,16 +186,15 @@ def _summary(
     subset: Subset,
     mask: np.ndarray,
     phi: np.ndarray,
-    pairs: np.ndarray,
     gap: float,
-    draws: list[_Draw],
+    draws: list[np.ndarray],
     designs: pd.DataFrame,
 ) -> Importance:
     factors = problem.data.factors
     p, names = len(factors), [factor.name for factor in factors]
     phi = phi[mask]
     estimate = np.abs(phi).mean(0)
-    sampled = np.array([draw.importance for draw in draws]).reshape(-1, p + SHADOWS)
+    sampled = np.array(draws).reshape(-1, p + SHADOWS)
     low, high = _interval(sampled[:, :p], estimate[:p])
     floor = float(np.quantile(sampled[:, p:].max(1), LEVEL))
     place = (-sampled[:, :p]).argsort(1).argsort(1) + 1
@@ -257,7 +222,6 @@ def _summary(
         subset=subset,
         model=problem.surrogate.model.name,
         factors=tuple(rows),
-        pairs=_pairs(names, pairs, draws),
         values=pd.DataFrame(phi[:, order], columns=columns),
         designs=designs[mask].reset_index(drop=True),
         ranks=pd.DataFrame(ranks[order], index=columns, columns=range(1, p + 1)),
@@ -284,17 +248,3 @@ def _direction(problem: _Problem, mask: np.ndarray, j: int, phi: np.ndarray) -> 
     if not problem.data.factors[j].ordered or np.ptp(x) == 0 or np.ptp(phi) == 0:
         return float("nan")
     return float(stats.spearmanr(x, phi).statistic)
-
-
-def _pairs(
-    names: Sequence[str],
-    estimate: np.ndarray,
-    draws: list[_Draw],
-) -> tuple[PairImportance, ...]:
-    drawn = [draw.pairs for draw in draws if draw.pairs is not None]
-    sampled = np.array(drawn) if drawn else np.full((1, *estimate.shape), np.nan)
-    out = []
-    for j, k in combinations(range(len(names)), 2):
-        found = Interval(float(estimate[j, k]), *percentiles(sampled[:, j, k]).tolist())
-        out.append(PairImportance(names[j], names[k], found))
-    return tuple(sorted(out, key=lambda pair: -pair.importance.estimate))

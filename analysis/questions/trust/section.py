@@ -13,7 +13,6 @@ from analysis.questions.estimates import seed_noise
 from analysis.questions.trust.figures import leak_check, noise_by_cost
 from analysis.questions.trust.leak import CHANCE, METRIC
 from analysis.questions.trust.numbers import leak_verdict
-from analysis.stats.interval import ALPHA
 from analysis.stats.refusal import Refusal
 
 KINDS = {"missing": "caution", "passed": "good", "undecided": "caution", "failed": "alarm"}
@@ -64,8 +63,8 @@ def _noise(context: Context) -> list[Block]:
             "noise",
             noise_by_cost(found, context.table.cost),
             n=len(found.replicates),
-            follows=found.trend_p < ALPHA,
-            p=found.trend_p,
+            follows=found.slope != 0,
+            trend=found.trend,
         ),
     ]
 

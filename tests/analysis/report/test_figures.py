@@ -24,7 +24,6 @@ from analysis.questions.fronts.pareto import estimate_front, front
 from analysis.questions.importance.agreement import agreement
 from analysis.questions.importance.figures import rankings, ties
 from analysis.questions.importance.shap import importance
-from analysis.questions.importance.ties import design
 from analysis.questions.laws.error import error_law
 from analysis.questions.laws.figures import (
     error_law_curve,
@@ -40,6 +39,7 @@ from analysis.questions.training.figures import learning_curves
 from analysis.questions.trust.figures import leak_check
 from analysis.stats.interval import Interval
 from analysis.stats.noise import noise
+from analysis.stats.ties import design
 from analysis.surrogates.quadratic import QuadraticRidge
 from analysis.surrogates.surrogate import surrogate
 from analysis.trials.table import TrialTable

@@ -1,4 +1,4 @@
-"""The models: SHAP against brute force over coalitions, additivity, interactions."""
+"""The models: SHAP against brute force over coalitions, additivity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from analysis.surrogates.model import Fitted, Model, explain
-from analysis.surrogates.quadratic import QuadraticRidge, _ridge
+from analysis.surrogates.quadratic import _ridge
 from analysis.surrogates.surrogate import MODELS
 from analysis.surrogates.trees import Trees
 from analysis.trials.factors import FactorInfo
@@ -63,36 +63,6 @@ def test_shap_is_the_shapley_value_of_interventions(kind: Model) -> None:
     assert gap < 1e-6
     for row, phi in zip(x[:6:3], values[::3], strict=True):
         assert phi == pytest.approx(brute_force(model, row, x[100:120]), abs=1e-6)
-
-
-def test_quadratic_interactions_are_the_shapley_interaction_values() -> None:
-    x, y = problem()
-    model = QuadraticRidge().fit(x, y, MIXED, 0)
-    background = x[100:120]
-    values = model.interactions(x[:3], background)
-    assert values.sum(2) == pytest.approx(model.shap(x[:3], background)[0])
-    for row, found in zip(x[:3], values, strict=True):
-        for j, k in combinations(range(4), 2):
-            expected = 0.0
-            others = [m for m in range(4) if m not in (j, k)]
-            for size in range(3):
-                weight = factorial(size) * factorial(2 - size) / (2 * factorial(3))
-                for c in combinations(others, size):
-                    expected += weight * (
-                        value(model, row, background, (*c, j, k))
-                        - value(model, row, background, (*c, j))
-                        - value(model, row, background, (*c, k))
-                        + value(model, row, background, c)
-                    )
-            assert found[j, k] == pytest.approx(expected, abs=1e-10)
-
-
-def test_tree_interactions_are_not_the_silent_zeros() -> None:
-    x, y = problem(300)
-    values = Trees().fit(x, y, MIXED, 0).interactions(x[:30], x[:20])
-    strength = np.abs(values).mean(0)
-    assert strength[0, 1] > 1.5 * strength[1, 2]
-    assert strength[2, 3] > 1.5 * strength[1, 2]
 
 
 def test_tree_explanations_add_up_on_a_study(planted: TrialTable) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.questions.importance.ties import association, design
+from analysis.stats.ties import association, design
 from analysis.trials.table import from_frame
 from tests.analysis.simulate import simulate
 from tests.analysis.told import refused

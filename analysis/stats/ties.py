@@ -63,16 +63,16 @@ class Design:
         return pd.DataFrame([row_of(pair) for pair in self.pairs])
 
 
-def design(table: TrialTable) -> Design | Refusal:
-    """Measure how the sampled factors are tied to each other and to the cost.
+def design(table: TrialTable, designs: pd.DataFrame | None = None) -> Design | Refusal:
+    """Measure how factors are tied to each other and to the cost, by default among all networks.
 
     Factors drawn independently are independent; constraints, drawing by ranges of cost, failures
     and samplers that search tie them together.
     """
-    designs = table.designs()
+    designs = table.designs() if designs is None else designs
     n = len(designs)
     if n < FEWEST_DESIGNS:
-        return Refusal("importance.few_for_ties", {"n": n, "needed": FEWEST_DESIGNS})
+        return Refusal("stats.few_for_ties", {"n": n, "needed": FEWEST_DESIGNS})
     varying = [f for f in table.factors if designs[f.name].nunique() > 1]
     columns = {f.name: f.code(designs[f.name]) for f in varying}
     infos: dict[str, FactorInfo | None] = {f.name: f for f in varying}
@@ -80,7 +80,7 @@ def design(table: TrialTable) -> Design | Refusal:
     if np.ptp(cost) > 0:
         columns[COST], infos[COST] = cost, None
     if len(columns) < 2:
-        return Refusal("importance.nothing_varies")
+        return Refusal("stats.nothing_varies")
     found = []
     for first, second in combinations(columns, 2):
         ordered = [infos[name] is None or infos[name].ordered for name in (first, second)]  # type: ignore[union-attr]
