@@ -62,8 +62,8 @@ def finding(context: Context) -> Finding:
     fronts, rise = context.known(estimated_fronts), context.known(rise_with_cost)
     estimated = (fronts or {}).get((table.objective, table.cost))
     if estimated is not None:
-        best = float(estimated.median[-1])
-        enough = float(estimated.grid_cost[int(np.argmax(estimated.median >= best - NEAR))])
+        best = float(estimated.expected[-1])
+        enough = float(estimated.grid_cost[int(np.argmax(estimated.expected >= best - NEAR))])
         most = float(estimated.grid_cost[-1])
         key = "enough" if most / enough >= 2 else "rises"
         about = {"enough": enough, "most": most, "times": most / enough, "near": f"{NEAR:.2f}"}
