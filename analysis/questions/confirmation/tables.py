@@ -16,8 +16,8 @@ from analysis.stats.patients import FEWEST_PATIENTS
 GROUPS = ("searched", "law", "against the law", "reference")
 
 
-def contestants_table(found: Comparison, cost: str) -> TableBlock:
-    """Tabulate every confirmed network."""
+def contestants_table(found: Comparison, cost: str, hedge: str = "") -> TableBlock:
+    """Tabulate every confirmed network; `hedge` says for how long computes are compared."""
     primary = found.primary
     chosen = [found.chosen(budget) for budget in found.budgets]
     ordered = sorted(
@@ -44,8 +44,8 @@ def contestants_table(found: Comparison, cost: str) -> TableBlock:
         "networks within ±15 % of its FLOPs that score higher on validation records. Compute "
         "needed: its FLOPs over those at which the estimated front reaches its validation score, "
         f"with a {PERCENT} interval of the front's band and the seeds' spread (2 × means that a "
-        "searched network does the same with half). Test scores are means over seeds with "
-        f"{PERCENT} intervals.",
+        f"searched network does the same with half). {hedge} Test scores are means over seeds with "
+        f"{PERCENT} intervals.".replace("  ", " "),
         shown,
         found.to_frame(),
     )

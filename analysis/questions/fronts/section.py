@@ -17,7 +17,7 @@ from analysis.questions.fronts.figures import pareto_front
 from analysis.questions.fronts.numbers import COSTS, better_up, estimated_fronts, shown_metrics
 from analysis.questions.fronts.pareto import EstimatedFront, dominance, front, reference_point
 from analysis.questions.laws.numbers import rise_with_cost
-from analysis.questions.laws.section import growth_sentences
+from analysis.questions.laws.section import epochs_hedge, growth_sentences
 from analysis.stats.refusal import Refusal
 
 LIKELY = 0.1
@@ -70,7 +70,9 @@ def finding(context: Context) -> Finding:
         sentences.append(text(key, cost=unit_of_cost(table), **about))
     elif rise is not None and not rise.rises:
         sentences.append(Text("laws")("never"))
-    return Finding("What compute buys", tuple(sentences))
+    if sentences:
+        sentences.append(epochs_hedge(context))
+    return Finding("What compute buys", tuple(filter(None, sentences)))
 
 
 def _about(context: Context, metric: str, estimated: EstimatedFront | None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from analysis.questions.laws.figures import (
 from analysis.questions.laws.numbers import law_of_error, laws_of_shape, rise_with_cost
 from analysis.questions.laws.scaled import standing
 from analysis.questions.laws.shape import ShapeLaw
+from analysis.questions.training.numbers import late_gain
 from analysis.stats.interval import PERCENT, Interval
 from analysis.stats.refusal import Gate, Refusal, failed
 
@@ -40,8 +41,10 @@ VERDICTS = {"grows": "yes", "shrinks": "shrinks", "constant": "none", "open": "c
 
 def section(context: Context) -> Section:
     """Show the error law, the rise with cost and the shape laws with all their gates."""
+    hedge = epochs_hedge(context)
     blocks: list[Block] = [
         text.paragraph("intro"),
+        *([Paragraph(hedge, "caution")] if hedge else []),
         Heading("How the score grows with compute"),
         *_error_law(context),
         *_rise(context),
@@ -108,6 +111,12 @@ def growth_sentences(context: Context) -> list[str]:
             limit=limit,
         )
     ]
+
+
+def epochs_hedge(context: Context) -> str:
+    """Say for how long a comparison of computes holds, if scores still rose; "" if they did not."""
+    found = context.known(late_gain)
+    return "" if found is None else text("epochs", found=found)
 
 
 def means(gates: Sequence[Gate]) -> str:

@@ -1,0 +1,1 @@
+"""How training went: what learned nothing, what failed, and whether the curves still rose."""
