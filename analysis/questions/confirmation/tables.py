@@ -113,8 +113,10 @@ def detail_tables(found: Comparison) -> tuple[TableBlock, ...]:
         caption = (
             f"Test scores of network {found.detailed}, one seed, with {PERCENT} intervals over "
             "patients. A dash: undefined on these records. Without an interval: under "
-            f"{FEWEST_PATIENTS} patients with or without the diagnosis, too few for one; with "
-            "under 15, those of AUROC are still somewhat too narrow."
+            f"{FEWEST_PATIENTS} patients with or without the diagnosis, too few for one (of a "
+            "macro score: with or without most diagnoses); with under 15, those of AUROC are still "
+            "somewhat too narrow. Average precision of few records is too high by itself, which "
+            "the intervals allow for: they lie lower than the scores."
         )
         tables.append(
             TableBlock(name, f"{title}.", caption, shown, data if key == "class" else None)
