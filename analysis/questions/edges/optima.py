@@ -27,8 +27,8 @@ TOP = 0.1
 class Optimum:
     """The best value of a factor on its fitted curve, with the 95 % bootstrap interval.
 
-    `end` is the end of the space that the interval reaches, "" where it reaches none or both, and
-    `at_end` the share of bootstraps with the best value there. The check: `top_there` is the share
+    `end` is the end of the space that it lies at, "" where it lies at none or the interval reaches
+    both, and `at_end` the share of bootstraps with the best value there. The check: `top_there` is the share
     of the best tenth of networks in the third of the values at that end, `all_there` that of all.
     `last` says that nothing lies beyond: there is no value below zero.
     """
@@ -91,9 +91,9 @@ def optima(
     c = table.log_cost(designs)
     left = expected - fit_spline(c, expected)(c)
     top = left >= np.quantile(left, 1 - TOP)
-    rows = np.random.default_rng(seed).integers(0, n, (BOOTSTRAPS, n))
+    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), BOOTSTRAPS)
     found = [
-        _optimum(one, setup, rows, top, adjusted[name])
+        _optimum(one, setup, times, top, adjusted[name])
         for name, one in setup.factors.items()
         if one.factor.ordered and len(np.unique(one.codes)) > 2 and name in adjusted
     ]
@@ -101,7 +101,7 @@ def optima(
 
 
 def _optimum(
-    coded: CodedFactor, setup: EqualCost, rows: np.ndarray, top: np.ndarray, p: float
+    coded: CodedFactor, setup: EqualCost, times: np.ndarray, top: np.ndarray, p: float
 ) -> Optimum:
     codes, name = coded.codes, coded.factor.name
     present = np.unique(codes)
@@ -110,15 +110,14 @@ def _optimum(
     )
     columns = np.hstack([setup.nuisance(name), _bent(codes, codes)])
     curve = _bent(grid, codes)
-    best = int(np.argmax(curve @ _weights(columns, setup.score)))
-    drawn = np.array(
-        [np.argmax(curve @ _weights(columns[row], setup.score[row])) for row in rows], dtype=int
-    )
+    once = np.ones((1, len(codes)))
+    best = int(np.argmax(curve @ _weights(columns, setup.score, once)[0]))
+    drawn = np.argmax(_weights(columns, setup.score, times) @ curve.T, axis=1)
     low, high = percentiles(drawn, "nearest").astype(int)
     ends: dict[str, int] = {"lowest": 0, "highest": len(grid) - 1}
     reached = [end for end, place in ends.items() if place in (low, high)]
-    end = reached[0] if len(reached) == 1 else ""
-    place = ends.get(end, best)
+    end = reached[0] if len(reached) == 1 and ends[reached[0]] == best else ""
+    place = best
     third = np.quantile(codes, 1 / 3 if end == "lowest" else 2 / 3, method="nearest")
     there = codes <= third if end == "lowest" else codes >= third
     values = _values(coded, grid)
@@ -143,9 +142,12 @@ def _bent(codes: np.ndarray, all_codes: np.ndarray) -> np.ndarray:
     return np.column_stack([z, z**2])
 
 
-def _weights(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the weights of the last two columns."""
-    return np.asarray(np.linalg.lstsq(x.T @ x, x.T @ y, rcond=None)[0][-2:])
+def _weights(x: np.ndarray, y: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Regress y on x (n, p), each row taken so many `times` (draws, n): the last two weights."""
+    p = x.shape[1]
+    squares = (times @ (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)).reshape(-1, p, p)
+    joint = times @ (x * y[:, None])
+    return np.asarray((np.linalg.pinv(squares, hermitian=True) @ joint[:, :, None])[:, -2:, 0])
 
 
 def _values(coded: CodedFactor, grid: Sequence[float] | np.ndarray) -> list[float]:
