@@ -106,7 +106,10 @@ def recommend(
     from analysis.errors import AnalysisError
     from analysis.page.words import say
     from analysis.questions.budgets.recommend import recommend as choose
-    from analysis.questions.estimates import estimate
+    from analysis.questions.context import Context
+    from analysis.questions.edges.numbers import best_values
+    from analysis.questions.edges.section import widen_sentence
+    from analysis.questions.estimates import expected_candidates
     from analysis.stats.interval import PERCENT
     from analysis.stats.refusal import Refusal
     from analysis.trials.factors import label
@@ -115,14 +118,18 @@ def recommend(
     from search.definition import parse_count
 
     table = read_table(study, open_storage(storage), where)
-    result = choose(table.candidates, parse_count(flops, "--flops"), estimate(table))
+    context = Context(table)
+    expected = context.known(expected_candidates)
+    result = choose(table.candidates, parse_count(flops, "--flops"), expected)
     if isinstance(result, Refusal):
         raise AnalysisError(say(result))
     law = _by_law(table, result.budget) if by_law else {}
+    best = context.known(best_values)
+    ends = {} if best is None else {one.factor: one.end_value for one in best.open}
     if out is not None and result.architecture is not None:
         out.write_text(result.architecture + "\n", encoding="utf-8")
     if as_json:
-        print(json.dumps(_recommendation(result) | law, indent=2))
+        print(json.dumps(_recommendation(result) | {"ends_of_space": ends} | law, indent=2))
         return
     interval = result.interval
     facts = {
@@ -139,6 +146,8 @@ def recommend(
     print_facts(facts, title=f"For at most {engineering(result.budget, 'FLOPs')} per record")
     for note in result.notes:
         print(f"  note: {say(note)}")
+    if best is not None and best.open:
+        print(f"  note: {widen_sentence(best)}")
     if "by_law_refusal" in law:
         print(f"  by the scaling law: {law['by_law_refusal']}")
     elif law:

@@ -9,7 +9,7 @@ from typing import Literal
 from analysis.stats.interval import Interval
 from search.training.metric_table import METRICS
 
-Form = Literal["score", "count", "number"]
+Form = Literal["score", "count", "time", "number"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ QUANTITIES = {
     "flops": Quantity("Compute", "FLOPs per ECG", "count"),
     "params": Quantity("Parameters", "count", "count"),
     "activations": Quantity("Activations", "count per ECG", "count"),
-    "latency_ms": Quantity("Latency", "ms per ECG", "count"),
-    "seconds": Quantity("Training time", "s", "count"),
+    "latency_ms": Quantity("Latency", "ms per ECG", "time"),
+    "seconds": Quantity("Training time", "s", "time"),
     "peak_memory_bytes": Quantity("Peak memory", "bytes", "count"),
 }
 
@@ -174,7 +174,7 @@ def p_cell(p: float) -> str:
 def written(name: str, value: float) -> str:
     """Write a value of a column in its form."""
     form = quantity(name).form
-    return {"score": score, "count": short, "number": _three_digits}[form](value)
+    return {"score": score, "count": short}.get(form, _three_digits)(value)
 
 
 def _three_digits(value: float) -> str:

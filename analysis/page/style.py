@@ -218,9 +218,9 @@ def row_axis(names: Sequence[str], **more: Any) -> dict[str, Any]:
 
 
 def column_axis(name: str, values: Numbers | None = None) -> dict[str, Any]:
-    """Describe the axis of a column: counts are logarithmic, scores plain."""
+    """Describe the axis of a column: counts and times are logarithmic, scores plain."""
     described = quantity(name)
-    if described.form != "count":
+    if described.form not in ("count", "time"):
         return axis(described.axis)
     decades = 3.0
     if values is not None:
@@ -228,7 +228,10 @@ def column_axis(name: str, values: Numbers | None = None) -> dict[str, Any]:
         positive = positive[positive > 0]
         decades = float(np.ptp(np.log10(positive))) if positive.size else 0.0
     # Decades alone leave a short axis with one label; 1-2-5 would crowd a long one.
-    return axis(described.axis, log=True, dtick=1 if decades >= 2 else "D2")
+    ticks: dict[str, Any] = {"dtick": 1 if decades >= 2 else "D2"}
+    if described.form == "time":  # half a millisecond is no 500m of them
+        ticks["tickformat"] = "~g"
+    return axis(described.axis, log=True, **ticks)
 
 
 def interval(estimate: pd.Series, low: pd.Series, high: pd.Series, color: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from analysis.page.blocks import Block, Paragraph, Section
 from analysis.page.words import Text
 from analysis.questions.confirmation.numbers import confirmation
@@ -30,4 +32,7 @@ def caution_sentence(context: Context) -> str:
     """Say what the numbers are not."""
     if not context.table.study.ours:
         return text("theirs")
-    return text("ours", confirmed=context.known(confirmation) is not None)
+    drawn = any(factor.name == "learning_rate" for factor in context.table.factors)
+    recipe = context.table.study.definition.get("recipe")
+    rate = None if drawn or not isinstance(recipe, Mapping) else recipe.get("learning_rate")
+    return text("ours", confirmed=context.known(confirmation) is not None, rate=rate)

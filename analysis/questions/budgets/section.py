@@ -12,11 +12,12 @@ from analysis.page.quantities import score, short, words
 from analysis.page.text import networks, unit_of_cost
 from analysis.page.words import Text, say
 from analysis.questions.budgets.numbers import picks, recommendations
-from analysis.questions.budgets.recommend import Recommendation, to_frame
+from analysis.questions.budgets.recommend import WINDOW, Recommendation, to_frame
 from analysis.questions.context import Context, Finding, Question
 from analysis.questions.estimates import expected_candidates
 from analysis.questions.laws.numbers import laws_of_shape, scaled_networks
 from analysis.questions.laws.scaled import Scaled, standing, study_shape
+from analysis.questions.laws.section import epochs_hedge
 from analysis.stats.interval import PERCENT, Interval
 from analysis.stats.refusal import Refusal
 from analysis.trials.factors import label
@@ -45,6 +46,9 @@ def section(context: Context) -> Section:
                 metric=context.table.objective,
             )
         )
+        if any(pick.costs[context.table.cost] < (1 - WINDOW) * pick.budget for pick in chosen):
+            hedge = epochs_hedge(context)
+            blocks += [Paragraph(text("cheaper", hedge=hedge), "caution")] if hedge else []
         expected = context.of(expected_candidates)
         if isinstance(expected, Refusal):
             blocks.append(text.paragraph("missing", "refusal", reason=say(expected)))

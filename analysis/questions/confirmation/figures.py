@@ -60,7 +60,7 @@ def rivals_on_front(
         )  # fmt: skip
         figure.scatter(
             x=front.grid_cost,
-            y=front.median,
+            y=front.expected,
             mode="lines",
             name="estimated front",
             line={"color": BLUE, "width": 1.8, "shape": "hv"},

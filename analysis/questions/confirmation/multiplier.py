@@ -15,8 +15,8 @@ def multiplier(front: EstimatedFront, cost: float, score: float, half: float = 0
     band, as independent errors are joined; a score without an interval leaves the band alone.
     """
     known = half if np.isfinite(half) else 0.0
-    above = front.median + np.hypot(front.upper - front.median, known)
-    below = front.median - np.hypot(front.median - front.lower, known)
+    above = front.expected + np.hypot(front.upper - front.expected, known)
+    below = front.expected - np.hypot(front.expected - front.lower, known)
 
     def needed(curve: np.ndarray) -> float:
         reached = np.flatnonzero(curve >= score)
@@ -28,7 +28,7 @@ def multiplier(front: EstimatedFront, cost: float, score: float, half: float = 0
         part = slice(end - 1, end + 1)
         return float(np.exp(np.interp(score, curve[part], np.log(front.grid_cost[part]))))
 
-    at, early, late = (needed(c) for c in (front.median, above, below))
+    at, early, late = (needed(c) for c in (front.expected, above, below))
     if not np.isfinite(at):
         top = float(front.grid_cost[-1])
         return Multiplier(cost / top, 0.0, cost / min(early, top), "at most")

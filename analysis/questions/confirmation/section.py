@@ -19,6 +19,7 @@ from analysis.questions.confirmation.sentences import (
 from analysis.questions.confirmation.tables import contestants_table, detail_tables, metrics_table
 from analysis.questions.context import Context, Finding, Question
 from analysis.questions.fronts.numbers import Fronts, estimated_fronts
+from analysis.questions.laws.section import epochs_hedge
 from analysis.stats.interval import ALPHA, PERCENT
 from analysis.stats.refusal import Refusal
 from analysis.trials.table import TrialTable
@@ -42,7 +43,7 @@ def section(context: Context) -> Section:
     if compared:
         blocks.append(_differences(found, found.primary, "test_differences"))
     blocks.append(_beside_front(table, found, fronts, table.cost, "rivals"))
-    blocks.append(contestants_table(found, table.cost))
+    blocks.append(contestants_table(found, table.cost, epochs_hedge(context)))
     others = [cost for cost in OTHER_COSTS if (found.objective, cost) in fronts]
     beside = [_beside_front(table, found, fronts, cost, f"rivals_{cost}") for cost in others]
     if beside:

@@ -16,8 +16,8 @@ from analysis.stats.patients import FEWEST_PATIENTS
 GROUPS = ("searched", "law", "against the law", "reference")
 
 
-def contestants_table(found: Comparison, cost: str) -> TableBlock:
-    """Tabulate every confirmed network."""
+def contestants_table(found: Comparison, cost: str, hedge: str = "") -> TableBlock:
+    """Tabulate every confirmed network; `hedge` says for how long computes are compared."""
     primary = found.primary
     chosen = [found.chosen(budget) for budget in found.budgets]
     ordered = sorted(
@@ -44,8 +44,8 @@ def contestants_table(found: Comparison, cost: str) -> TableBlock:
         "networks within ±15 % of its FLOPs that score higher on validation records. Compute "
         "needed: its FLOPs over those at which the estimated front reaches its validation score, "
         f"with a {PERCENT} interval of the front's band and the seeds' spread (2 × means that a "
-        "searched network does the same with half). Test scores are means over seeds with "
-        f"{PERCENT} intervals.",
+        f"searched network does the same with half). {hedge} Test scores are means over seeds with "
+        f"{PERCENT} intervals.".replace("  ", " "),
         shown,
         found.to_frame(),
     )
@@ -113,8 +113,10 @@ def detail_tables(found: Comparison) -> tuple[TableBlock, ...]:
         caption = (
             f"Test scores of network {found.detailed}, one seed, with {PERCENT} intervals over "
             "patients. A dash: undefined on these records. Without an interval: under "
-            f"{FEWEST_PATIENTS} patients with or without the diagnosis, too few for one; with "
-            "under 15, those of AUROC are still somewhat too narrow."
+            f"{FEWEST_PATIENTS} patients with or without the diagnosis, too few for one (of a "
+            "macro score: with or without most diagnoses); with under 15, those of AUROC are still "
+            "somewhat too narrow. Average precision of few records is too high by itself, which "
+            "the intervals allow for: they lie lower than the scores."
         )
         tables.append(
             TableBlock(name, f"{title}.", caption, shown, data if key == "class" else None)

@@ -24,7 +24,7 @@ from analysis.questions.fronts.pareto import EstimatedFront, front
 from analysis.stats.interval import PERCENT
 from analysis.trials.table import TrialTable
 
-GRID = "estimated best within this cost"
+GRID = "expected of the best within this cost"
 
 
 def pareto_front(
@@ -101,16 +101,16 @@ def _add_likely(
 def _add_estimated(
     figure: Sketch, estimated: EstimatedFront, cost: str, metric: str, sign: float
 ) -> pd.DataFrame:
-    """Draw the band and median of the best true score within each cost; tabulate them."""
+    """Draw what the best to choose within each cost is expected to score; tabulate it."""
     grid = estimated.grid_cost
-    median, lower, upper = (
-        sign * one for one in (estimated.median, estimated.lower, estimated.upper)
+    expected, lower, upper = (
+        sign * one for one in (estimated.expected, estimated.lower, estimated.upper)
     )
     figure.band(grid, lower, upper, color=BLUE, name=f"{PERCENT} band", shape="hv")
     hover = "expected best within %{x:.3s}: %{y:.3f}<extra></extra>"
-    figure.curve(grid, median, "estimated front", BLUE, shape="hv", dash="dash", hover=hover)
+    figure.curve(grid, expected, "estimated front", BLUE, shape="hv", dash="dash", hover=hover)
     return pd.DataFrame(
-        {"series": GRID, cost: grid, metric: median, "lower": lower, "upper": upper}
+        {"series": GRID, cost: grid, metric: expected, "lower": lower, "upper": upper}
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from analysis.stats.interval import TAILS, Interval
+from analysis.stats.interval import Interval, Z, normal
 from analysis.stats.shrinkage import Shrunken
 
 Floats = NDArray[np.float64]
@@ -26,14 +26,15 @@ class EstimatedFront:
     """Front of the shrunken means with what noise leaves open.
 
     `membership[i]` is the probability that network i is on the true front. `grid_cost` with
-    `lower`, `median`, `upper` is the pointwise band of the best true score within each cost.
+    `expected`, `lower`, `upper` is what the network that is expected to score best within each cost
+    truly scores. (The best true score there is a little higher, but nobody knows whose it is.)
     """
 
     members: Ints
     membership: Floats
     grid_cost: Floats
+    expected: Floats
     lower: Floats
-    median: Floats
     upper: Floats
     hypervolume: Interval
     observed_hypervolume: float
@@ -123,36 +124,34 @@ def estimate_front(
     draws: int = 2000,
     grid_points: int = 60,
 ) -> EstimatedFront:
-    """Draw true scores from the posterior and count how often each network is on the front."""
+    """Follow what is expected to be best; draw true scores to see who may be on the front."""
     costs = np.asarray(cost, dtype=np.float64)
     scores = np.asarray(score, dtype=np.float64)
     grid = np.geomspace(costs.min(), costs.max(), grid_points)
     grid[-1] = costs.max()  # geomspace may end a rounding error below it
     corner, cheapest, top = reference_point(costs, scores), float(costs.min()), float(scores.max())
-    ladder = _Ladder(costs, grid)
+    ladder = _Ladder(costs)
     counts = np.zeros(costs.size)
-    best = np.empty((draws, grid.size))
-    volumes = np.empty(draws)
     for start in range(0, draws, DRAWS_AT_ONCE):
-        part = slice(start, min(start + DRAWS_AT_ONCE, draws))
-        size = part.stop - part.start
+        size = min(DRAWS_AT_ONCE, draws - start)
         drawn = rng.standard_normal((size, costs.size)) * np.sqrt(posterior.variance)
-        members, best[part], volumes[part] = ladder.climb(drawn + posterior.mean, corner[1])
-        counts += members.sum(axis=0)
+        counts += ladder.members(drawn + posterior.mean).sum(axis=0)
+    members = front(costs, posterior.mean)
+    taken = members[np.searchsorted(costs[members], grid, side="right") - 1]
+    margin = Z * np.sqrt(posterior.variance[taken])
+    expected = hypervolume(costs, posterior.mean, corner, cheapest, top)
+    # The area is linear in the members' scores: each weighs as much as its step is wide.
+    widths = np.diff(np.log10(costs[members]), append=np.log10(corner[0]))
     area = (np.log10(corner[0]) - np.log10(cheapest)) * (top - corner[1])
-    volumes = volumes / area if area > 0 else np.full(draws, np.nan)
-    lower, median, upper = np.quantile(best, [TAILS[0], 0.5, TAILS[1]], axis=0)
-    low, high = np.quantile(volumes, TAILS)
+    error = np.sqrt(widths**2 @ posterior.variance[members]) / area if area > 0 else np.nan
     return EstimatedFront(
-        members=front(costs, posterior.mean),
+        members=members,
         membership=counts / draws,
         grid_cost=grid,
-        lower=lower,
-        median=median,
-        upper=upper,
-        hypervolume=Interval(
-            hypervolume(costs, posterior.mean, corner, cheapest, top), float(low), float(high)
-        ),
+        expected=posterior.mean[taken],
+        lower=posterior.mean[taken] - margin,
+        upper=posterior.mean[taken] + margin,
+        hypervolume=normal(expected, float(error)),
         observed_hypervolume=hypervolume(costs, scores, corner, cheapest, top),
         draws=draws,
     )
@@ -177,20 +176,17 @@ def dominance(cost: ArrayLike, posterior: Shrunken, rows: Ints | None = None) ->
 class _Ladder:
     """Fronts of many draws of scores over the same costs at once; agrees with `front` of each."""
 
-    def __init__(self, costs: Floats, grid: Floats) -> None:
+    def __init__(self, costs: Floats) -> None:
         self.order = np.argsort(costs, kind="stable")
         ordered = costs[self.order]
         self.first = np.searchsorted(ordered, ordered, side="left")
         self.last = np.searchsorted(ordered, ordered, side="right") - 1
-        self.within = np.searchsorted(ordered, grid, side="right") - 1
-        self.widths = np.diff(np.log10(ordered), append=np.log10(ordered[-1]))
 
-    def climb(self, drawn: Floats, floor: float) -> tuple[NDArray[np.bool_], Floats, Floats]:
-        """Return members (draws, n), best within the grid (draws, grid) and areas (draws,)."""
+    def members(self, drawn: Floats) -> NDArray[np.bool_]:
+        """Tell who is on the front of each draw (draws, n)."""
         ordered = drawn[:, self.order]
         running = np.maximum.accumulate(ordered, axis=1)
         before = np.where(self.first > 0, running[:, self.first - 1], -np.inf)
-        on_front = (ordered > before) & (ordered == running[:, self.last])
         members = np.empty(drawn.shape, dtype=bool)
-        members[:, self.order] = on_front
-        return members, running[:, self.within], np.maximum(running - floor, 0) @ self.widths
+        members[:, self.order] = (ordered > before) & (ordered == running[:, self.last])
+        return members

@@ -17,7 +17,7 @@ from analysis.questions.fronts.figures import pareto_front
 from analysis.questions.fronts.numbers import COSTS, better_up, estimated_fronts, shown_metrics
 from analysis.questions.fronts.pareto import EstimatedFront, dominance, front, reference_point
 from analysis.questions.laws.numbers import rise_with_cost
-from analysis.questions.laws.section import growth_sentences
+from analysis.questions.laws.section import epochs_hedge, growth_sentences
 from analysis.stats.refusal import Refusal
 
 LIKELY = 0.1
@@ -62,15 +62,17 @@ def finding(context: Context) -> Finding:
     fronts, rise = context.known(estimated_fronts), context.known(rise_with_cost)
     estimated = (fronts or {}).get((table.objective, table.cost))
     if estimated is not None:
-        best = float(estimated.median[-1])
-        enough = float(estimated.grid_cost[int(np.argmax(estimated.median >= best - NEAR))])
+        best = float(estimated.expected[-1])
+        enough = float(estimated.grid_cost[int(np.argmax(estimated.expected >= best - NEAR))])
         most = float(estimated.grid_cost[-1])
         key = "enough" if most / enough >= 2 else "rises"
         about = {"enough": enough, "most": most, "times": most / enough, "near": f"{NEAR:.2f}"}
         sentences.append(text(key, cost=unit_of_cost(table), **about))
     elif rise is not None and not rise.rises:
         sentences.append(Text("laws")("never"))
-    return Finding("What compute buys", tuple(sentences))
+    if sentences:
+        sentences.append(epochs_hedge(context))
+    return Finding("What compute buys", tuple(filter(None, sentences)))
 
 
 def _about(context: Context, metric: str, estimated: EstimatedFront | None) -> dict[str, Any]:

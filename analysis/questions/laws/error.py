@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.questions.laws.growth import KNOWN, known
 from analysis.stats.interval import Interval, percentiles
 from analysis.stats.refusal import Gate, Refusal, failed
 from analysis.stats.regression import folds
@@ -15,6 +17,7 @@ from analysis.trials.table import TrialTable
 EXPONENTS = np.geomspace(0.01, 3.0, 60)
 FEWEST_DESIGNS = 40
 DECADES = 1.5
+ALIKE = 0.02  # of the error: ten times the cost takes off less than a fiftieth
 PARAMETERS = ("floor", "amplitude", "exponent")
 
 
@@ -23,6 +26,7 @@ class ErrorLaw:
     """A floor and a power law for a low quantile of the error over cost.
 
     `quantile` 0.1 means: the error that the best tenth of architectures stay below at a cost.
+    `tenfold` is what ten times the cost takes off that error, about the reference cost.
     `curve` holds cost, error, low, high; `profile` the relative loss of each exponent with the
     best floor and amplitude; `models` the cross-validated pinball loss of each rival form. Where
     it does not stand, the numbers are shown but not claimed.
@@ -33,6 +37,7 @@ class ErrorLaw:
     floor: Interval
     amplitude: Interval
     exponent: Interval
+    tenfold: Interval
     decades: float
     n: int
     curve: pd.DataFrame
@@ -44,6 +49,17 @@ class ErrorLaw:
     def stands(self) -> bool:
         """Whether every gate is met."""
         return not failed(self.gates)
+
+    @property
+    def constant(self) -> bool:
+        """Whether more cost takes off next to nothing: a finding of its own."""
+        return self.tenfold.high < ALIKE * (self.floor.estimate + self.amplitude.estimate)
+
+    @property
+    def grows(self) -> bool:
+        """Whether more cost helps, be it by a law or not."""
+        needed = {"laws.decades", "laws.helps", "laws.beats_constant"}
+        return not self.constant and not needed & {gate.code for gate in failed(self.gates)}
 
     @property
     def floor_supported(self) -> bool:
@@ -59,7 +75,7 @@ class ErrorLaw:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per parameter, for the CSV."""
-        rows = [{"parameter": k} | asdict(getattr(self, k)) for k in PARAMETERS]
+        rows = [{"parameter": k} | asdict(getattr(self, k)) for k in (*PARAMETERS, "tenfold")]
         return pd.DataFrame(rows).assign(
             quantile=self.quantile, reference_cost=self.reference_cost, n=self.n
         )
@@ -93,6 +109,7 @@ def error_law(
     (floor, amplitude), exponent = weights[best], float(EXPONENTS[best])
     limits, band = percentiles(fits), percentiles(curves)
     power = _bounded(exponent, limits[:, 2])
+    taken = _bounded(_tenfold(amplitude, exponent), percentiles(_tenfold(*fits[:, 1:].T)))
     models, gain = _rivals(t, e, quantile, rng)
     return ErrorLaw(
         quantile=quantile,
@@ -100,6 +117,7 @@ def error_law(
         floor=_bounded(floor, limits[:, 0]),
         amplitude=_bounded(amplitude, limits[:, 1]),
         exponent=power,
+        tenfold=taken,
         decades=decades,
         n=n,
         curve=pd.DataFrame(
@@ -112,8 +130,13 @@ def error_law(
         ),
         profile=pd.DataFrame({"exponent": EXPONENTS, "loss": losses / losses.min()}),
         models=models,
-        gates=_gates(decades, power, gain, *_forecast(t, e, quantile)),
+        gates=_gates(decades, taken, power, gain, *_forecast(t, e, quantile)),
     )
+
+
+def _tenfold(amplitude: np.ndarray | float, exponent: np.ndarray | float) -> Any:
+    """Return the fall of the error from the reference cost / √10 to the reference cost · √10."""
+    return amplitude * (10 ** (exponent / 2) - 10 ** (-exponent / 2))
 
 
 def _bounded(value: float, limits: np.ndarray) -> Interval:
@@ -240,14 +263,14 @@ def _forecast(t: np.ndarray, e: np.ndarray, quantile: float) -> tuple[float, flo
 
 
 def _gates(
-    decades: float, exponent: Interval, gain: Interval, loss: float, level: float
+    decades: float, taken: Interval, exponent: Interval, gain: Interval, loss: float, level: float
 ) -> tuple[Gate, ...]:
-    bounded = bool(EXPONENTS[2] < exponent.low and exponent.high < EXPONENTS[-3])
-    search = {"lowest": EXPONENTS[0], "highest": EXPONENTS[-1]}
+    inside = bool(EXPONENTS[2] < exponent.low and exponent.high < EXPONENTS[-3])
     return (
         decades_gate(decades),
+        Gate("laws.helps", taken.low > 0, {"tenfold": taken}),
         Gate("laws.beats_constant", gain.low > 0, {"gain": gain}),
-        Gate("laws.bounded", bounded, {"exponent": exponent, **search}),
+        Gate("laws.speed", inside and known(exponent), {"exponent": exponent, "times": 10**KNOWN}),
         Gate("laws.forecast", loss <= level * 1.1, {"loss": loss, "level_loss": level}),
     )
 

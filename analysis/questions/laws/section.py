@@ -12,6 +12,7 @@ from analysis.page.blocks import (
     Details,
     FigureBlock,
     Heading,
+    Kind,
     Paragraph,
     Section,
     TableBlock,
@@ -30,16 +31,20 @@ from analysis.questions.laws.figures import (
 from analysis.questions.laws.numbers import law_of_error, laws_of_shape, rise_with_cost
 from analysis.questions.laws.scaled import standing
 from analysis.questions.laws.shape import ShapeLaw
+from analysis.questions.training.numbers import late_gain
 from analysis.stats.interval import PERCENT, Interval
 from analysis.stats.refusal import Gate, Refusal, failed
 
 text = Text("laws")
+VERDICTS = {"grows": "yes", "shrinks": "shrinks", "constant": "none", "open": "cannot be told"}
 
 
 def section(context: Context) -> Section:
     """Show the error law, the rise with cost and the shape laws with all their gates."""
+    hedge = epochs_hedge(context)
     blocks: list[Block] = [
         text.paragraph("intro"),
+        *([Paragraph(hedge, "caution")] if hedge else []),
         Heading("How the score grows with compute"),
         *_error_law(context),
         *_rise(context),
@@ -50,50 +55,68 @@ def section(context: Context) -> Section:
 
 
 def finding(context: Context) -> Finding:
-    """Say how the best depth and width grow with compute, or that no such rule was found."""
+    """Say how the best depth and width grow with compute, that they do not, or why it is open."""
     laws = context.of(laws_of_shape)
     if isinstance(laws, Refusal):
         return Finding("How to scale", ())
-    parts = [text("scaling_part", e=e) for law in standing(laws) for e in law.exponents]
-    if parts:
-        return Finding("How to scale", (text("scaling", parts=parts),))
+    moving = [e for law in standing(laws) for e in law.exponents if e.verdict != "constant"]
+    told = [text("scaling", parts=[text("scaling_part", e=e) for e in moving])] if moving else []
+    told += [say(still) for still in constant(laws)]
     first = laws[0]
-    if isinstance(first, ShapeLaw):
-        factors, why = first.factors, means(first.gates)
-    else:
-        factors = first.values["factors"]
-        why = text("too_few" if "n" in first.values else "flat", **first.values)
-    return Finding("How to scale", (text("no_scaling", factors=factors, why=why),))
+    if isinstance(first, Refusal):
+        why = text("too_few" if "n" in first.values else "flat_shape", **first.values)
+        told.append(text("no_scaling", factors=first.values["factors"], why=why))
+    elif first.outcome in ("none", "open"):
+        told.append(text("no_scaling", factors=first.factors, why=means(first.gates)))
+    return Finding("How to scale", tuple(told))
+
+
+def constant(laws: Sequence[ShapeLaw | Refusal]) -> list[Refusal]:
+    """Return what does not grow: laws of which nothing does, and parts of laws that stand."""
+    found = [law.refusal for law in laws if isinstance(law, ShapeLaw) and law.outcome == "constant"]
+    for law in standing(laws):
+        still = [e for e in law.exponents if e.verdict == "constant"]
+        if still:
+            about = {"factors": [e.factor for e in still], "exponents": still}
+            found.append(Refusal("laws.constant", about))
+    return found
 
 
 def growth_sentences(context: Context) -> list[str]:
-    """Say by the error law what compute buys, or why there is none."""
-    law = context.known(law_of_error)
+    """Say by the error law what compute buys, that it buys nothing, or why that is open."""
+    law, table = context.known(law_of_error), context.table
     if law is None:
         return []
-    if not law.stands:
+    if law.constant:
+        return [text("flat", law=law)]
+    if not law.grows:
         return [text("no_rule", gates=failed(law.gates))]
-    table, cost = context.table, context.designs[context.table.cost]
-    low, high = float(cost.min()), float(cost.max())
-    start = float(np.sqrt(low * high / 10)) if high > 10 * low else low
-    end = min(10 * start, high)
-    before, after = table.from_error(law.error_at(np.array([start, end])))
+    ends = law.reference_cost * 10 ** np.array([-0.5, 0.5])
+    before, after = table.from_error(law.error_at(ends))
     limit = None
-    if law.floor_supported:
-        at, *ends = table.from_error(
+    if law.stands and law.floor_supported:
+        at, *limits = table.from_error(
             np.array([law.floor.estimate, law.floor.low, law.floor.high])
         ).tolist()
-        limit = Interval(at, min(ends), max(ends))
-    values = {"before": float(before), "after": float(after), "start": start, "limit": limit}
+        limit = Interval(at, min(limits), max(limits))
     return [
         text(
             "buys",
-            times=end / start,
             metric=table.objective,
             cost=unit_of_cost(table),
-            **values,
+            before=float(before),
+            after=float(after),
+            start=float(ends[0]),
+            gain=context.unit.written(law.tenfold),
+            limit=limit,
         )
     ]
+
+
+def epochs_hedge(context: Context) -> str:
+    """Say for how long a comparison of computes holds, if scores still rose; "" if they did not."""
+    found = context.known(late_gain)
+    return "" if found is None else text("epochs", found=found)
 
 
 def means(gates: Sequence[Gate]) -> str:
@@ -136,11 +159,14 @@ def _error_law(context: Context) -> list[Block]:
     law = context.of(law_of_error)
     if isinstance(law, Refusal):
         return [Paragraph(say(law), "refusal")]
-    claim = (
-        Paragraph(error_law_sentence(law, context))
-        if law.stands
-        else Paragraph(say(Refusal("laws.error_gates", {"gates": failed(law.gates)})), "refusal")
-    )
+    if law.stands:
+        claim = [Paragraph(error_law_sentence(law, context))]
+    else:
+        grown = growth_sentences(context) if law.grows or law.constant else []
+        claim = [Paragraph(one) for one in grown]
+        if not law.constant:
+            reason = Refusal("laws.error_gates", {"gates": failed(law.gates)})
+            claim.append(Paragraph(say(reason), "refusal"))
     figure = text.figure(
         "error_law",
         error_law_curve(law, context.table),
@@ -162,7 +188,7 @@ def _error_law(context: Context) -> list[Block]:
         text.figure("error_law_profile", exponent_profile(law)),
     )
     folded = Details("Rival forms, and how well the exponent is known", more)
-    return [claim, figure, _gates("error_law_gates", law.gates), folded]
+    return [*claim, figure, _gates("error_law_gates", law.gates), folded]
 
 
 def _rise(context: Context) -> list[Block]:
@@ -187,7 +213,8 @@ def _shape_laws(context: Context) -> list[Block]:
         if law.stands:
             blocks += [Paragraph(shape_law_sentence(law)), _curves(context, law, key)]
         else:
-            blocks.append(Paragraph(say(law.refusal), "refusal"))
+            kind: Kind = "text" if law.outcome == "constant" else "refusal"
+            blocks.append(Paragraph(say(law.refusal), kind))
         inner = (_gates(f"shape_law_{key}_gates", law.gates), _exponents(law, key))
         names = listed([words(name) for name in law.factors])
         blocks.append(Details(f"Checks and numbers for {names}", inner))
@@ -210,6 +237,7 @@ def _exponents(law: ShapeLaw, key: str) -> TableBlock:
             "factor": [words(e.factor) for e in law.exponents],
             "exponent": [fixed(e.exponent.estimate) for e in law.exponents],
             f"{PERCENT} interval": [_ends(e.exponent, 2) for e in law.exponents],
+            "growth": [VERDICTS[e.verdict] for e in law.exponents],
             "design's own slope": [fixed(e.design_slope) for e in law.exponents],
             f"best at {short(law.reference_cost)}": [
                 f"{e.best.estimate:.3g}" for e in law.exponents
@@ -229,6 +257,7 @@ def _exponents(law: ShapeLaw, key: str) -> TableBlock:
 
 def _parameters(law: ErrorLaw) -> pd.DataFrame:
     found = {"floor": law.floor, "amplitude": law.amplitude, "exponent": law.exponent}
+    found |= {"fall over ten times the compute": law.tenfold}
     return pd.DataFrame(
         {
             "parameter": list(found),

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from analysis.errors import AnalysisError
 from analysis.questions.laws.error import decades_gate
+from analysis.questions.laws.growth import Exponent, Outcome, growth_gates, outcome
 from analysis.stats.coding import factor_columns
 from analysis.stats.interval import ALPHA, LEVEL, Interval, Z, percentiles, row_of
 from analysis.stats.refusal import Gate, Refusal, failed
@@ -25,22 +27,6 @@ COLLINEAR = 0.05  # what the cost and the other factors must leave of each combi
 # How fast a wrong shape costs less as networks grow, per ln cost: where all errors shrink with
 # cost, so do these, and a surface of one curvature would then be biased.
 FADING = np.linspace(-0.2, 0.6, 9)
-
-
-@dataclass(frozen=True, slots=True)
-class Exponent:
-    """Growth of one factor's best value with cost.
-
-    `best` is the best value at the law's reference cost, `design_slope` what a regression of the
-    factor on the cost over all architectures gives: the design's own slope, which says nothing
-    about what is good.
-    """
-
-    factor: str
-    exponent: Interval
-    se: float
-    best: Interval
-    design_slope: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,14 +46,24 @@ class ShapeLaw:
     gates: tuple[Gate, ...]
 
     @property
+    def outcome(self) -> Outcome:
+        """A law, a best shape that does not grow, one whose growth is open, or nothing of it."""
+        return outcome(self.exponents, self.gates)
+
+    @property
     def stands(self) -> bool:
         """Whether every gate is met."""
-        return not failed(self.gates)
+        return self.outcome == "law"
 
     @property
     def refusal(self) -> Refusal:
         """Why it is not claimed, where it does not stand."""
-        return Refusal("laws.gates", {"factors": self.factors, "gates": failed(self.gates)})
+        about = {"factors": self.factors, "gates": failed(self.gates)}
+        if self.outcome == "constant":
+            return Refusal("laws.constant", about | {"exponents": self.exponents})
+        if self.outcome == "open":
+            return Refusal("laws.open", about)
+        return Refusal("laws.gates", about)
 
     def optimum(self, cost: float) -> Mapping[str, float]:
         """Return the best value of each factor at a cost."""
@@ -76,7 +72,7 @@ class ShapeLaw:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per factor, for the CSV."""
-        frame = pd.DataFrame([row_of(exponent) for exponent in self.exponents])
+        frame = pd.DataFrame([row_of(e) | {"growth": e.verdict} for e in self.exponents])
         return frame.assign(reference_cost=self.reference_cost, n=self.n)
 
 
@@ -93,7 +89,8 @@ def shape_laws(
     sizes = [f.name for f in spaced if f.name in grow]
     others = [[f.name] for f in spaced if f.name not in grow]
     groups = [sizes, *others] if sizes else others
-    return tuple(shape_law(table, group, bootstraps=bootstraps, seed=seed) for group in groups)
+    asked = {"bootstraps": bootstraps, "seed": seed, "family": len(spaced)}
+    return tuple(shape_law(table, group, **asked) for group in groups)
 
 
 def _grow(table: TrialTable, factors: Sequence[FactorInfo]) -> set[str]:
@@ -108,13 +105,19 @@ def _grow(table: TrialTable, factors: Sequence[FactorInfo]) -> set[str]:
 
 
 def shape_law(
-    table: TrialTable, names: Sequence[str], *, bootstraps: int = 400, seed: int = 0
+    table: TrialTable,
+    names: Sequence[str],
+    *,
+    bootstraps: int = 400,
+    seed: int = 0,
+    family: int | None = None,
 ) -> ShapeLaw | Refusal:
     """Fit a spline in ln C plus a quadratic surface in the factors' logs z.
 
     e = B(c)'g + exp(−k c~) [sum_j (b_j + h_j c~) z_j + z'Qz] + other factors; the best z at c is
     −½ Q⁻¹ (b + h c~), so the exponents are −½ Q⁻¹ h. Regressing ln w on ln C over good models
-    would return the design's own slope instead.
+    would return the design's own slope instead. `family` counts the factors whose growth is asked
+    for, these or more.
 
     Raises:
         AnalysisError: a factor is unknown or not spaced by ratios.
@@ -136,7 +139,7 @@ def shape_law(
     if np.ptp(c) == 0 or any(designs[name].nunique() < 3 for name in (*names, "error")):
         return Refusal("laws.shape_flat", about)
     surface = _surface(table, designs, infos, c - c.mean())
-    return _law(surface, tuple(names), float(c.mean()), bootstraps, seed)
+    return _law(surface, tuple(names), float(c.mean()), bootstraps, seed, family or len(names))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,7 +254,12 @@ def _fit(surface: _Surface, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _law(
-    surface: _Surface, names: tuple[str, ...], middle: float, bootstraps: int, seed: int
+    surface: _Surface,
+    names: tuple[str, ...],
+    middle: float,
+    bootstraps: int,
+    seed: int,
+    family: int,
 ) -> ShapeLaw:
     t, z, n = surface.t, surface.z, len(surface.t)
     decades = float(np.ptp(t) / np.log(10))
@@ -264,13 +272,21 @@ def _law(
         curved += bool(np.linalg.eigvalsh(q).min() > 0)
     low, high = percentiles(drawn)
     se = (high[1] - low[1]) / (2 * Z)  # of the interval: draws have heavy tails
+    p = np.minimum(1.0, family * 2 * stats.norm.sf(np.abs(exponents) / np.maximum(se, 1e-12)))
     design = np.linalg.lstsq(np.column_stack([np.ones(n), t]), z, rcond=None)[0][1]
     rows = []
     for j, name in enumerate(names):
         best = np.exp(surface.centre[j] + np.array([intercepts[j], low[0, j], high[0, j]]))
         growth = Interval(*(float(x) for x in (exponents[j], low[1, j], high[1, j])))
         rows.append(
-            Exponent(name, growth, float(se[j]), Interval(*best.tolist()), float(design[j]))
+            Exponent(
+                name,
+                growth,
+                float(se[j]),
+                float(p[j]),
+                Interval(*best.tolist()),
+                float(design[j]),
+            )
         )
     grid = np.linspace(t.min(), t.max(), 41)
     path = intercepts + exponents * grid[:, None]  # (41, k)
@@ -283,6 +299,7 @@ def _law(
         _stable(surface, exponents, se),
         _predictive(surface, rng),
         _sum_rule(surface, drawn[:, 1], names),
+        *growth_gates(rows),
     )
     curve = _curve(surface, names, drawn, grid, np.exp(grid + middle), path, inside)
     return ShapeLaw(names, tuple(rows), float(np.exp(middle)), decades, n, curve, gates)

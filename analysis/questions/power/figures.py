@@ -39,7 +39,11 @@ def learning_curve(power: Power) -> Drawn:
 def networks_needed(power: Power) -> Drawn:
     """Draw for each question how many networks would answer it, against how many there are."""
     frame = power.to_frame()
-    frame = frame[frame["kind"] != "noise"].iloc[::-1].reset_index(drop=True)
+    frame = (
+        frame[(frame["kind"] != "noise") & frame["needed"].notna()]
+        .iloc[::-1]
+        .reset_index(drop=True)
+    )
     frame["position"] = np.arange(len(frame))
     figure = Sketch(90 + 26 * len(frame), legend=False)
     for settled, name in ((True, "answered already"), (False, "networks needed")):

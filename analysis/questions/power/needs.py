@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from scipy import stats
 
 from analysis.questions.effects.main import Effects, FactorEffect
 from analysis.questions.laws.error import ErrorLaw
+from analysis.questions.laws.growth import KNOWN
 from analysis.questions.laws.shape import ShapeLaw
 from analysis.stats.interval import ALPHA, Interval, Z, row_of
 from analysis.stats.noise import Noise
@@ -20,7 +21,7 @@ from analysis.surrogates.surrogate import Data, Surrogate, fit_target
 from analysis.trials.table import TrialTable
 
 EFFECT = 0.003  # score: 0.3 points, about the smallest difference worth a design choice
-EXPONENT = 0.05
+EXPONENT = KNOWN / 2  # half an interval that tells slow from fast growth
 NOISE_SHARE = 0.2
 POWER = 0.8
 
@@ -30,8 +31,9 @@ class Need:
     """One question: what is known now and how many architectures would answer it.
 
     `error` is the standard error now, `detectable` the smallest effect found with 80 % power now
-    (half-width of the interval for exponents). `needed` counts architectures in all to reach
-    `goal`; `needed_as_estimated` those that settle the effect if it is as large as it looks.
+    (half-width of the interval for exponents). `at_goal` counts architectures in all to reach
+    `goal`, None where their number is not what is missing; `needed_as_estimated` those that settle
+    the effect if it is as large as it looks.
     """
 
     question: str
@@ -41,14 +43,19 @@ class Need:
     detectable: float
     goal: float
     n: int
-    needed: int
+    at_goal: int | None
     needed_as_estimated: int | None
     settled: bool
 
     @property
-    def more(self) -> int:
+    def needed(self) -> int | None:
+        """How many architectures in all answer the question: no more than there are if answered."""
+        return self.n if self.settled else self.at_goal
+
+    @property
+    def more(self) -> int | None:
         """How many more architectures."""
-        return max(0, self.needed - self.n)
+        return None if self.needed is None else max(0, self.needed - self.n)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,44 +68,62 @@ class Power:
     def to_frame(self) -> pd.DataFrame:
         """Return one row per question, for the CSV."""
         frame = pd.DataFrame([row_of(need) for need in self.needs])
-        return frame.assign(more=[need.more for need in self.needs])
+        for name in ("needed", "more"):
+            frame[name] = pd.array([getattr(need, name) for need in self.needs], dtype="Int64")
+        return frame
 
 
 def power(
-    effects: Effects,
+    measured: Mapping[str, Effects],
     shape_laws: Sequence[ShapeLaw | Refusal] = (),
     error_law: ErrorLaw | None = None,
     noise: Noise | None = None,
     learning: pd.DataFrame | None = None,
     *,
+    family: int | None = None,
     effect: float = EFFECT,
     exponent: float = EXPONENT,
 ) -> Power:
     """Extrapolate standard errors by 1/√n to the number of architectures that suffices.
 
-    n' = n ((z(1 − α/2) + z(0.8)) · se / effect)², with α shared by all factors (Bonferroni,
-    slightly more than Holm asks); exponents: an interval of ± `exponent`.
+    n' = n ((z(1 − α/2) + z(0.8)) · se / effect)², with α shared by the `family` of tests
+    (Bonferroni, slightly more than Holm asks; by default those given); exponents: an interval of
+    ± `exponent`. `measured` holds effects by what they are measured among, "" for all.
     """
-    z = stats.norm.ppf(1 - ALPHA / 2 / max(len(effects.effects), 1)) + stats.norm.ppf(POWER)
-    needs = [_effect_need(found, effects.n, float(z), effect) for found in effects.effects]
+    count = family or sum(len(found.effects) for found in measured.values())
+    z = float(stats.norm.ppf(1 - ALPHA / 2 / max(count, 1)) + stats.norm.ppf(POWER))
+    needs = [
+        _effect_need(one, among, found.n, z, effect)
+        for among, found in measured.items()
+        for one in found.effects
+    ]
     for law in shape_laws:
         if isinstance(law, ShapeLaw):
+            told = law.outcome in ("law", "constant")
             needs += [
-                _exponent_need(f"growth of {e.factor} with cost", e.exponent, law, exponent)
+                _exponent_need(
+                    f"growth of {e.factor} with cost",
+                    e.exponent,
+                    law.n,
+                    exponent,
+                    told and e.verdict != "open",
+                )
                 for e in law.exponents
             ]
     if error_law is not None:
         question = "exponent of the error law"
-        needs.append(_exponent_need(question, error_law.exponent, error_law, exponent))
+        found_law = error_law.exponent, error_law.n, exponent, error_law.stands
+        needs.append(_exponent_need(question, *found_law))
     if noise is not None:
         needs.append(_noise_need(noise))
     return Power(tuple(needs), pd.DataFrame() if learning is None else learning)
 
 
-def _effect_need(found: FactorEffect, n: int, z: float, goal: float) -> Need:
+def _effect_need(found: FactorEffect, among: str, n: int, z: float, goal: float) -> Need:
     looks = abs(found.effect.estimate)
+    question = f"{found.factor}: {found.level} against {found.baseline}"
     return Need(
-        f"{found.factor}: {found.level} against {found.baseline}",
+        f"{question}, {among}" if among else question,
         "effect",
         found.effect.estimate,
         found.se,
@@ -111,12 +136,12 @@ def _effect_need(found: FactorEffect, n: int, z: float, goal: float) -> Need:
     )
 
 
-def _exponent_need(question: str, found: Interval, law: ErrorLaw | ShapeLaw, goal: float) -> Need:
+def _exponent_need(question: str, found: Interval, n: int, goal: float, settled: bool) -> Need:
     half = found.half
+    at_goal = None if half <= goal else _grown(n, half / goal)
     return Need(
-        question, "exponent", found.estimate, half / Z, half, goal, law.n,
-        _grown(law.n, half / goal), None, law.stands and half <= goal,
-    )  # fmt: skip
+        question, "exponent", found.estimate, half / Z, half, goal, n, at_goal, None, settled
+    )
 
 
 def _grown(n: int, ratio: float) -> int:

@@ -37,7 +37,7 @@ def need_sentence(found: Power, goal: str) -> str:
     effects = [need for need in found.needs if need.kind == "effect"]
     if not effects:
         return text("nothing")
-    worst = max(effects, key=lambda need: need.needed)
+    worst = max(effects, key=lambda need: need.more or 0)
     return text(
         "needs",
         settled=sum(need.settled for need in effects),
@@ -45,6 +45,7 @@ def need_sentence(found: Power, goal: str) -> str:
         goal=goal,
         more=worst.more,
         factor=worst.question.split(":")[0],
+        among=worst.question.partition(", ")[2],
     )
 
 
@@ -55,7 +56,7 @@ def _needs(context: Context, found: Power) -> list[Block]:
     blocks: list[Block] = [
         Paragraph(need_sentence(found, goal)),
         text.figure("networks_needed", networks_needed(found)),
-        text.table("power", shown, found.to_frame(), goal=goal, exponent=f"{EXPONENT:g}"),
+        text.table("power", shown, found.to_frame(), goal=goal, exponent=f"{EXPONENT:.2f}"),
     ]
     if not found.learning.empty:
         blocks.append(text.figure("learning_curve", learning_curve(found)))
@@ -81,7 +82,7 @@ def _shown(context: Context, needs: tuple[Need, ...]) -> pd.DataFrame:
                 for need in needs
             ],
             "have": [str(need.n) for need in needs],
-            "needed": [_count(need.needed) for need in needs],
+            "needed": ["–" if need.settled else _count(need.needed) for need in needs],
             "more": ["–" if need.settled else _count(need.more) for need in needs],
             "answered": ["yes" if need.settled else "no" for need in needs],
         }
@@ -97,7 +98,9 @@ def _question(need: Need) -> str:
     return need.question if before else f"growth of {words(factor)} {rest}"
 
 
-def _count(count: int) -> str:
+def _count(count: int | None) -> str:
+    if count is None:
+        return "–"
     return f"> {short(MOST)}" if count > MOST else short(count)
 
 

@@ -77,7 +77,7 @@ def drawn_of_methods(table: TrialTable) -> Iterator[tuple[str, Drawn]]:
     yield "rise", mean_over_cost(monotone(table), table)
     shape = shape_law(simulate(LAW, architectures=80, seed=1), ["depth", "width"], bootstraps=10)
     yield "shape law", shape_law_curve(shape, "width", simulate(LAW, architectures=80, seed=1))
-    needs = power(found, (shape,), law, noise(table), learning(table, model, draws=2))
+    needs = power({"": found}, (shape,), law, noise(table), learning(table, model, draws=2))
     yield "needed", networks_needed(needs)
     yield "learning", learning_curve(needs)
     large = simulate(PLANTED, architectures=80, replicates=(0, 1), seed=1)

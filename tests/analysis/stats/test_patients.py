@@ -10,7 +10,13 @@ from analysis.stats.patients import (
     kind_patients,
 )
 from search.errors import StudyError
-from search.training.metrics import auroc_per_class, f1_per_class, macro_auroc, macro_f1
+from search.training.metrics import (
+    auprc_per_class,
+    auroc_per_class,
+    f1_per_class,
+    macro_auroc,
+    macro_f1,
+)
 
 
 def share(labels, outputs):
@@ -98,10 +104,10 @@ def test_the_table_scores_every_source_by_itself():
 
 
 def test_same_generator_same_interval():
-    labels = np.random.default_rng(0).random((50, 2)) < 0.5
+    labels, outputs = np.random.default_rng(0).random((2, 50, 2)) < 0.5
     runs = [
         bootstrap_intervals(
-            macro_f1, labels, labels, np.arange(50) // 2, np.random.default_rng(3), resamples=50
+            macro_f1, labels, outputs, np.arange(50) // 2, np.random.default_rng(3), resamples=50
         )
         for _ in range(2)
     ]
@@ -134,4 +140,51 @@ def test_a_class_of_few_patients_has_a_score_and_no_interval():
     assert np.isfinite(enough[["estimate", "low", "high"]].to_numpy(float)).all()
     assert np.isfinite(few["estimate"])
     assert np.isnan(few[["low", "high"]].to_numpy(float)).all()
-    assert np.isfinite(table.loc[("all", "macro", "auroc"), "low"])
+    assert np.isnan(table.loc[("all", "macro", "auroc"), "low"])  # one of two classes is not most
+
+
+def test_a_source_of_few_records_has_scores_and_no_interval():
+    rng = np.random.default_rng(1)
+    labels = rng.random((120, 2)) < 0.4
+    labels[0] = True, False
+    sources = np.where(np.arange(120) == 0, "one", "many")
+    table = interval_table(
+        labels, rng.random(labels.shape), np.full(2, 0.5), np.arange(120), sources, rng,
+        classes=("a", "b"), resamples=50,
+    ).set_index(["source", "class", "score"])  # fmt: skip
+    assert np.isfinite(table.loc[("one", "macro", "f1"), "estimate"])
+    assert np.isnan(table.loc[("one", "macro", "f1"), "low"])
+    assert np.isfinite(table.loc[("many", "macro", "f1"), "low"])
+
+
+@pytest.mark.parametrize("studies", [12, pytest.param(150, marks=pytest.mark.slow)])
+def test_intervals_of_average_precision_centre_and_cover(studies):
+    """Percentiles of the draws, which are too high, cover the truth in about 60 % of the cases."""
+    rng = np.random.default_rng(7)
+    prevalence, apart = np.array([0.05, 0.06, 0.08, 0.1, 0.15]), np.array([1.2, 2.0, 1.5, 1.0, 2.5])
+
+    def sample(count):
+        labels = rng.random((count, 5)) < prevalence
+        return labels, rng.normal(size=labels.shape) + labels * apart
+
+    def macro(labels, outputs):
+        return float(np.nanmean(auprc_per_class(labels, outputs)))
+
+    truth, covered = macro(*sample(100_000)), 0
+    for _ in range(studies):
+        labels, outputs = sample(150)
+        (found,) = bootstrap_intervals(
+            macro, labels, outputs, np.arange(150), rng, resamples=100 if studies < 20 else 200
+        )
+        assert found.low < found.estimate
+        covered += found.low <= truth <= found.high
+    assert covered / studies > (0.7 if studies < 20 else 0.87)
+
+
+def test_scores_that_no_draw_changes_have_no_interval():
+    labels = np.arange(40)[:, None] < 10
+    (interval,) = bootstrap_intervals(
+        f1_per_class, labels, ~labels, np.arange(40), np.random.default_rng(0), resamples=50
+    )
+    assert interval.estimate == 0
+    assert not interval.known
