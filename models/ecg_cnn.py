@@ -17,7 +17,8 @@ an identity. Hence depth and stages stay independent: a stage may have no block 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence as Items
+from collections.abc import Mapping
+from collections.abc import Sequence as Items
 
 from models.architecture import Value
 from models.factors import Factor

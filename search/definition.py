@@ -173,7 +173,7 @@ class StudyDefinition:
     space: Annotated[
         StrictStr,
         key(
-            "Design space: ecg-cnn, ecg-hybrid, regnet1d, or a TOML file beside this one.",
+            "Design space: ecg-cnn, ecg-cnn-2, ecg-hybrid, regnet1d or a TOML file beside this one.",
             min_length=1,
             max_length=4096,
         ),

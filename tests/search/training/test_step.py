@@ -23,7 +23,7 @@ from search.training.recipe import Recipe
 from search.training.run import Run, Trial, decayed_and_spared
 from tests.search.rhythms import FACTORS
 
-SPACES = ("ecg-cnn", "regnet1d", "ecg-hybrid")
+SPACES = ("ecg-cnn", "ecg-cnn-2", "regnet1d", "ecg-hybrid")
 GROUPINGS = ("dense", "group16", "depthwise")
 
 
