@@ -51,13 +51,11 @@ def single_changes() -> Iterator[object]:
 
 def trained_step(architecture: Architecture, device: str) -> torch.Tensor:
     model = build(architecture).to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    for _ in range(2):  # norms start at zero: the second step reaches every weight
-        optimizer.zero_grad()
-        logits = model(torch.randn(4, 12, 256, device=device))
-        binary_cross_entropy_with_logits(logits, torch.ones_like(logits)).backward()
-        assert all(p.grad is not None for p in model.parameters())
-        optimizer.step()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    logits = model(torch.randn(4, 12, 96, device=device))
+    binary_cross_entropy_with_logits(logits, torch.ones_like(logits)).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    optimizer.step()
     return logits
 
 
@@ -69,7 +67,7 @@ def test_every_value_builds_trains_and_costs_what_torch_counts(
     torch.manual_seed(0)
     assert torch.isfinite(trained_step(architecture, "cpu")).all()
     assert trained_step(architecture, "meta").shape == (4, 26)
-    assert architecture.cost(501) == measured_cost(build(architecture), 12, 501)
+    assert architecture.cost(101) == measured_cost(build(architecture), 12, 101)
 
 
 def test_no_choice_changes_a_length(draw):
