@@ -20,6 +20,7 @@ from models import Architecture, family, family_names, load_space, reference, re
 from models.architecture import Value
 from models.constraints import LONGEST
 from models.diagram import architecture_svg
+from models.ecg_cnn_2 import XRESNET1D50
 from models.factors import Factor
 from models.references import REFERENCES
 from models.space import FAMILIES, MOST_CONSTRAINTS
@@ -43,6 +44,12 @@ FACTORS = {
     "grouping": "groups of the middle convolution: one, groups of 16 channels, or depthwise",
     "residual": "residual connections around every block",
     "se_ratio": "squeeze-and-excitation: hidden over gated width; 0 is none",
+    "stem": "one convolution, or three as in xresnet1d50: the first two of half the width",
+    "stem_width": "channels of the stem over those of the first stage",
+    "stem_pool": "max pooling at the end of the stem in place of the first stage's halving",
+    "halving": "pooling and a 1×1 convolution before the blocks, or a stride in the first one",
+    "head": "global average; with the maxima beside it; or those and a hidden layer of 128",
+    "activation": "after every normalisation but the block's last, and after its sum",
     "attention": "last stages that end in self-attention",
     "w_init": "channels of the stem",
     "w_0": "channels of the first block",
@@ -243,7 +250,9 @@ def drawings() -> dict[str, str]:
         f"factor-{name}.svg": space.resolve({**middle, **change}) for name, change in shown.items()
     }
     made |= {f"{name}.svg": family(name) for name in family_names()}
+    made["ecg-cnn-2-xresnet1d50.svg"] = load_space("ecg-cnn-2").resolve(XRESNET1D50)
     titles = {f"factor-{name}.svg": _title(change) for name, change in shown.items()}
+    titles["ecg-cnn-2-xresnet1d50.svg"] = "nearly xresnet1d50"
     return {
         name: architecture_svg(one, title=titles.get(name, name.removesuffix(".svg"))) + "\n"
         for name, one in made.items()

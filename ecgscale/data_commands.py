@@ -121,6 +121,9 @@ def prepare(
             help="For --split official of a CSV: which of its folds are which, as in 1-8/9/10.",
         ),
     ] = None,
+    split_seed: Annotated[
+        int, typer.Option(min=0, help="Another number, another split in the same shares.")
+    ] = 0,
     keep_unlabelled: Annotated[
         bool, typer.Option(help="Keep records without any scored label (they are not normal!).")
     ] = False,
@@ -146,6 +149,7 @@ def prepare(
         table=table,
         folds=folds,
         split="official" if shares is None else tuple(share / sum(shares) for share in shares),  # type: ignore[arg-type]
+        split_seed=split_seed,
     )
     with Progress("preparing", "records", quiet) as progress:
         made = prepare_store(raw, out, options, jobs=jobs, progress=progress, tell=print)

@@ -225,6 +225,14 @@ def extend(
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds per replicate and reference.")] = 1,
+    learning_rate: Annotated[
+        list[float] | None,
+        typer.Option(
+            min=1e-9,
+            max=1,
+            help="Learning rate of the references, in place of the recipe's; repeatable.",
+        ),
+    ] = None,
     storage: StorageOption = None,
 ) -> None:
     """Plan further trials for a study, also while its workers run."""
@@ -241,6 +249,7 @@ def extend(
         controls=controls,
         references=tuple(find_architecture(name) for name in reference or ()),
         seeds=seeds,
+        learning_rates=tuple(learning_rate or ()),
     )
     extended = extend_study(found, extension)
     further = counted(extended.planned - found.planned, "further trial")

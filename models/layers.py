@@ -162,6 +162,7 @@ Layer = (
 IDENTITY = Sequence()
 BATCH_NORM = Norm()
 RELU = Act("relu")
+HALVE = Pool("avg", 2, 2, ceil=True)
 
 _TYPES: dict[str, type[Layer]] = {
     "conv": Conv,
@@ -184,9 +185,11 @@ _TAGS: dict[type[Layer], str] = {kind: tag for tag, kind in _TYPES.items()}
 
 
 @lru_cache(maxsize=8192)
-def conv_norm_act(out: int, kernel: int = 1, stride: int = 1, *, groups: int = 1) -> Sequence:
-    """Return convolution, batch norm and ReLU."""
-    return Sequence((Conv(out, kernel, stride, groups), BATCH_NORM, RELU))
+def conv_norm_act(
+    out: int, kernel: int = 1, stride: int = 1, *, groups: int = 1, act: Act = RELU
+) -> Sequence:
+    """Return convolution, batch norm and activation."""
+    return Sequence((Conv(out, kernel, stride, groups), BATCH_NORM, act))
 
 
 def encode(layer: Layer) -> list[Any]:

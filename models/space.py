@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import StrictStr
 
 from definitions import build, definition, hint, key, number, shown
-from models import ecg_cnn, regnet
+from models import ecg_cnn, ecg_cnn_2, regnet
 from models.architecture import Architecture, Value
 from models.constraints import Kind, check_constraint, holds
 from models.errors import ModelError
@@ -43,6 +43,7 @@ class Family:
 FAMILIES: dict[str, Family] = {
     "ecg-cnn": Family(ecg_cnn.ecg_cnn, ecg_cnn.FACTORS, ecg_cnn.LIMITS),
     "ecg-hybrid": Family(ecg_cnn.ecg_cnn, ecg_cnn.HYBRID_FACTORS, ecg_cnn.LIMITS),
+    "ecg-cnn-2": Family(ecg_cnn.ecg_cnn, ecg_cnn_2.FACTORS, ecg_cnn.LIMITS),
     "regnet1d": Family(
         regnet.regnet1d,
         regnet.REGNET1D_FACTORS,

@@ -173,7 +173,8 @@ class StudyDefinition:
     space: Annotated[
         StrictStr,
         key(
-            "Design space: ecg-cnn, ecg-hybrid, regnet1d, or a TOML file beside this one.",
+            "Design space: ecg-cnn, ecg-cnn-2, ecg-hybrid, regnet1d, or a TOML file beside this "
+            "one.",
             min_length=1,
             max_length=4096,
         ),
@@ -228,7 +229,8 @@ class StudyDefinition:
     @classmethod
     def from_stored(cls, values: Mapping[str, Any]) -> StudyDefinition:
         """Build the definition of a study in a database; one of before keeps the rules it had."""
-        recipe = {"empty_classes": "challenge", **values.get("recipe", {})}
+        decay = {"weight_decay": 0.05, "weight_decay_per": "step"}
+        recipe = {"empty_classes": "challenge", **decay, **values.get("recipe", {})}
         return cls.from_dict({**values, "recipe": recipe})
 
     @classmethod

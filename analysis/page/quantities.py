@@ -44,6 +44,9 @@ FACTORS = {
     "width_growth": "width multiplier per stage",
     "grouping": "grouped convolution",
     "expansion": "block expansion",
+    "stem": "stem of one or three convolutions",
+    "stem_pool": "max pooling after the stem",
+    "halving": "halving apart or within a block",
 }
 
 FACTOR_UNITS = {
@@ -57,6 +60,12 @@ FACTOR_UNITS = {
     "grouping": "kind",
     "residual": "on or off",
     "se_ratio": "ratio",
+    "stem": "kind",
+    "stem_width": "ratio",
+    "stem_pool": "on or off",
+    "halving": "kind",
+    "head": "kind",
+    "activation": "kind",
 }
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from models.layers import (
-    BATCH_NORM,
-    RELU,
-    Act,
-    Conv,
-    Dropout,
-    GlobalPool,
-    Layer,
-    Linear,
-    Sequence,
-)
+from models.layers import BATCH_NORM, RELU, Act, Conv, Layer, Sequence
 
 DIVISOR = 8
 
@@ -45,21 +35,3 @@ def conv_norm(
     """Return convolution and batch norm, then the activation if any."""
     layers: tuple[Layer, ...] = (Conv(out, kernel, stride, groups), BATCH_NORM)
     return layers if act is None else (*layers, act)
-
-
-AVERAGE_HEAD = named("head", GlobalPool(), Linear())
-
-
-def concat_head(hidden: int = 128) -> Sequence:
-    """Return the head of Strodthoff et al. 2021: maxima and means, then two linear layers."""
-    return named(
-        "head",
-        GlobalPool("maxavg"),
-        BATCH_NORM,
-        Dropout(0.25),
-        Linear(hidden),
-        RELU,
-        BATCH_NORM,
-        Dropout(0.5),
-        Linear(),
-    )

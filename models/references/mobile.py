@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.heads import AVERAGE_HEAD
 from models.layers import (
     BATCH_NORM,
     IDENTITY,
@@ -19,7 +20,7 @@ from models.layers import (
     Sequence,
     SqueezeExcite,
 )
-from models.references._common import AVERAGE_HEAD, block, conv_norm, named, scaled
+from models.references._common import block, conv_norm, named, scaled
 from models.regnet import quantised_widths, regnet
 
 RELU6, SILU = Act("relu6"), Act("silu")

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from models.layers import BATCH_NORM, IDENTITY, RELU, Add, Concat, Conv, Layer, Norm, Pool, Sequence
-from models.references._common import block, concat_head, conv_norm, named, scaled
-
-HALVE = Pool("avg", 2, 2, ceil=True)
+from models.heads import concat_head
+from models.layers import (
+    BATCH_NORM,
+    HALVE,
+    IDENTITY,
+    RELU,
+    Add,
+    Concat,
+    Conv,
+    Layer,
+    Norm,
+    Pool,
+    Sequence,
+)
+from models.references._common import block, conv_norm, named, scaled
 
 
 def xresnet1d(depths: tuple[int, ...], expansion: int, multiplier: float) -> Sequence:

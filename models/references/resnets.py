@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from models.heads import AVERAGE_HEAD
 from models.layers import (
     BATCH_NORM,
+    HALVE,
     IDENTITY,
     RELU,
     Act,
@@ -21,7 +23,7 @@ from models.layers import (
     Sequence,
     SqueezeExcite,
 )
-from models.references._common import AVERAGE_HEAD, block, conv_norm, named, scaled
+from models.references._common import block, conv_norm, named, scaled
 
 
 def resnet(depths: tuple[int, ...], expansion: int, multiplier: float) -> Sequence:
@@ -126,7 +128,7 @@ def _se_wrn_block(width: int, stride: int) -> tuple[Layer, ...]:
         Conv(width, 11),
         SqueezeExcite(max(1, width // 8)),
     )
-    pooled = Sequence((Pool("avg", 2, 2, ceil=True), Conv(width)))
+    pooled = Sequence((HALVE, Conv(width)))
     return (Add((Sequence(body), pooled if stride > 1 else IDENTITY)),)
 
 
@@ -138,7 +140,7 @@ def isibrno(multiplier: float) -> Sequence:
     """
     width, leaky = scaled(256, multiplier), Act("leaky_relu")
     body = Sequence((*conv_norm(width, 9, 2, act=leaky), *conv_norm(width, 9, act=leaky)))
-    shortcut = Sequence((Pool("avg", 2, 2, ceil=True), Conv(width)))
+    shortcut = Sequence((HALVE, Conv(width)))
     stages = [named(f"stage {i}", block(Add((body, shortcut)))) for i in range(1, 6)]
     return Sequence(
         (

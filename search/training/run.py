@@ -28,7 +28,7 @@ from search.training.graph import StepGraph
 from search.training.half_weights import HalfWeights
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
 from search.training.recipe import Recipe
-from search.training.schedule import learning_rate
+from search.training.schedule import learning_rate, step_weight_decay
 
 SECONDS_TO_A_HUNG_DISK = 600.0
 HOPELESS_LOSS = 10.0  # times the loss before the first step
@@ -96,10 +96,11 @@ class Run:
         if recipe.prior_bias:
             start_at_prevalence(self.network, train.labels, self.weights)
         self._graph = graph
+        decay = step_weight_decay(recipe, self.steps_per_epoch)
         # In a tensor the rate can change from step to step of a recording, too.
         on_cuda = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
-            decayed_and_spared(self.network, recipe.weight_decay),
+            decayed_and_spared(self.network, decay),
             lr=torch.tensor(0.0, device=self.device) if on_cuda else recipe.learning_rate,
             fused=True,
             capturable=on_cuda,

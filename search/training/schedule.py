@@ -1,4 +1,4 @@
-"""The learning rate as a plain function of the step."""
+"""Learning rate and weight decay as plain functions."""
 
 from __future__ import annotations
 
@@ -19,3 +19,13 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     progress = (step - rising) / max(steps - rising, 1)
     floor = recipe.final_learning_rate
     return recipe.learning_rate * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
+
+
+def step_weight_decay(recipe: Recipe, steps_per_epoch: int) -> float:
+    """Return the weight decay λ of a step: AdamW multiplies weights by 1 − rate · λ.
+
+    Weights are then a moving average of their updates over 1 / (rate · λ) steps. What transfers
+    between amounts of data is that time in epochs (Wang & Aitchison 2024, arXiv:2405.13698): with
+    the same λ in every step, 88,000 records would decay weights 64 times as far as 1,374.
+    """
+    return recipe.weight_decay / (steps_per_epoch if recipe.weight_decay_per == "epoch" else 1)

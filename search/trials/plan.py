@@ -15,6 +15,7 @@ from search.errors import StudyError
 
 T = TypeVar("T")
 Role = Literal["sample", "replicate", "control", "reference", "refine", "confirm"]
+Key = tuple[str, int, str, tuple[tuple[str, Any], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,9 @@ class Extension:
     """Further trials for a study that exists.
 
     `architectures` further networks of the sample, `replicates` further seeds of networks it has,
-    `controls` on shuffled labels, other networks (reference CNNs, say) with `seeds` each, and
-    networks of the space that were proposed for what the others scored.
+    `controls` on shuffled labels, other networks (reference CNNs, say) with `seeds` each, all of
+    them at each of the `learning_rates` (without any: at the recipe's), and `refinements`: networks
+    of the space that were proposed for what the others scored.
     """
 
     architectures: int = 0
@@ -116,13 +118,15 @@ class Extension:
     controls: int = 0
     references: tuple[Architecture, ...] = ()
     seeds: int = 1
+    learning_rates: tuple[float, ...] = ()
     refinements: tuple[Architecture, ...] = ()
 
     @property
     def most_trials(self) -> int:
         """Number of further trials, fewer only where controls run out of networks."""
         again = self.replicates.architectures * self.replicates.seeds
-        further = len(self.references) * self.seeds + len(self.refinements)
+        references = len(self.references) * self.seeds * max(1, len(self.learning_rates))
+        further = references + len(self.refinements)
         return self.architectures + again + self.controls + further
 
 
@@ -138,25 +142,23 @@ def extend(
 ) -> tuple[PlannedTrial, ...]:
     """Plan trials beyond those known; again the definition's seed and what is known decide.
 
-    No (network, seed, role) is planned twice, and no network is sampled twice.
+    No (network, seed, role, recipe) is planned twice, and no network is sampled twice. A reference
+    has the same seeds at every learning rate.
     """
     check_planned(len(known) + extension.most_trials)
     shape = Shape(samples, leads, outputs)
-    taken = {(trial.architecture.hash, trial.seed, trial.role) for trial in known}
+    taken = {_key(t.architecture, t.seed, t.role, t.recipe) for t in known}
     trials: list[PlannedTrial] = []
 
     def add(
-        network: Architecture,
-        role: Role,
-        repeat: int,
-        index: int,
-        changes: Mapping[str, Any] | None = None,
+        network: Architecture, role: Role, repeat: int, index: int, changes: Mapping[str, Any]
     ) -> None:
-        while (key := (network.hash, trial_seed(definition.seed, index, repeat), role)) in taken:
+        seed = trial_seed(definition.seed, index, repeat)
+        while (key := _key(network, seed, role, changes)) in taken:
             repeat += 1
+            seed = trial_seed(definition.seed, index, repeat)
         taken.add(key)
-        number = len(known) + len(trials)
-        trials.append(PlannedTrial(number, network, key[1], role, changes or {}))
+        trials.append(PlannedTrial(len(known) + len(trials), network, seed, role, changes))
 
     hashes = {trial.architecture.hash for trial in known}
     for network in _further(definition, space, hashes, extension.architectures, len(known), shape):
@@ -168,7 +170,7 @@ def extend(
         for _ in range(extension.replicates.seeds):
             twin = sample[chosen]
             add(twin.architecture, "replicate", 1, twin.index, twin.recipe)
-    fresh = [t for t in sample if (t.architecture.hash, t.seed, "control") not in taken]
+    fresh = [t for t in sample if _key(t.architecture, t.seed, "control", t.recipe) not in taken]
     fresh_flops = [trial.architecture.cost(**shape).flops for trial in fresh]
     for chosen in _spread(fresh_flops, min(extension.controls, len(fresh))):
         twin = fresh[chosen]
@@ -176,12 +178,23 @@ def extend(
         trials.append(PlannedTrial(number, twin.architecture, twin.seed, "control", twin.recipe))
     for network in extension.references:
         # Seeds of a network that no sample has: they come from its own hash.
-        for _ in range(extension.seeds):
-            add(network, "reference", 0, int(network.hash[:8], 16))
+        for changes in _rates(definition, extension.learning_rates):
+            for _ in range(extension.seeds):
+                add(network, "reference", 0, int(network.hash[:8], 16), changes)
     for network in extension.refinements:
-        place = len(known) + len(trials)
-        add(network, "refine", 0, int(network.hash[:8], 16), _nuisances(definition, place))
+        changes = _nuisances(definition, len(known) + len(trials))
+        add(network, "refine", 0, int(network.hash[:8], 16), changes)
     return tuple(trials)
+
+
+def _key(architecture: Architecture, seed: int, role: str, recipe: Mapping[str, Any]) -> Key:
+    return architecture.hash, seed, role, tuple(sorted(recipe.items()))
+
+
+def _rates(definition: StudyDefinition, rates: Sequence[float]) -> list[dict[str, Any]]:
+    """Return what learning rates change of the recipe; nothing where there are none."""
+    usual = definition.recipe.learning_rate
+    return [{} if rate == usual else {"learning_rate": rate} for rate in rates or (usual,)]
 
 
 def _further(

@@ -34,6 +34,7 @@ BASE = {
     "warmup": 0.1,
     "final_learning_rate": 0.01,
     "weight_decay": 0.05,
+    "weight_decay_per": "step",
     "gradient_clip": 1.0,
     "loss": "bce",
     "positive_weight_power": 0.0,

@@ -95,15 +95,15 @@ def plain_score(
         last.bias.copy_(torch.logit(prevalence))
     spared = [p for p in network.parameters() if p.ndim <= 1]
     decayed = [p for p in network.parameters() if p.ndim > 1]
+    signals = train.signals.float() * train.step
+    loader = DataLoader(TensorDataset(signals, train.labels), recipe.batch_size, shuffle=True)
     optimizer = torch.optim.AdamW(
         [
-            {"params": decayed, "weight_decay": recipe.weight_decay},
+            {"params": decayed, "weight_decay": recipe.weight_decay / len(loader)},
             {"params": spared, "weight_decay": 0.0},
         ],
         lr=recipe.learning_rate,
     )
-    signals = train.signals.float() * train.step
-    loader = DataLoader(TensorDataset(signals, train.labels), recipe.batch_size, shuffle=True)
     steps = recipe.epochs * len(loader)
     warm = max(1, round(recipe.warmup * steps))
 

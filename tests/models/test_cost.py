@@ -17,7 +17,7 @@ def test_cost_of_200_random_architectures_is_what_torch_counts(ecg_cnn, draw, me
         assert architecture.cost(samples, leads, outputs) == measured_cost(network, leads, samples)
 
 
-@pytest.mark.parametrize("name", ["regnet1d", "ecg-hybrid"])
+@pytest.mark.parametrize("name", ["ecg-cnn-2", "regnet1d", "ecg-hybrid"])
 def test_cost_of_the_other_spaces_is_what_torch_counts(draw, name, measured_cost):
     rng = np.random.default_rng(5)
     for architecture in draw(load_space(name), 25, seed=5):

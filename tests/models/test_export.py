@@ -144,7 +144,7 @@ def check_onnx(path, architecture, lengths):
         np.testing.assert_allclose(onnx_logits(path, x) / scale, expected / scale, atol=1e-4)
 
 
-@pytest.mark.parametrize("space", ["ecg-cnn", "regnet1d", "ecg-hybrid"])
+@pytest.mark.parametrize("space", ["ecg-cnn", "ecg-cnn-2", "regnet1d", "ecg-hybrid"])
 def test_onnx_gives_the_same_outputs_at_any_batch_and_length(tmp_path, draw, space):
     onnx = pytest.importorskip("onnx")
     for architecture in draw(load_space(space), 8, seed=31, max_flops=1e8):

@@ -26,7 +26,7 @@ def kept_bytes(network: nn.Module, x: torch.Tensor) -> int:
     return sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in own)
 
 
-@pytest.mark.parametrize("name", ["ecg-cnn", "regnet1d", "ecg-hybrid"])
+@pytest.mark.parametrize("name", ["ecg-cnn", "ecg-cnn-2", "regnet1d", "ecg-hybrid"])
 def test_saved_bytes_are_those_autograd_keeps(draw, name):
     for architecture in draw(load_space(name), 12, seed=21):
         measured = kept_bytes(build(architecture).train(), torch.randn(BATCH, 12, 1000))

@@ -116,7 +116,7 @@ def test_a_space_of_ones_own_in_ten_lines(own, ecg_cnn):
         assert build(architecture)(torch.randn(2, 12, 99)).shape == (2, 26)
 
 
-@pytest.mark.parametrize("name", ["ecg-cnn", "regnet1d", "ecg-hybrid"])
+@pytest.mark.parametrize("name", ["ecg-cnn", "ecg-cnn-2", "regnet1d", "ecg-hybrid"])
 def test_a_space_survives_json(own, name):
     for space in (own, load_space(name)):
         assert Space.from_dict(json.loads(json.dumps(space.to_dict()))) == space

@@ -41,6 +41,7 @@ def test_published_studies_keep_their_hashes(name: str) -> None:
     assert (definition.recipe.hash, definition.hash) == STORED[name]
     plain = definition.to_dict()
     assert plain["recipe"].pop("empty_classes") == "challenge", "the rule of before it was a choice"
+    assert plain["recipe"].pop("weight_decay_per") == "step", "as before it was a choice"
     assert plain.pop("scores") == {"primary": "macro_f1", "fewest_positives": 5}
     assert json.dumps(plain) == json.dumps(stored["definition"])
     factors = tuple(Factor.from_dict(factor) for factor in stored["factors"])
@@ -53,10 +54,12 @@ def test_files_keep_their_hashes() -> None:
     published = StudyDefinition.from_toml(STUDIES / "study.toml")
     assert (published.recipe.hash, published.hash) == STORED["study"]
     demo = StudyDefinition.from_toml(ROOT / "ecgscale" / "demo.toml")
-    before = replace(demo, recipe=replace(demo.recipe, empty_classes="challenge"))
+    rules = {"empty_classes": "challenge", "weight_decay": 0.05, "weight_decay_per": "step"}
+    before = replace(demo, recipe=replace(demo.recipe, **rules))
     assert (before.recipe.hash, before.hash) == ("d464476ca5c5fd10", "e3a48a1ffb3e612a")
-    assert Recipe(empty_classes="challenge").hash == "c103848a870d1f74"
-    assert Recipe().hash != Recipe(empty_classes="challenge").hash
+    assert Recipe(**rules).hash == "c103848a870d1f74"
+    for name in ("empty_classes", "weight_decay_per"):
+        assert Recipe(**{name: rules[name]}).hash != Recipe().hash
 
 
 @pytest.mark.parametrize(

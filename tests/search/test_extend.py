@@ -99,9 +99,35 @@ def test_proposed_networks_are_trained_as_such_once_each(make_study, storage, st
     assert set(frame["state"]) == {"complete"}
     proposed = frame[frame["role"] == "refine"]
     assert proposed["architecture_hash"].tolist() == [n.hash for n in (*networks, networks[0])]
-    assert proposed["seed"].is_unique
+    assert not proposed[["seed", "learning_rate"]].duplicated().any()
     assert proposed["learning_rate"].nunique() == 4
     assert proposed["depth"].tolist()[:3] == pool.values["depth"]
+
+
+def test_references_have_the_same_seeds_at_every_learning_rate(make_study, storage, store):
+    study = make_study()
+    usual = study.definition.recipe.learning_rate
+    networks = (reference("resnet1d-wang"), reference("xresnet1d18@0.1"))
+    extend_study(study, Extension(references=networks, seeds=2, learning_rates=(1e-3, usual)))
+    extend_study(study, Extension(references=networks, seeds=2, learning_rates=(2e-2,)))
+    extend_study(study, Extension(references=networks[:1], learning_rates=(1e-3,)))  # a third seed
+    used: list[float] = []
+    inner = slow_trainer(0.01)
+
+    def spy(architecture, train, valid, recipe, seed, **rest):
+        used.append(recipe.learning_rate)
+        return inner(architecture, train, valid, recipe, seed, **rest)
+
+    run_worker(study.name, storage, store, "cpu", train=spy, say=lambda _: None)
+    frame = read_trials(study.name, storage)
+    frame["rate"] = used
+    new = frame[frame["role"] == "reference"]
+    seeds = new.groupby(["architecture_hash", "rate"])["seed"].agg(set).unstack()
+    assert set(seeds.columns) == {1e-3, usual, 2e-2}
+    first, second = seeds.loc[networks[0].hash], seeds.loc[networks[1].hash]
+    assert second[1e-3] == second[usual] == second[2e-2]
+    assert first[usual] == first[2e-2] < first[1e-3]
+    assert [len(first[1e-3]), len(first[usual])] == [3, 2]
 
 
 def test_design_space_is_read_back_without_its_file(storage, store, tmp_path: Path):

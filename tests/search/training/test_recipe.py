@@ -20,6 +20,7 @@ ANOTHER = {
     "precision": "fp32",
     "augment_crop_samples": 500,
     "empty_classes": "challenge",
+    "weight_decay_per": "step",
 }
 
 
@@ -34,14 +35,14 @@ def test_every_field_changes_the_hash():
     assert len(hashes) == 1 + len(dataclasses.fields(Recipe))
 
 
-def test_a_recipe_of_before_empty_classes_were_a_choice_keeps_its_hash_and_its_rule():
+def test_a_recipe_of_before_some_rules_were_a_choice_keeps_its_hash_and_its_rules():
     """That of the published study, as its trials have it."""
     stored = {"name": "old", "recipe": {"epochs": 10}}
     assert StudyDefinition.from_stored(stored).recipe == Recipe(
-        epochs=10, empty_classes="challenge"
+        epochs=10, empty_classes="challenge", weight_decay=0.05, weight_decay_per="step"
     )
     assert StudyDefinition.from_stored(stored).recipe.hash == "72c26a4734ccb3ae"
-    assert StudyDefinition.from_dict(stored).recipe.empty_classes == "ignore"
+    assert StudyDefinition.from_dict(stored).recipe == Recipe(epochs=10)
     kept = StudyDefinition.from_dict(stored)
     assert StudyDefinition.from_stored(kept.to_dict()) == kept
 

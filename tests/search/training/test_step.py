@@ -21,9 +21,10 @@ from models.references import REFERENCES
 from search.training.half_weights import HalfWeights
 from search.training.recipe import Recipe
 from search.training.run import Run, Trial, decayed_and_spared
+from search.training.schedule import learning_rate
 from tests.search.rhythms import FACTORS
 
-SPACES = ("ecg-cnn", "regnet1d", "ecg-hybrid")
+SPACES = ("ecg-cnn", "ecg-cnn-2", "regnet1d", "ecg-hybrid")
 GROUPINGS = ("dense", "group16", "depthwise")
 
 
@@ -196,3 +197,31 @@ def test_weights_decay_and_factors_per_channel_do_not():
     assert all(names[p].endswith("weight") for p in decayed)
     kernels = [id(m.weight) for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
     assert decayed >= set(kernels)
+
+
+def shrinkage(count: int, **changes: object) -> float:
+    """Return the log of how far a training without gradients shrinks a weight, times −1."""
+    records = some_records("cpu", count)
+    recipe = Recipe(**{"batch_size": 8, "epochs": 10, "weight_decay": 3.0, **changes})
+    run = Run(Trial(grouped("dense"), records, records, recipe, 0, "fp32"), 8, None)
+    weight = next(m.weight for m in run.network.modules() if isinstance(m, torch.nn.Conv2d))
+    before = weight.detach().clone()
+    for parameter in run.network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    for step in range(run.steps):
+        run._set_rate(learning_rate(step, run.steps, recipe))
+        run.optimizer.step()
+    return -float((weight.detach() / before).log().mean())
+
+
+def test_records_and_batch_size_do_not_change_how_far_weights_decay():
+    """By the closed form Σ rate × λ, whose mean rate is that of half a cosine and a rise."""
+    recipe = Recipe()
+    cosine = (1 + recipe.final_learning_rate) / 2
+    mean = recipe.learning_rate * (0.9 * cosine + 0.1 * 0.5)
+    expected = 10 * 3.0 * mean
+    for count, batch in ((64, 8), (320, 8), (320, 32)):
+        assert shrinkage(count, batch_size=batch) == pytest.approx(expected, rel=0.03), count
+    # With λ in every step five times the records decay five times as far.
+    few, many = (shrinkage(n, weight_decay_per="step", weight_decay=0.05) for n in (64, 320))
+    assert many / few == pytest.approx(5, rel=0.03)
