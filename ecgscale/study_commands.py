@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,16 +37,6 @@ CheckpointsOption = Annotated[
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 
 
-class LogFormat(StrEnum):
-    """How workers say what happens."""
-
-    text = "text"
-    json = "json"
-
-
-LogOption = Annotated[
-    LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
-]
 StartOption = Annotated[
     float,
     typer.Option(
@@ -60,12 +49,12 @@ StartOption = Annotated[
         "study.",
     ),
 ]
-EmulateOption = Annotated[
+LongFirstOption = Annotated[
     bool,
     typer.Option(
-        "--emulate",
-        help="Train in the study's precision also where the device only emulates it, many times "
-        "slower.",
+        "--long-first",
+        help="Train the costliest networks first: many workers end together. Without it a study "
+        "that is cut short is a random sample of the plan.",
     ),
 ]
 WaitOption = Annotated[
@@ -172,14 +161,7 @@ def create(
     ],
     data: Annotated[Path, typer.Option(metavar="STORE", help="Store that `prepare` made.")],
     storage: StorageOption = None,
-    long_first: Annotated[
-        bool,
-        typer.Option(
-            "--long-first",
-            help="Train the costliest networks first: many workers end together. Without it a "
-            "study that is cut short is a random sample of the plan.",
-        ),
-    ] = False,
+    long_first: LongFirstOption = False,
     start_within: StartOption = 0.0,
 ) -> None:
     """Create a study with all its planned trials; the seed alone decides which.

@@ -149,13 +149,13 @@ def create_study(
 
 
 def find_or_create_study(
-    definition: StudyDefinition, store: Store, storage: Storage
+    definition: StudyDefinition, store: Store, storage: Storage, *, long_first: bool = False
 ) -> tuple[Study, bool]:
     """Return the study of this definition on this store, and whether it was there before."""
     if definition.name not in study_names(storage):
-        return create_study(definition, store, storage), False
+        return create_study(definition, store, storage, long_first=long_first), False
     found = open_study(definition.name, storage)
-    if found.definition != definition or found.data_hash != store.hash:
+    if found.definition.hash != definition.hash or found.data_hash != store.hash:
         raise StudyError(
             f"expected the study {definition.name} in {storage.label} to be this one, got one on "
             "other data or with other settings: change its name, or give another --storage"
