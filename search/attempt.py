@@ -175,7 +175,7 @@ class Attempt:
 
         return self.train(
             Architecture.from_json(self.claim.architecture),
-            *self._records(),
+            *records_of(self.folds, self.claim),
             self._recipe(),
             self.claim.seed,
             device=self.device,
@@ -184,14 +184,6 @@ class Attempt:
             on_finish=on_finish,
             checkpoint=self.checkpoint,
         )
-
-    def _records(self) -> tuple[ResidentRecords, ResidentRecords]:
-        train, validation = self.folds.records("train"), self.folds.records("validation")
-        if self.claim.role == "control":
-            from data_pipeline.batches import shuffled_labels
-
-            train = shuffled_labels(train, self.claim.seed)
-        return train, validation
 
     def _should_stop(self) -> bool:
         self.lease.beat()
@@ -244,22 +236,29 @@ class Attempt:
         if not is_out_of_memory(error):
             return False
         architecture, recipe = Architecture.from_json(self.claim.architecture), self._recipe()
-        train, validation = self._records()
+        train, validation = records_of(self.folds, self.claim)
         precision = resolve_precision(train.device, recipe.precision)
         return fits_alone(
             Trial(architecture, train, validation, recipe, self.claim.seed, precision)
         )
 
     def _recipe(self) -> Recipe:
-        from search.training.recipe import Recipe
-
-        values = trial_recipe(self.study, self.claim).to_dict() | {"precision": self.precision}
-        return Recipe.from_dict(values)
+        return recipe_of(self.study, self.claim).with_precision(self.precision)
 
 
-def trial_recipe(study: Study, claim: Claim) -> Recipe:
+def recipe_of(study: Study, claim: Claim) -> Recipe:
     """Return the study's recipe with the changes of one trial."""
     return replace(study.definition.recipe, **claim.recipe)
+
+
+def records_of(folds: Folds, claim: Claim) -> tuple[ResidentRecords, ResidentRecords]:
+    """Return training and validation records; a control's training labels are shuffled."""
+    train, validation = folds.records("train"), folds.records("validation")
+    if claim.role == "control":
+        from data_pipeline.batches import shuffled_labels
+
+        train = shuffled_labels(train, claim.seed)
+    return train, validation
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from search.attempt import Attempt, Ending, Settled, Trainer, trial_recipe
+from search.attempt import Attempt, Ending, Settled, Trainer, recipe_of
 from search.database.storage import Storage, Unreachable
 from search.errors import StudyError
 from search.events import Event, Log, text_log
@@ -321,7 +321,7 @@ class Worker:
             "device": self.who.device,
             "host": self.who.host,
             "git_commit": git_commit(),
-            "recipe_hash": trial_recipe(self.study, claim).hash,
+            "recipe_hash": recipe_of(self.study, claim).hash,
             "data_hash": self.study.data_hash,
         }
 

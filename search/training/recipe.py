@@ -150,6 +150,10 @@ class Recipe:
         """Return a recipe with some fields changed from the defaults."""
         return build(cls, values)
 
+    def with_precision(self, precision: str) -> Recipe:
+        """Return the recipe with the precision that was settled."""
+        return Recipe.from_dict({**self.to_dict(), "precision": precision})
+
     def augment_options(self) -> AugmentOptions | None:
         """Return the augmentation of training batches, None when all of it is off."""
         from data_pipeline.batches import AugmentOptions  # imports torch
