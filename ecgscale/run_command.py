@@ -22,9 +22,9 @@ from ecgscale.confirm_commands import (
 )
 from ecgscale.definition_help import DefinitionCommand
 from ecgscale.option_groups import grouped
-from ecgscale.output import command_name, counted, duration, engineering
+from ecgscale.output import command_name, counted, duration
 from ecgscale.prepare_options import PrepareArguments
-from ecgscale.steps import find_or_create, prepare_raw, tell_kept, train
+from ecgscale.steps import find_or_create, networks_in_words, prepare_raw, tell_kept, train
 from ecgscale.study_commands import LongFirstOption, StartOption, StorageOption
 from ecgscale.worker_options import Keep, WorkerArguments
 
@@ -189,12 +189,8 @@ def _store(
 
 def _study(planned: StudyDefinition, store: Store, storage: Storage, *, long_first: bool) -> Study:
     """Create the study or find it, and say what it is."""
-    low, high = planned.sample.flops
-    print(
-        f"\n[2/5] Study {planned.name}: {planned.planned} trials, "
-        f"{planned.sample.architectures} networks from {engineering(low)} to "
-        f"{engineering(high, 'FLOPs')}"
-    )
+    trials = counted(planned.planned, "trial")
+    print(f"\n[2/5] Study {planned.name}: {trials}, {networks_in_words(planned)}")
     return find_or_create(planned, store, storage, long_first=long_first)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecgscale.output import Progress
+from ecgscale.output import Progress, counted, engineering
 from ecgscale.prepare_options import PrepareArguments
 from ecgscale.status_view import StatusView
 from ecgscale.worker_options import Keep, WorkerArguments
@@ -63,6 +63,17 @@ def find_or_create(
     if found:
         print("      An earlier run made it; going on with its trials.")
     return study
+
+
+def networks_in_words(definition: StudyDefinition) -> str:
+    """Say which networks a study trains."""
+    if definition.recipe.init_hash:
+        return f"the network of {definition.recipe.init}, its trunk under a new head"
+    low, high = definition.sample.flops
+    return (
+        f"{counted(definition.sample.architectures, 'different network')} from "
+        f"{engineering(low)} to {engineering(high, 'FLOPs')}"
+    )
 
 
 def tell_kept(study: Study, folder: Path, keep: Keep | None) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecgscale.definition_help import DefinitionCommand
-from ecgscale.output import Format, command_line, counted, engineering, print_table
+from ecgscale.output import Format, command_line, counted, print_table
+from ecgscale.steps import networks_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,12 +181,8 @@ def create(
     opened = open_storage(storage, patience_seconds=start_within, say=_tell)
     when_there(lambda: require_schema(opened), start_within, _tell)
     study = create_study(defined, store, opened, long_first=long_first)
-    low, high = defined.sample.flops
-    print(
-        f"Study {study.name}: {counted(study.planned, 'trial')} planned, "
-        f"{counted(defined.sample.architectures, 'different network')} from {engineering(low)} to "
-        f"{engineering(high, 'FLOPs')}."
-    )
+    trials = counted(study.planned, "trial")
+    print(f"Study {study.name}: {trials} planned, {networks_in_words(defined)}.")
     for warning in study_warnings(store, defined.data):
         print(f"Warning: {warning}.")
     following = command_line("worker", study.name, "--data", data, storage=storage)

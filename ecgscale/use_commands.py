@@ -83,6 +83,10 @@ def export(
             "preparation was kept."
         ),
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Where the network of the study's recipe.init lies, if it moved."),
+    ] = None,
     device: DeviceOption = "auto",
     samples: Annotated[
         int, typer.Option(min=1, help="Samples per lead, if untrained.")
@@ -92,7 +96,8 @@ def export(
 ) -> None:
     """Write a network with its model card: everything from a raw ECG to a decision."""
     if trial is not None:
-        chosen, network, card = _of_trial(what, trial, weights, data, device, storage)
+        places = {"weights": weights, "data": data, "init": init}
+        chosen, network, card = _of_trial(what, trial, storage, device, **places)
     elif what.endswith(".safetensors"):
         chosen, network, card = _loaded(Path(what), data)
     else:
@@ -122,10 +127,12 @@ def _write(out: Path, format: Takeaway, chosen: Any, network: Any, card: ModelCa
 def _of_trial(
     name: str,
     number: int,
+    storage: str | None,
+    device: str,
+    *,
     weights: Path | None,
     data: Path | None,
-    device: str,
-    storage: str | None,
+    init: Path | None,
 ) -> tuple[Any, Any, ModelCard]:
     """Load the network that was kept of a trial, or train the trial again."""
     from data_pipeline import open_store
@@ -154,6 +161,7 @@ def _of_trial(
             number,
             Path(folder) / f"{number}.safetensors",
             device=device,
+            init=init,
             on_epoch=lambda epoch, _: progress(epoch + 1, epochs),
         )
         print(f"Trial {number} of {name} was trained again and scores the same, to the last bit.")

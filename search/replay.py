@@ -18,6 +18,7 @@ from search.machine import choose_device, device_name, git_commit
 from search.reading.records import read_trials
 from search.study import Study
 from search.training.metric_table import ATTRIBUTES, OBJECTIVE
+from search.training.start import check_start
 from search.trials.queue import Claim
 from search.worker import check_store
 
@@ -66,6 +67,7 @@ def replay(
     path: Path,
     *,
     device: str = "auto",
+    init: Path | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> Path:
     """Train a complete trial anew and write its network to `path` (.safetensors); return it.
@@ -80,6 +82,7 @@ def replay(
 
     stored = read_stored(study, number)
     check_store(study, store)
+    study = check_start(study, store, init)
     chosen = choose_device(device)
     if chosen.startswith("cuda") is bool(CPU.fullmatch(stored.device)):
         raise StudyError(

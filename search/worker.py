@@ -25,6 +25,7 @@ from search.precision import settle_precision
 from search.study import Study, open_study
 from search.training.folds import Folds
 from search.training.metric_table import OBJECTIVE
+from search.training.start import check_start
 from search.trials.lease import LeaseKeeper
 from search.trials.queue import Claim, Limits, Queue, WorkerName
 
@@ -101,6 +102,7 @@ def run_worker(
         except Unreachable:  # told to stop meanwhile
             return INTERRUPTED
         check_store(study, store)
+        study = check_start(study, store, options.init)
         host, chosen = platform.node(), choose_device(device)
         who = WorkerName(options.name or f"{host}:{os.getpid()}", host, device_name(chosen))
         fast = fast_precision(torch.device(chosen))

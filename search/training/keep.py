@@ -63,7 +63,7 @@ def keep_network(
         ),
         records={fold: len(own) for fold, own in rows.items()},
         positives=_positives(store, rows["train"]),
-        recipe=replace(study.definition.recipe, **claim.recipe).to_dict(),
+        recipe=replace(study.definition.recipe, **claim.recipe).described(),
         study=study.name,
         seed=claim.seed,
         git_commit=git_commit,

@@ -145,7 +145,7 @@ def interrupt(options: tuple[object, ...], log: Path) -> None:
     assert "give the same command again" in said
 
 
-def wait_for_a_result(log: Path, seconds: float = 120) -> None:
+def wait_for_a_result(log: Path, seconds: float = 300) -> None:
     """Wait until a worker has told a trial's score."""
     deadline = time.monotonic() + seconds
     while not (log.is_file() and "macro-AUROC" in log.read_text()):
