@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -107,6 +108,7 @@ def recommend(
     from analysis.page.words import say
     from analysis.questions.budgets.recommend import recommend as choose
     from analysis.questions.estimates import estimate
+    from analysis.questions.laws.scaled import study_shape
     from analysis.stats.interval import PERCENT
     from analysis.stats.refusal import Refusal
     from analysis.trials.factors import label
@@ -120,7 +122,9 @@ def recommend(
         raise AnalysisError(say(result))
     law = _by_law(table, result.budget) if by_law else {}
     if out is not None and result.architecture is not None:
-        out.write_text(result.architecture + "\n", encoding="utf-8")
+        made_for = {"study": study, "input": asdict(study_shape(table))}
+        content = {**json.loads(result.architecture), "provenance": made_for}
+        out.write_text(json.dumps(content) + "\n", encoding="utf-8")
     if as_json:
         print(json.dumps(_recommendation(result) | law, indent=2))
         return

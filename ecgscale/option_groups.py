@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
     """Let a command take each argument that is a dataclass as the options of its fields."""
     hints = get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
     for one in inspect.signature(command).parameters.values():
         if one.name in groups:
@@ -32,7 +32,7 @@ def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
 
     with_groups.__annotations__ = {one.name: one.annotation for one in parameters}
     with_groups.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    del with_groups.__wrapped__  # type: ignore[attr-defined]  # whose own arguments it has not
+    del with_groups.__wrapped__  # whose own arguments it has not
     return with_groups
 
 

@@ -182,7 +182,8 @@ class Recipe:
         """Return the recipe that starts from a trained network, by the hash of its content."""
         from search.training.start import start_values
 
-        return replace(self, **start_values(Path(network), self.init_hash))
+        start = start_values(Path(network), self.init_hash)
+        return replace(self, init=start["init"], init_hash=start["init_hash"])
 
     def with_precision(self, precision: str) -> Recipe:
         """Return the recipe with the precision that was settled."""

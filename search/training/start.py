@@ -81,7 +81,9 @@ def head_of(network: nn.Module) -> str:
     """Return the name of a network's last linear layer, which tells the classes apart."""
     from torch import nn
 
-    names = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    names: list[str] = [
+        name for name, module in network.named_modules() if isinstance(module, nn.Linear)
+    ]
     if not names:
         raise StudyError(
             "expected a network that ends in a linear layer for recipe.init, got one without any: "
