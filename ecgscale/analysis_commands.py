@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -110,6 +111,7 @@ def recommend(
     from analysis.questions.edges.numbers import best_values
     from analysis.questions.edges.section import widen_sentence
     from analysis.questions.estimates import expected_candidates
+    from analysis.questions.laws.scaled import study_shape
     from analysis.stats.interval import PERCENT
     from analysis.stats.refusal import Refusal
     from analysis.trials.factors import label
@@ -127,7 +129,9 @@ def recommend(
     best = context.known(best_values)
     ends = {} if best is None else {one.factor: one.end_value for one in best.open}
     if out is not None and result.architecture is not None:
-        out.write_text(result.architecture + "\n", encoding="utf-8")
+        made_for = {"study": study, "input": asdict(study_shape(table))}
+        content = {**json.loads(result.architecture), "provenance": made_for}
+        out.write_text(json.dumps(content) + "\n", encoding="utf-8")
     if as_json:
         print(json.dumps(_recommendation(result) | {"ends_of_space": ends} | law, indent=2))
         return

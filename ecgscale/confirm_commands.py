@@ -176,6 +176,10 @@ def family(
     out: Annotated[Path, typer.Option(help="Folder for one architecture file per budget.")],
     name: Annotated[str | None, typer.Option(help="Name of the family; the study's.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Folder where workers kept networks: writes the trained ones, too."),
+    ] = None,
     storage: StorageOption = None,
 ) -> None:
     """Write one confirmed network per budget, with its cost, origin and test score.
@@ -187,7 +191,7 @@ def family(
     """
     from search.database.storage import open_storage
 
-    write_family(study, open_storage(storage), out, name=name, seed=seed)
+    write_family(study, open_storage(storage), out, name=name, seed=seed, weights=weights)
 
 
 def read_budgets(texts: Sequence[str] | None) -> list[float]:
@@ -212,17 +216,38 @@ def show_candidates(study: Study, chosen: Chosen) -> None:
 
 
 def write_family(
-    study: str, storage: Storage, out: Path, *, name: str | None = None, seed: int = 0
+    study: str,
+    storage: Storage,
+    out: Path,
+    *,
+    name: str | None = None,
+    seed: int = 0,
+    weights: Path | None = None,
 ) -> None:
-    """Write the family of a confirmed study, and say what it scores."""
-    from analysis.questions.confirmation.family import find_family
+    """Write the family of a confirmed study, with trained networks from `weights`; say its scores.
 
+    Of the trainings of a network the one with the best validation score is handed out.
+    """
+    from analysis.questions.confirmation.family import find_family
+    from search.kept import KeptNetworks
+    from search.study import open_study
+
+    found = open_study(study, storage)
     for member in find_family(study, storage, name=name, seed=seed):
         test = member.test
         print(
             f"{member.write(out)}: {engineering(member.flops, 'FLOPs')}, test {member.metric} "
             f"{test.estimate:.3f} ({test.low:.3f} to {test.high:.3f})"
         )
+        if weights is None:
+            continue
+        path = member.write_network(out, KeptNetworks(weights, "best", found).path(member.trial))
+        if path is not None:
+            print(f"  trained: {path}   ({command_line('predict', path, 'ECG...')})")
+        else:
+            again = ("--data", "STORE", "--out", out / f"{member.name}.safetensors")
+            train = command_line("export", study, "--trial", member.trial, *again)
+            print(f"  trained: none was kept in {weights}; train it again: {train}")
 
 
 def _plan(

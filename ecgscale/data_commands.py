@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.option_groups import grouped
 from ecgscale.output import Progress, command_line, print_facts, print_table
+from ecgscale.prepare_options import PrepareArguments
 
 if TYPE_CHECKING:
     from data_pipeline.store import Store
@@ -68,91 +70,19 @@ def synthesize(
     print(f"Next: {command_line('prepare', out, '--out', 'store')}")
 
 
+@grouped
 def prepare(
     raw: Annotated[Path, typer.Argument(help="Folder of WFDB files, nested in any way.")],
     out: Annotated[Path, typer.Option(help="Folder of the store to make.")],
-    layout: Annotated[
-        str,
-        typer.Option(
-            "--format", help="challenge, ptb-xl, or csv (WFDB files and a CSV of labels)."
-        ),
-    ] = "challenge",
-    table: Annotated[
-        Path | None,
-        typer.Option(
-            help="For --format csv: record; labels (joined by |, or one row each) or a column of "
-            "yes and no per class; if known, patient, source, fold, age, sex.",
-            show_default="RAW/records.csv",
-        ),
-    ] = None,
-    labels: Annotated[
-        str,
-        typer.Option(
-            help="challenge, ptb-xl-superclasses, or a CSV with abbreviation, name, codes."
-        ),
-    ] = "challenge",
-    rate: Annotated[int, typer.Option(help="Samples per second to keep, Hz.")] = 100,
-    seconds: Annotated[float, typer.Option(help="Length to keep of each record, s.")] = 10,
-    band: Annotated[
-        str, typer.Option(help="Band-pass LOW-HIGH in Hz, zero phase; or none.")
-    ] = "0.5-40",
-    standardise: Annotated[
-        str, typer.Option(help="Unit variance of each lead, of each record, or none (mV).")
-    ] = "lead",
-    windows: Annotated[
-        int, typer.Option(min=0, help="Windows of a longer record: 1 the middle, 0 all that fit.")
-    ] = 1,
-    flat: Annotated[
-        str, typer.Option(help="Flat lead: zero (and mark it), or drop the record.")
-    ] = ("zero"),
-    nan: Annotated[str, typer.Option(help="Lead with NaN: drop the record, or zero it.")] = "drop",
-    patients: Annotated[
-        Path | None,
-        typer.Option(help="CSV with columns record, patient: a patient stays in one split."),
-    ] = None,
-    split: Annotated[
-        str,
-        typer.Option(help="Shares of train, validation, test; or official (a data set's folds)."),
-    ] = "60/20/20",
-    folds: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TRAIN/VALIDATION/TEST",
-            help="For --split official of a CSV: which of its folds are which, as in 1-8/9/10.",
-        ),
-    ] = None,
-    split_seed: Annotated[
-        int, typer.Option(min=0, help="Another number, another split in the same shares.")
-    ] = 0,
-    keep_unlabelled: Annotated[
-        bool, typer.Option(help="Keep records without any scored label (they are not normal!).")
-    ] = False,
+    how: PrepareArguments,
     jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Turn raw ECG files into a store: resampled, filtered, standardised, labelled and split."""
-    from data_pipeline import PrepareOptions, prepare_store
+    from data_pipeline import prepare_store
 
-    shares = None if split == "official" else _numbers(split, "/", "--split", "60/20/20")
-    options = PrepareOptions(
-        layout=layout,  # type: ignore[arg-type]  # words are checked by PrepareOptions
-        sample_rate_hz=rate,
-        seconds=seconds,
-        band_hz=None if band == "none" else _numbers(band, "-", "--band", "0.5-40"),  # type: ignore[arg-type]
-        standardise=standardise,  # type: ignore[arg-type]
-        windows=windows,
-        flat=flat,  # type: ignore[arg-type]
-        nan=nan,  # type: ignore[arg-type]
-        keep_unlabelled=keep_unlabelled,
-        patients=patients,
-        labels=labels,
-        table=table,
-        folds=folds,
-        split="official" if shares is None else tuple(share / sum(shares) for share in shares),  # type: ignore[arg-type]
-        split_seed=split_seed,
-    )
     with Progress("preparing", "records", quiet) as progress:
-        made = prepare_store(raw, out, options, jobs=jobs, progress=progress, tell=print)
+        made = prepare_store(raw, out, how.options(), jobs=jobs, progress=progress, tell=print)
     describe_store(made)
     print(f"Next: {command_line('create', 'DEFINITION.toml', '--data', out)}")
 
@@ -198,20 +128,6 @@ def show(
     some = examples(opened)
     print_table(pd.DataFrame(some, columns=["record", "diagnoses"]), title="Some of its records")
     print(f"Next: {command_line('show', path, some[0][0], '--out', out)}")
-
-
-def _numbers(text: str, between: str, name: str, example: str) -> tuple[float, ...]:
-    """Read as many numbers as the example has."""
-    from data_pipeline.errors import DataError
-
-    try:
-        numbers = tuple(float(part) for part in text.split(between))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != len(example.split(between)) or sum(numbers) <= 0:
-        word = "official" if name == "--split" else "none"
-        raise DataError(f"Expected {name} such as {example}, or {word}, but got {text!r}.")
-    return numbers
 
 
 def describe_store(store: Store) -> None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.option_groups import grouped
 from ecgscale.output import command_line
-from ecgscale.steps import keep_workers
+from ecgscale.steps import keep_workers, tell_kept
 from ecgscale.study_commands import (
     PANEL,
     CheckpointsOption,
     DataOption,
-    EmulateOption,
-    LogFormat,
-    LogOption,
     StorageOption,
     StudyArgument,
     WaitOption,
 )
+from ecgscale.worker_options import WorkerArguments
 
 if TYPE_CHECKING:
     from search.database.storage import Storage
@@ -35,9 +35,11 @@ def register(app: typer.Typer) -> None:
 
 
 @launch.command("local")
+@grouped
 def launch_local(
     study: StudyArgument,
     data: DataOption,
+    how: WorkerArguments,
     storage: StorageOption = None,
     workers: Annotated[
         int | None,
@@ -48,46 +50,56 @@ def launch_local(
     per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
     checkpoints: CheckpointsOption = None,
     logs: Annotated[Path, typer.Option(help="Folder for what the workers say.")] = Path("logs"),
-    emulate: EmulateOption = False,
-    log: LogOption = LogFormat.text,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Keep workers on this machine until the study is done; Ctrl-C hands their work back."""
     from search.launchers.local import worker_command
 
-    opened = _check(study, data, storage)
-    command = worker_command(study, data, checkpoints, more=_more(log, emulate))
+    opened = _check(study, data, storage, how)
+    command = worker_command(study, data, checkpoints, more=how.options())
     code = keep_workers(study, opened, command, logs, workers=workers, per_gpu=per_gpu, quiet=quiet)
     raise typer.Exit(code)
 
 
-@launch.command("slurm")
-def launch_slurm(
-    study: StudyArgument,
-    data: Annotated[
-        Path | None, typer.Option(metavar="STORE", help="Store that the study was created on.")
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Elements of the array job.")] = None,
-    storage: StorageOption = None,
+@dataclass(frozen=True, slots=True)
+class SlurmArguments:
+    """What each worker of an array job is given."""
+
     gpus: Annotated[
         int, typer.Option(min=0, help="GPUs per worker; one that gets none refuses to train.")
-    ] = 1,
-    cpus: Annotated[int, typer.Option(min=1, help="Cores per worker.")] = 4,
-    memory: Annotated[str, typer.Option(help="Memory per worker, as Slurm writes it.")] = "16G",
-    time: Annotated[
-        str, typer.Option(help="Time limit, as Slurm writes it: 1-0 is a day.")
-    ] = "1-0",
+    ] = 1
+    cpus: Annotated[int, typer.Option(min=1, help="Cores per worker.")] = 4
+    memory: Annotated[str, typer.Option(help="Memory per worker, as Slurm writes it.")] = "16G"
+    time: Annotated[str, typer.Option(help="Time limit, as Slurm writes it: 1-0 is a day.")] = "1-0"
     option: Annotated[
         list[str] | None,
         typer.Option(
             help="A further option of sbatch, such as --option=--partition=gpu; repeatable."
         ),
+    ] = None
+
+    def options(self) -> tuple[str, ...]:
+        """Return options of sbatch."""
+        from search.launchers.slurm import Resources
+
+        resources = Resources(self.gpus, self.cpus, self.memory, self.time)
+        return (*resources.options(), *(self.option or ()))
+
+
+@launch.command("slurm")
+@grouped
+def launch_slurm(
+    study: StudyArgument,
+    given: SlurmArguments,
+    how: WorkerArguments,
+    data: Annotated[
+        Path | None, typer.Option(metavar="STORE", help="Store that the study was created on.")
     ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Elements of the array job.")] = None,
+    storage: StorageOption = None,
     checkpoints: CheckpointsOption = None,
     logs: Annotated[Path, typer.Option(help="Folder on a shared disk.")] = Path("logs"),
     wait: WaitOption = True,
-    emulate: EmulateOption = False,
-    log: LogOption = LogFormat.text,
     script: Annotated[
         Path | None, typer.Option(help="Only write the batch script here, to edit and submit.")
     ] = None,
@@ -115,20 +127,37 @@ def launch_slurm(
             "or --cancel for the jobs there are"
         )
 
-    from search.launchers.local import worker_command
     from search.launchers.secret import require_password_file
-    from search.launchers.slurm import Resources, SlurmJob, require_shared
+    from search.launchers.slurm import SlurmJob, require_shared
 
     if script is None:  # which is submitted by others, perhaps elsewhere
         require_password_file(storage)
-        require_shared(_check(study, data, storage))
-    kept = checkpoints and checkpoints.resolve()
-    # A worker that was promised a GPU and has none says so, instead of training on a processor.
-    more = (*_more(log, emulate, wait), *(("--device=cuda",) if gpus else ()))
-    command = tuple(worker_command(study, data.resolve(), kept, more=more))
-    options = (*Resources(gpus, cpus, memory, time).options(), *(option or ()))
-    job = SlurmJob(study, workers, command, logs.resolve(), options)
+        require_shared(_check(study, data, storage, how))
+    command = _slurm_command(study, data, checkpoints, how, wait=wait, gpus=given.gpus)
+    job = SlurmJob(study, workers, command, logs.resolve(), given.options())
     _write_or_submit(job, storage, logs, script)
+
+
+def _slurm_command(
+    study: str,
+    data: Path,
+    checkpoints: Path | None,
+    how: WorkerArguments,
+    *,
+    wait: bool,
+    gpus: int,
+) -> tuple[str, ...]:
+    """Return the command of a worker, with paths that every node understands."""
+    from search.launchers.local import worker_command
+
+    # A worker that was promised a GPU and has none says so, instead of training on a processor.
+    more = (
+        *how.options(absolute=True),
+        *(() if wait else ("--no-wait",)),
+        *(("--device=cuda",) if gpus else ()),
+    )
+    kept = checkpoints and checkpoints.resolve()
+    return tuple(worker_command(study, data.resolve(), kept, more=more))
 
 
 def _write_or_submit(job: SlurmJob, storage: str | None, logs: Path, script: Path | None) -> None:
@@ -147,8 +176,10 @@ def _write_or_submit(job: SlurmJob, storage: str | None, logs: Path, script: Pat
 
 
 @launch.command("kubernetes")
+@grouped
 def launch_kubernetes(
     study: StudyArgument,
+    how: WorkerArguments,
     workers: Annotated[int, typer.Option(min=1, help="Pods of the indexed job.")],
     image: Annotated[str, typer.Option(help="Image with its tag, as in name:1.0.")],
     out: Annotated[Path, typer.Option(help="Folder for the manifests.")],
@@ -156,13 +187,15 @@ def launch_kubernetes(
         str, typer.Option(help="Volume claim that holds the store.")
     ] = "ecgscale-store",
     gpu: Annotated[bool, typer.Option(help="One GPU per worker.")] = True,
-    emulate: EmulateOption = False,
-    log: LogOption = LogFormat.text,
 ) -> None:
-    """Write kustomize manifests: an indexed job of workers, the dashboard, the tables."""
+    """Write kustomize manifests: an indexed job of workers, the dashboard, the tables.
+
+    In a pod the store is /data, and the disk that all pods share is /checkpoints: give
+    `--weights /checkpoints/networks`.
+    """
     from search.launchers.kubernetes import KubernetesJob, write_manifests
 
-    more = (*_more(log, emulate), *(("--device=cuda",) if gpu else ()))
+    more = (*how.options(), *(("--device=cuda",) if gpu else ()))
     job = KubernetesJob(study, workers, image, store_claim, gpu, options=more)
     overlay = write_manifests(job, out)
     apply = shlex.join(["kubectl", "apply", "-k", str(overlay)])
@@ -178,15 +211,18 @@ def launch_kubernetes(
     )
 
 
-def _check(study: str, data: Path, storage: str | None) -> Storage:
-    """Open the storage, and refuse a store that is not the study's before workers start."""
+def _check(study: str, data: Path, storage: str | None, how: WorkerArguments) -> Storage:
+    """Open the storage, refuse another store than the study's, and say what will be kept."""
     from data_pipeline import open_store
     from search.database.storage import open_storage
     from search.study import open_study
     from search.worker import check_store
 
     opened = open_storage(storage)
-    check_store(open_study(study, opened), open_store(data))
+    found = open_study(study, opened)
+    check_store(found, open_store(data))
+    if how.weights is not None:
+        tell_kept(found, how.weights, how.keep)
     return opened
 
 
@@ -203,10 +239,3 @@ def _tend_jobs(study: str, *, cancel: bool) -> None:
         if cancel:
             slurm.cancel(job)
             print(f"Array job {job} is cancelled; its workers hand their trials back.")
-
-
-def _more(log: LogFormat, emulate: bool, wait: bool = True) -> tuple[str, ...]:
-    """Return the options of `ecgscale worker` that differ from its own choice."""
-    options = (f"--log={log.value}", "--emulate", "--no-wait")
-    asked = (log is not LogFormat.text, emulate, not wait)
-    return tuple(option for option, use in zip(options, asked, strict=True) if use)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 
 from ecgscale.confirm_commands import (
     BudgetOption,
+    RateOption,
     ReferenceOption,
     SeedsOption,
     TopOption,
@@ -19,9 +21,12 @@ from ecgscale.confirm_commands import (
     write_family,
 )
 from ecgscale.definition_help import DefinitionCommand
-from ecgscale.output import command_name, counted, duration, engineering
-from ecgscale.steps import find_or_create, prepare_raw, train
-from ecgscale.study_commands import StorageOption
+from ecgscale.option_groups import grouped
+from ecgscale.output import command_name, counted, duration
+from ecgscale.prepare_options import PrepareArguments
+from ecgscale.steps import find_or_create, networks_in_words, prepare_raw, tell_kept, train
+from ecgscale.study_commands import LongFirstOption, StartOption, StorageOption
+from ecgscale.worker_options import Keep, WorkerArguments
 
 if TYPE_CHECKING:
     from data_pipeline import Store
@@ -33,15 +38,15 @@ if TYPE_CHECKING:
 RawOption = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of ECGs, prepared with the default options; a patients.csv (record, "
-        "patient) in or beside it keeps each patient in one split."
+        help="Folder of ECGs, prepared as the options say; without --patients a patients.csv "
+        "(record, patient) in or beside it keeps each patient in one split."
     ),
-]
-LayoutOption = Annotated[
-    str, typer.Option("--format", help="Layout of the ECGs: challenge, ptb-xl or csv.")
 ]
 StoreOption = Annotated[
     Path | None, typer.Option(metavar="STORE", help="Instead of --raw: a prepared store.")
+]
+JobsOption = Annotated[
+    int | None, typer.Option(min=1, help="Processes that prepare; default: one per core.")
 ]
 WorkersOption = Annotated[
     int | None,
@@ -60,14 +65,18 @@ def register(app: typer.Typer) -> None:
     app.command(cls=DefinitionCommand)(run)
 
 
+@grouped
 def run(
     definition: Annotated[
         Path, typer.Argument(metavar="DEFINITION.toml", help="What the study samples and trains.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for everything it makes.")],
+    prepared: PrepareArguments,
+    how: WorkerArguments,
     raw: RawOption = None,
-    layout: LayoutOption = "challenge",
     data: StoreOption = None,
+    jobs: JobsOption = None,
+    long_first: LongFirstOption = False,
     workers: WorkersOption = None,
     per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
     confirm: ConfirmOption = True,
@@ -75,42 +84,67 @@ def run(
     top: TopOption = None,
     reference: ReferenceOption = None,
     seeds: SeedsOption = None,
+    learning_rate: RateOption = None,
     storage: StorageOption = None,
+    start_within: StartOption = 0.0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Walk the whole path for a study: prepare, create, train, confirm, report, family.
 
+    Trained networks are kept in OUT/networks and, of the family, in OUT/family: for `predict`.
     Give the same command again after an interruption, and it goes on. Other machines can help:
     `ecgscale worker` with the same storage and store.
 
     The keys of the definition stand below, as a file that holds each at its default.
     """
-    from search.database.storage import open_storage
     from search.definition import StudyDefinition
 
     started = time.monotonic()
-    _require_one(raw, data)
+    _require_one(raw, data, prepared)
+    how = replace(how, weights=how.weights or out / "networks", keep=how.keep or Keep.best)
     planned = StudyDefinition.from_toml(definition)
-    wanted = read_budgets(budgets)
-    opened = open_storage(storage)
+    asked = Confirming(read_budgets(budgets), top, reference, seeds, learning_rate)
+    opened = _storage(storage, start_within)
     print(f"[1/5] ECGs in {raw or data}")
-    store = _store(raw, data, out, layout)
-    study = _study(planned, store, opened)
-    fit = partial(train, study.name, store, opened, out, workers=workers, per_gpu=per_gpu)
+    store = _store(raw, data, out, prepared, jobs=jobs, quiet=quiet)
+    study = _study(planned, store, opened, long_first=long_first)
+    fit = partial(
+        train,
+        *(study.name, store, opened, out),
+        how=how,
+        workers=workers,
+        per_gpu=per_gpu,
+        quiet=quiet,
+    )
     print("\n[3/5] Training")
+    assert how.weights is not None
+    tell_kept(study, how.weights, how.keep)
     if code := fit():
         raise typer.Exit(code)
     print("\n[4/5] Confirming")
     if not confirm:
         print("      Left out, as asked for; the test records stay unread.")
-    elif _plan_confirmation(study, wanted, top, reference, seeds):
+    elif _plan_confirmation(study, asked):
         if code := fit():
             raise typer.Exit(code)
-        write_family(study.name, opened, out / "family")
+        write_family(study.name, opened, out / "family", weights=how.weights)
     _report(study, out)
+    print(f"Networks:  {how.weights / study.folder}   ({command_name()} predict)")
     print(f"Done in {duration(time.monotonic() - started)}.")
 
 
-def _require_one(raw: Path | None, data: Path | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """What was asked for of the confirmation."""
+
+    budgets: list[float]
+    top: int | None
+    references: list[str] | None
+    seeds: int | None
+    learning_rates: list[float] | None
+
+
+def _require_one(raw: Path | None, data: Path | None, prepared: PrepareArguments) -> None:
     from search.errors import StudyError
 
     if (raw is None) == (data is None):
@@ -118,27 +152,46 @@ def _require_one(raw: Path | None, data: Path | None) -> None:
             "expected either --raw with a folder of ECGs or --data with a prepared store, got "
             f"{'neither' if raw is None else 'both'}: give one"
         )
+    if data is not None and prepared != PrepareArguments():
+        raise StudyError(
+            "expected options of the preparation with --raw alone, got some with --data, a store "
+            "that is prepared: give --raw, or leave them out"
+        )
 
 
-def _store(raw: Path | None, data: Path | None, out: Path, layout: str) -> Store:
+def _storage(where: str | None, start_within: float) -> Storage:
+    """Open the database, and wait a while for it and its tables."""
+    from search.database.schema import require_schema
+    from search.database.storage import open_storage, when_there
+
+    opened = open_storage(where, patience_seconds=start_within, say=print)
+    when_there(lambda: require_schema(opened), start_within, print)
+    return opened
+
+
+def _store(
+    raw: Path | None,
+    data: Path | None,
+    out: Path,
+    prepared: PrepareArguments,
+    *,
+    jobs: int | None,
+    quiet: bool,
+) -> Store:
     """Open the given store, or prepare the given ECGs."""
     from data_pipeline import open_store
 
     if raw is not None:
-        return prepare_raw(raw, out / "store", layout)
+        return prepare_raw(raw, out / "store", prepared, jobs=jobs, quiet=quiet)
     assert data is not None
     return open_store(data)
 
 
-def _study(planned: StudyDefinition, store: Store, storage: Storage) -> Study:
+def _study(planned: StudyDefinition, store: Store, storage: Storage, *, long_first: bool) -> Study:
     """Create the study or find it, and say what it is."""
-    low, high = planned.sample.flops
-    print(
-        f"\n[2/5] Study {planned.name}: {planned.planned} trials, "
-        f"{planned.sample.architectures} networks from {engineering(low)} to "
-        f"{engineering(high, 'FLOPs')}"
-    )
-    return find_or_create(planned, store, storage)
+    trials = counted(planned.planned, "trial")
+    print(f"\n[2/5] Study {planned.name}: {trials}, {networks_in_words(planned)}")
+    return find_or_create(planned, store, storage, long_first=long_first)
 
 
 def _report(study: Study, out: Path) -> None:
@@ -157,13 +210,7 @@ def _report(study: Study, out: Path) -> None:
     print(f"All of it: {out / 'study.jsonl.gz'}   (ecgscale load)")
 
 
-def _plan_confirmation(
-    study: Study,
-    budgets: list[float],
-    top: int | None,
-    reference: list[str] | None,
-    seeds: int | None,
-) -> bool:
+def _plan_confirmation(study: Study, asked: Confirming) -> bool:
     """Plan the confirmation unless an earlier run did; False, with the reason, if none can be."""
     from analysis.errors import AnalysisError
     from analysis.questions.confirmation.choose import RIVALS
@@ -177,9 +224,14 @@ def _plan_confirmation(
         return True
     try:
         chosen = choose_first(
-            study, budgets=budgets, top=top or TOP, references=reference or RIVALS
+            study,
+            budgets=asked.budgets,
+            top=asked.top or TOP,
+            references=asked.references or RIVALS,
         )
-        planned = confirm_study(study, chosen.candidates, seeds=seeds)
+        planned = confirm_study(
+            study, chosen.candidates, seeds=asked.seeds, learning_rates=asked.learning_rates
+        )
     except Unreachable:
         raise
     except (AnalysisError, StudyError) as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecgscale.definition_help import DefinitionCommand
-from ecgscale.output import Format, command_line, counted, engineering, print_table
+from ecgscale.output import Format, command_line, counted, print_table
+from ecgscale.steps import networks_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,16 +38,6 @@ CheckpointsOption = Annotated[
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 
 
-class LogFormat(StrEnum):
-    """How workers say what happens."""
-
-    text = "text"
-    json = "json"
-
-
-LogOption = Annotated[
-    LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
-]
 StartOption = Annotated[
     float,
     typer.Option(
@@ -60,12 +50,12 @@ StartOption = Annotated[
         "study.",
     ),
 ]
-EmulateOption = Annotated[
+LongFirstOption = Annotated[
     bool,
     typer.Option(
-        "--emulate",
-        help="Train in the study's precision also where the device only emulates it, many times "
-        "slower.",
+        "--long-first",
+        help="Train the costliest networks first: many workers end together. Without it a study "
+        "that is cut short is a random sample of the plan.",
     ),
 ]
 WaitOption = Annotated[
@@ -172,14 +162,7 @@ def create(
     ],
     data: Annotated[Path, typer.Option(metavar="STORE", help="Store that `prepare` made.")],
     storage: StorageOption = None,
-    long_first: Annotated[
-        bool,
-        typer.Option(
-            "--long-first",
-            help="Train the costliest networks first: many workers end together. Without it a "
-            "study that is cut short is a random sample of the plan.",
-        ),
-    ] = False,
+    long_first: LongFirstOption = False,
     start_within: StartOption = 0.0,
 ) -> None:
     """Create a study with all its planned trials; the seed alone decides which.
@@ -198,12 +181,8 @@ def create(
     opened = open_storage(storage, patience_seconds=start_within, say=_tell)
     when_there(lambda: require_schema(opened), start_within, _tell)
     study = create_study(defined, store, opened, long_first=long_first)
-    low, high = defined.sample.flops
-    print(
-        f"Study {study.name}: {counted(study.planned, 'trial')} planned, "
-        f"{counted(defined.sample.architectures, 'different network')} from {engineering(low)} to "
-        f"{engineering(high, 'FLOPs')}."
-    )
+    trials = counted(study.planned, "trial")
+    print(f"Study {study.name}: {trials} planned, {networks_in_words(defined)}.")
     for warning in study_warnings(store, defined.data):
         print(f"Warning: {warning}.")
     following = command_line("worker", study.name, "--data", data, storage=storage)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ecgscale.output import Format, Progress, print_table, write_table
+from ecgscale.study_commands import StorageOption
+from ecgscale.worker_command import DeviceOption
 from models.shape import DEFAULT
 
 if TYPE_CHECKING:
@@ -44,17 +47,25 @@ def register(app: typer.Typer) -> None:
 
 
 def export(
-    architecture: Annotated[
+    what: Annotated[
         str,
         typer.Argument(
-            metavar="FILE.safetensors|FILE.json|NAME",
-            help="A network that `worker --weights` kept; an architecture or a reference CNN "
-            "gets random weights.",
+            metavar="FILE.safetensors|STUDY|FILE.json|NAME",
+            help="A network that was kept, or, with --trial, a study; an architecture or a "
+            "reference CNN gets random weights.",
         ),
     ],
     out: Annotated[
         Path, typer.Option(help="File to write: .safetensors for torch, .onnx for --format onnx.")
     ],
+    trial: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of a trial of STUDY: the network that was kept in --weights, or else the "
+            "trial is trained again on --data, which has to give the same scores.",
+        ),
+    ] = None,
     format: Annotated[
         Takeaway,
         typer.Option(
@@ -62,28 +73,42 @@ def export(
             "network's rate, filter and all inside)."
         ),
     ] = Takeaway.torch,
+    weights: Annotated[
+        Path | None, typer.Option(help="With --trial: folder where workers kept networks.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Store it was trained on, to complete files of before preparation was kept."
+            help="Store it was trained on: to train a trial again, or to complete files of before "
+            "preparation was kept."
         ),
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Where the network of the study's recipe.init lies, if it moved."),
+    ] = None,
+    device: DeviceOption = "auto",
     samples: Annotated[
         int, typer.Option(min=1, help="Samples per lead, if untrained.")
     ] = DEFAULT.samples,
     rate: Annotated[float, typer.Option(min=1, help="Hz, if untrained.")] = 100,
+    storage: StorageOption = None,
 ) -> None:
     """Write a network with its model card: everything from a raw ECG to a decision."""
-    from models.export import load_network, save_network, save_onnx
-
-    if architecture.endswith(".safetensors"):
-        network: Any = load_network(Path(architecture))
-        chosen, card = network.architecture, network.card
+    if trial is not None:
+        places = {"weights": weights, "data": data, "init": init}
+        chosen, network, card = _of_trial(what, trial, storage, device, **places)
+    elif what.endswith(".safetensors"):
+        chosen, network, card = _loaded(Path(what), data)
     else:
-        chosen, network, card = _untrained(architecture, samples, rate)
+        chosen, network, card = _untrained(what, samples, rate)
         print("Untrained: the weights are random.")
-    if data is not None:
-        card = _completed(card, data)
+    _write(out, format, chosen, network, card)
+
+
+def _write(out: Path, format: Takeaway, chosen: Any, network: Any, card: ModelCard) -> None:
+    from models.export import save_network, save_onnx
+
     if format is not Takeaway.torch:
         raw = format is Takeaway.onnx_raw
         difference = save_onnx(out, chosen, network, card, raw=raw)
@@ -97,6 +122,58 @@ def export(
     for path in save_network(out, chosen, network, card):
         print(path)
     print(f'Load it with: import models; network = models.load("{out}")')
+
+
+def _of_trial(
+    name: str,
+    number: int,
+    storage: str | None,
+    device: str,
+    *,
+    weights: Path | None,
+    data: Path | None,
+    init: Path | None,
+) -> tuple[Any, Any, ModelCard]:
+    """Load the network that was kept of a trial, or train the trial again."""
+    from data_pipeline import open_store
+    from search.database.storage import open_storage
+    from search.errors import StudyError
+    from search.kept import KeptNetworks
+    from search.replay import read_stored, replay
+    from search.study import open_study
+
+    study = open_study(name, open_storage(storage))
+    read_stored(study, number)
+    kept = None if weights is None else KeptNetworks(weights, "all", study).path(number)
+    if kept is not None and kept.is_file():
+        return _loaded(kept, None)
+    if data is None:
+        where = "without --weights" if kept is None else f"none at {kept}"
+        raise StudyError(
+            f"expected the network of trial {number} of {name} in --weights, or --data to train it "
+            f"again, got {where}: give the folder of its workers' --weights, or the study's store"
+        )
+    epochs = study.definition.recipe.epochs
+    with TemporaryDirectory() as folder, Progress("training again", "epochs") as progress:
+        path = replay(
+            study,
+            open_store(data),
+            number,
+            Path(folder) / f"{number}.safetensors",
+            device=device,
+            init=init,
+            on_epoch=lambda epoch, _: progress(epoch + 1, epochs),
+        )
+        print(f"Trial {number} of {name} was trained again and scores the same, to the last bit.")
+        return _loaded(path, None)
+
+
+def _loaded(path: Path, data: Path | None) -> tuple[Any, Any, ModelCard]:
+    from models.export import load_network
+
+    network: Any = load_network(path)
+    card = network.card if data is None else _completed(network.card, data)
+    return network.architecture, network, card
 
 
 def predict(

@@ -6,23 +6,21 @@ import os
 import platform
 import sys
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.option_groups import grouped
 from ecgscale.study_commands import (
     PANEL,
     CheckpointsOption,
     DataOption,
-    EmulateOption,
-    LogFormat,
-    LogOption,
     StartOption,
     StorageOption,
     StudyArgument,
     WaitOption,
 )
+from ecgscale.worker_options import LogFormat, WorkerArguments
 
 if TYPE_CHECKING:
     from search.events import Log
@@ -56,9 +54,6 @@ MetricsOption = Annotated[
         "HOST is given, such as 0.0.0.0.",
     ),
 ]
-WeightsOption = Annotated[
-    Path | None, typer.Option(help="Keep every trained network in this folder, for `export`.")
-]
 DeviceOption = Annotated[
     str, typer.Option(help="auto (a GPU where there is one), cpu, cuda or cuda:N.")
 ]
@@ -69,20 +64,19 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=PANEL)(worker)
 
 
+@grouped
 def worker(
     study: StudyArgument,
     data: DataOption,
+    how: WorkerArguments,
     storage: StorageOption = None,
     device: DeviceOption = "auto",
     checkpoints: CheckpointsOption = None,
-    weights: WeightsOption = None,
     trial_seconds: TrialSecondsOption = None,
     lease_seconds: LeaseOption = LEASE_SECONDS,
     patience_seconds: PatienceOption = PATIENCE_SECONDS,
     wait: WaitOption = True,
     start_within: StartOption = 60.0,
-    emulate: EmulateOption = False,
-    log: LogOption = LogFormat.text,
     metrics: MetricsOption = None,
 ) -> None:
     """Train planned trials until none is left; exit 0 when done, 75 when stopped by a signal.
@@ -102,22 +96,24 @@ def worker(
     opened = open_storage(storage, patience_seconds=start_within, say=tell)
     options = WorkerOptions(
         checkpoints=checkpoints,
-        weights=weights,
+        weights=how.weights,
+        keep="all" if how.keep is None else how.keep.value,
+        init=how.init,
         limits=Limits(grace_seconds=lease_seconds, patience_seconds=patience_seconds),
         trial_seconds=trial_seconds,
         wait=wait,
-        emulate=emulate,
+        emulate=how.emulate,
         name=f"{platform.node()}:{os.getpid()}",
     )
     common = {"study": study, "worker": str(options.name), "host": platform.node()}
-    events = _events(log, common, opened.engine.url.password)
+    events = _events(how.log, common, opened.engine.url.password)
     if metrics is not None:
         events = _counted(events, metrics, device)
     try:
         when_there(lambda: open_study(study, opened), start_within, tell)
         code = run_worker(study, opened, open_store(data), device, options=options, log=events)
     except ValueError as error:  # what `main` tells in a sentence
-        if log is LogFormat.json:
+        if how.log is LogFormat.json:
             events(Event("worker_refused", str(error), {"exit_code": 2}))
         raise
     raise typer.Exit(code)

@@ -77,6 +77,16 @@ class Factor:
         step = self.step or (1 if self.kind == "int" else 0)
         return math.floor((self.high - self.low) / step + 1.5) if step else math.inf
 
+    def every_value(self) -> tuple[Value, ...]:
+        """Return all values of a factor that has finitely many."""
+        if self.kind == "choice":
+            return self.choices
+        assert self.low is not None
+        assert self.values < math.inf
+        step = self.step or 1
+        numbers = (self.low + place * step for place in range(int(self.values)))
+        return tuple(int(one) if self.kind == "int" else float(one) for one in numbers)
+
     def draw(self, rng: np.random.Generator, count: int) -> list[Value]:
         """Draw independent values with the distribution of Optuna's RandomSampler.
 

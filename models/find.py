@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from models.architecture import Architecture
 from models.errors import ModelError
 from models.family import family, family_names
 from models.references import reference, reference_names
+from models.shape import DEFAULT, Shape
 
 
 def find_architecture(name: str | Path) -> Architecture:
     """Return `ecgscale-m`, a reference CNN (`mobilenetv2@0.5`), or what a JSON file holds."""
+    return find_with_shape(name)[0]
+
+
+def find_with_shape(name: str | Path) -> tuple[Architecture, Shape]:
+    """Return a network, also of a trained one's file, and the shape it was made for, else usual."""
     path = Path(name)
+    if path.suffix == ".safetensors":
+        from models.export import load_network
+
+        network: Any = load_network(path)
+        card = network.card
+        return network.architecture, Shape(card.samples, len(card.leads), len(card.classes))
     if path.suffix != ".json":
         if str(name) in family_names():
-            return family(str(name))
+            return family(str(name)), DEFAULT
         if str(name).partition("@")[0] not in reference_names():
             raise ModelError(
                 "expected a network's name or an architecture's .json file, got "
                 f"{str(name)!r}; there are {', '.join((*family_names(), *reference_names()))}"
             )
-        return reference(str(name))
+        return reference(str(name)), DEFAULT
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"expected a readable architecture at {path}: {error}") from None
-    return Architecture.from_json(text)
+    chosen = Architecture.from_json(text)
+    made_for = json.loads(text).get("provenance", {}).get("input", {})
+    return chosen, Shape.of(made_for)

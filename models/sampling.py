@@ -10,8 +10,9 @@ import numpy as np
 from models.architecture import Architecture, Value
 from models.cost import tree_cost
 from models.errors import ModelError
-from models.shape import DEFAULT
+from models.shape import DEFAULT, Shape
 from models.space import Space
+from models.widen import advice
 
 CHUNK = 256
 HOPELESS_AFTER = 10_000
@@ -67,10 +68,12 @@ def sample_architectures(
     known: set[str] = set()
     hits = [0] * bins
     flops_seen: list[int] = []
+    extremes: dict[str, tuple[int, dict[str, Value]]] = {}
     duplicates = proposals = latest = 0
     while sum(map(len, found)) < count:
         if _is_hopeless(found, count, proposals, proposals - latest):
-            raise _too_few(space, found, wanted, edges, flops_seen, proposals)
+            shape = Shape(samples, leads, outputs)
+            raise _too_few(space, found, wanted, edges, flops_seen, proposals, extremes, shape)
         columns = {factor.name: factor.draw(rng, CHUNK) for factor in space.factors}
         proposals += CHUNK
         for row in zip(*columns.values(), strict=True):
@@ -80,6 +83,10 @@ def sample_architectures(
             layers = space.layers(values)
             flops = tree_cost(layers, samples=samples, leads=leads, outputs=outputs).flops
             flops_seen.append(flops)
+            if not extremes or flops > extremes["most"][0]:
+                extremes["most"] = flops, values
+            if "least" not in extremes or flops < extremes["least"][0]:
+                extremes["least"] = flops, values
             if not low <= flops <= high:
                 continue
             place = min(int((math.log(flops) - log_edges[0]) / width), bins - 1)
@@ -204,6 +211,8 @@ def _too_few(
     edges: np.ndarray,
     flops_seen: list[int],
     tried: int,
+    extremes: dict[str, tuple[int, dict[str, Value]]],
+    shape: Shape,
 ) -> ModelError:
     """Say what was found, what is missing and what the space offers."""
     if not flops_seen:
@@ -221,5 +230,28 @@ def _too_few(
         f"expected {count} different architectures of {space.name} in {len(found)} bins, found "
         f"{sum(map(len, found))} in {tried} proposals and too few at {gaps[0]} FLOPs{more}; choose "
         f"FLOPs that the space offers: 98 % lie between {low:.3g} and {high:.3g}, all between "
-        f"{lowest:.3g} and {highest:.3g}"
+        f"{lowest:.3g} and {highest:.3g}{_advice(space, edges, short, extremes, shape)}"
     )
+
+
+def _advice(
+    space: Space,
+    edges: np.ndarray,
+    short: list[int],
+    extremes: dict[str, tuple[int, dict[str, Value]]],
+    shape: Shape,
+) -> str:
+    """Say which factor to widen for the bins at the ends of what a space offers."""
+    (most, largest), (least, smallest) = extremes["most"], extremes["least"]
+    said = []
+    if _middle(edges, short[-1]) > most:
+        said.append(advice(space, largest, _middle(edges, short[-1]), shape))
+    if _middle(edges, short[0]) < least:
+        said.append(advice(space, smallest, _middle(edges, short[0]), shape))
+    wider = ", and ".join(filter(None, said))
+    return f"; or widen {wider}" if wider else ""
+
+
+def _middle(edges: np.ndarray, place: int) -> float:
+    """Return the middle of a bin, on the scale of logarithms."""
+    return math.sqrt(edges[place] * edges[place + 1])

@@ -10,7 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from sqlalchemy.exc import DBAPIError
+
+from search.database.storage import Unreachable
 from search.errors import StudyError
+from search.kept import KeptNetworks
 from search.machine import git_commit
 from search.study import Study
 from search.training.folds import Folds
@@ -118,7 +122,7 @@ class Attempt:
     say: Callable[[str], None]
     on_epoch: Callable[[int, float], None]
     checkpoint: Path | None
-    weights: Path | None
+    kept: KeptNetworks | None
     facts: dict[str, str]
 
     def run(self) -> Ending:
@@ -171,7 +175,7 @@ class Attempt:
 
         return self.train(
             Architecture.from_json(self.claim.architecture),
-            *self._records(),
+            *records_of(self.folds, self.claim),
             self._recipe(),
             self.claim.seed,
             device=self.device,
@@ -180,14 +184,6 @@ class Attempt:
             on_finish=on_finish,
             checkpoint=self.checkpoint,
         )
-
-    def _records(self) -> tuple[ResidentRecords, ResidentRecords]:
-        train, validation = self.folds.records("train"), self.folds.records("validation")
-        if self.claim.role == "control":
-            from data_pipeline.batches import shuffled_labels
-
-            train = shuffled_labels(train, self.claim.seed)
-        return train, validation
 
     def _should_stop(self) -> bool:
         self.lease.beat()
@@ -204,23 +200,31 @@ class Attempt:
 
         A disk that does not take it may in a moment: the training would be lost with it.
         """
-        if self.weights is None or self.claim.role == "control":
+        if self.kept is None or self.claim.role == "control" or not self._wanted(scores):
             return
         from search.training.keep import keep_network
 
+        path = self.kept.path(self.claim.number)
         tries = int(SECONDS_FOR_ROOM / SECONDS_BETWEEN_TRIES)
         for left in reversed(range(tries)):
             try:
                 for trained in kept:
-                    where = self.weights, self.study, self.store, self.claim
+                    where = path, self.study, self.store, self.claim
                     keep_network(*where, trained, scores, git_commit())
                 return
             except OSError as error:
                 if not left or self.stop.is_set():
                     raise
-                self.say(f"no network can be kept in {self.weights} ({error}); trying again")
+                self.say(f"no network can be kept in {self.kept.folder} ({error}); trying again")
             self.stop.wait(SECONDS_BETWEEN_TRIES)
             self._should_stop()
+
+    def _wanted(self, scores: TrialScores) -> bool:
+        assert self.kept is not None
+        try:
+            return self.kept.wants(self.claim.number, scores.objective)
+        except (DBAPIError, Unreachable):  # too many are kept rather than too few
+            return True
 
     def _short_of_memory(self, error: Exception) -> bool:
         """Tell whether memory was short that the trial would have had alone on the device."""
@@ -232,22 +236,29 @@ class Attempt:
         if not is_out_of_memory(error):
             return False
         architecture, recipe = Architecture.from_json(self.claim.architecture), self._recipe()
-        train, validation = self._records()
+        train, validation = records_of(self.folds, self.claim)
         precision = resolve_precision(train.device, recipe.precision)
         return fits_alone(
             Trial(architecture, train, validation, recipe, self.claim.seed, precision)
         )
 
     def _recipe(self) -> Recipe:
-        from search.training.recipe import Recipe
-
-        values = trial_recipe(self.study, self.claim).to_dict() | {"precision": self.precision}
-        return Recipe.from_dict(values)
+        return recipe_of(self.study, self.claim).with_precision(self.precision)
 
 
-def trial_recipe(study: Study, claim: Claim) -> Recipe:
+def recipe_of(study: Study, claim: Claim) -> Recipe:
     """Return the study's recipe with the changes of one trial."""
     return replace(study.definition.recipe, **claim.recipe)
+
+
+def records_of(folds: Folds, claim: Claim) -> tuple[ResidentRecords, ResidentRecords]:
+    """Return training and validation records; a control's training labels are shuffled."""
+    train, validation = folds.records("train"), folds.records("validation")
+    if claim.role == "control":
+        from data_pipeline.batches import shuffled_labels
+
+        train = shuffled_labels(train, claim.seed)
+    return train, validation
 
 
 @contextmanager

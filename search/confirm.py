@@ -22,6 +22,13 @@ from search.trials.plan import PlannedTrial, trial_seed
 
 CONFIRMATIONS = "confirmations"
 SEEDS = 3  # fresh ones of each network
+BUDGETS = (1e7, 3e7, 1e8, 3e8, 1e9)
+
+
+def budgets_within(flops: tuple[float, float]) -> list[float]:
+    """Return the usual budgets within a study's range of FLOPs, or its upper end without any."""
+    low, high = flops
+    return [budget for budget in BUDGETS if low < budget <= high] or [high]
 
 
 @dataclass(frozen=True, slots=True)

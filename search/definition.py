@@ -188,6 +188,13 @@ class StudyDefinition:
     recipe: Recipe = Recipe()
 
     def __post_init__(self) -> None:
+        if self.recipe.init and not self.recipe.init_hash:
+            raise StudyError(
+                "expected recipe.init with the hash of its content, got none: read the definition "
+                "with StudyDefinition.from_toml, or make the recipe with Recipe.starting_from"
+            )
+        if self.recipe.init_hash:
+            self._require_one_network()
         most = max(self.replicates.architectures, self.controls.shuffled_labels, self.sample.bins)
         if most > self.sample.architectures:
             raise StudyError(
@@ -196,9 +203,21 @@ class StudyDefinition:
             )
         check_planned(self.planned)
 
+    def _require_one_network(self) -> None:
+        """Refuse a sample beside the one network that its weights fit."""
+        once = ReplicatePlan(seeds=self.replicates.seeds)
+        if (self.sample, self.controls, self.replicates) != (SamplePlan(), ControlPlan(), once):
+            raise StudyError(
+                "expected no [sample], no [controls] and no replicates.architectures beside "
+                "recipe.init, whose network is the only one, got some: remove them; "
+                "replicates.seeds says how often it is trained"
+            )
+
     @property
     def planned(self) -> int:
         """Number of trials."""
+        if self.recipe.init_hash:
+            return self.replicates.seeds
         again = self.replicates.architectures * self.replicates.seeds
         return self.sample.architectures + again + self.controls.shuffled_labels
 
@@ -241,11 +260,23 @@ class StudyDefinition:
         if isinstance(space, str) and space.endswith(".toml"):
             values["space"] = str(path.parent / space)  # a file beside the definition
         try:
-            defined = cls.from_dict({"name": path.stem, **values})
+            defined = cls.from_dict({"name": path.stem, **_with_init(values, path.parent)})
             load_space(defined.space)
         except (StudyError, ModelError) as error:
             raise StudyError(f"{path}: {error}") from None
         return defined
+
+
+def _with_init(values: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Let a recipe that starts from a network say which, by the file's content."""
+    from search.training.start import start_values
+
+    recipe = values.get("recipe")
+    init = recipe.get("init") if isinstance(recipe, Mapping) else None
+    if not (isinstance(recipe, Mapping) and isinstance(init, str) and init):
+        return values
+    known = str(recipe.get("init_hash", ""))
+    return {**values, "recipe": {**recipe, **start_values(folder / init, known)}}
 
 
 def check_planned(trials: int) -> None:

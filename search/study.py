@@ -20,6 +20,7 @@ from search.errors import NotYet, StudyError
 from search.reading.notes import add_study_note, study_note
 from search.training.folds import data_facts, require_learnable
 from search.training.metric_table import OBJECTIVE
+from search.training.start import read_start
 from search.trials.plan import (
     Extension,
     PlannedTrial,
@@ -120,6 +121,8 @@ def create_study(
     space = load_space(definition.space)
     shape = Shape.of(data)
     planned = plan(definition, space, **shape)
+    if definition.recipe.init_hash:
+        read_start(definition.recipe).require_records(store)
     factors = (*space.factors, *nuisance_factors(definition))
     attributes = {
         "definition": definition.to_dict(),
@@ -149,13 +152,13 @@ def create_study(
 
 
 def find_or_create_study(
-    definition: StudyDefinition, store: Store, storage: Storage
+    definition: StudyDefinition, store: Store, storage: Storage, *, long_first: bool = False
 ) -> tuple[Study, bool]:
     """Return the study of this definition on this store, and whether it was there before."""
     if definition.name not in study_names(storage):
-        return create_study(definition, store, storage), False
+        return create_study(definition, store, storage, long_first=long_first), False
     found = open_study(definition.name, storage)
-    if found.definition != definition or found.data_hash != store.hash:
+    if found.definition.hash != definition.hash or found.data_hash != store.hash:
         raise StudyError(
             f"expected the study {definition.name} in {storage.label} to be this one, got one on "
             "other data or with other settings: change its name, or give another --storage"
@@ -169,6 +172,8 @@ def extend_study(study: Study, extension: Extension) -> Study:
 
     def more(known: tuple[PlannedTrial, ...]) -> tuple[PlannedTrial, ...]:
         trials = extend(study.definition, space, known, extension, **study.shape)
+        if study.definition.recipe.init_hash:
+            _require_known(study, known, trials)
         if not trials:
             raise StudyError(
                 f"expected further trials for {study.name}, got none: give a number of networks, "
@@ -178,6 +183,20 @@ def extend_study(study: Study, extension: Extension) -> Study:
 
     with study.storage.begin() as connection:
         return add_planned(connection, study, more)
+
+
+def _require_known(
+    study: Study, known: Sequence[PlannedTrial], trials: Sequence[PlannedTrial]
+) -> None:
+    """Refuse networks that the weights which a study starts from do not fit."""
+    (network,) = {trial.architecture.hash for trial in known}
+    for trial in trials:
+        if trial.architecture.hash != network:
+            raise StudyError(
+                f"expected further seeds of the network that {study.name} starts from, got "
+                f"{trial.architecture.name}: the weights of recipe.init do not fit it; give "
+                "--replicates 1 --seeds N, or make another study"
+            )
 
 
 def add_planned(

@@ -7,20 +7,25 @@ import platform
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.attempt import Attempt, Ending, Settled, Trainer, trial_recipe
+from sqlalchemy.exc import DBAPIError
+
+from search.attempt import Attempt, Ending, Settled, Trainer, recipe_of
 from search.database.storage import Storage, Unreachable
 from search.errors import StudyError
 from search.events import Event, Log, text_log
+from search.kept import Keep, KeptNetworks
 from search.machine import choose_device, device_name, git_commit, stopping_signals
 from search.precision import settle_precision
 from search.study import Study, open_study
 from search.training.folds import Folds
 from search.training.metric_table import OBJECTIVE
+from search.training.start import check_start
 from search.trials.lease import LeaseKeeper
 from search.trials.queue import Claim, Limits, Queue, WorkerName
 
@@ -47,6 +52,8 @@ class WorkerOptions:
 
     checkpoints: folder shared by the workers, so that any can go on with a trial; None keeps none.
     weights: folder for the trained networks of all trials but controls; None keeps none.
+    keep: all of them, or the best as `search.kept.KeptNetworks` has it.
+    init: where the network that the recipe starts from lies, if not where the study says.
     limits: how long a lease lasts, how long a step may take, how often a trial is tried.
     trial_seconds: a trial that takes longer fails with that reason.
     wait: stay while others still run trials, to take over those of a worker that dies.
@@ -55,6 +62,8 @@ class WorkerOptions:
 
     checkpoints: Path | None = None
     weights: Path | None = None
+    keep: Keep = "all"
+    init: Path | None = None
     limits: Limits = field(default_factory=Limits)
     trial_seconds: float | None = None
     wait: bool = True
@@ -93,6 +102,7 @@ def run_worker(
         except Unreachable:  # told to stop meanwhile
             return INTERRUPTED
         check_store(study, store)
+        study = check_start(study, store, options.init)
         host, chosen = platform.node(), choose_device(device)
         who = WorkerName(options.name or f"{host}:{os.getpid()}", host, device_name(chosen))
         fast = fast_precision(torch.device(chosen))
@@ -136,6 +146,8 @@ class Worker:
             precision=self.precision,
             git_commit=git_commit(),
         )
+        if self.kept is not None and (told := self._patiently(self.kept.describe)):
+            self.tell("networks_kept", f"keeps {told}")
         waiting = False
         # What is wrong with this machine shows here, before it costs a trial an attempt.
         left = self._patiently(queue.remaining)
@@ -193,7 +205,7 @@ class Worker:
         """Run one attempt and settle it; whatever came of it is told and stored here."""
         words = f"{claim.role}, attempt {claim.claims}"
         self.tell("trial_started", words, claim, role=claim.role, seed=claim.seed)
-        checkpoint, facts = self._checkpoint(claim), self._facts(claim)
+        checkpoint, facts, kept = self._checkpoint(claim), self._facts(claim), self.kept
         hang = partial(self._hang, claim)
         limit = self.options.trial_seconds
         with LeaseKeeper(queue, claim, trial_seconds=limit, on_hang=hang) as lease:
@@ -212,10 +224,13 @@ class Worker:
                     "epoch", "", claim, epoch=epoch, macro_f1=value
                 ),
                 checkpoint=checkpoint,
-                weights=self.options.weights,
+                kept=kept,
                 facts=facts,
             ).run()
             settled = self._settle(queue, claim, ending, facts)
+        if kept is not None and settled == "complete":
+            with suppress(DBAPIError, Unreachable):  # the next one removes what is left
+                kept.prune()
         # Of a trial that is not done it is somebody's who goes on with it.
         if checkpoint is not None and settled in ("complete", "failed"):
             from search.training.checkpoint import remove_checkpoint
@@ -292,6 +307,12 @@ class Worker:
             self.warned.add(text)
             self.tell("warning", text)
 
+    @property
+    def kept(self) -> KeptNetworks | None:
+        """What is kept of the trained networks."""
+        folder = self.options.weights
+        return None if folder is None else KeptNetworks(folder, self.options.keep, self.study)
+
     def _checkpoint(self, claim: Claim) -> Path | None:
         if self.options.checkpoints is None:
             return None
@@ -302,7 +323,7 @@ class Worker:
             "device": self.who.device,
             "host": self.who.host,
             "git_commit": git_commit(),
-            "recipe_hash": trial_recipe(self.study, claim).hash,
+            "recipe_hash": recipe_of(self.study, claim).hash,
             "data_hash": self.study.data_hash,
         }
 

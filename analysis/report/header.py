@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -132,4 +133,8 @@ def _distinct(frame: pd.DataFrame, column: str, title: str) -> list[tuple[str, s
 
 def _telling(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what is switched off."""
-    return {k: v for k, v in recipe.items() if v not in (None, 0, 0.0, False, "")}
+    return {
+        k: Path(v).name if k == "init" else v  # not where it lies
+        for k, v in recipe.items()
+        if v not in (None, 0, 0.0, False, "")
+    }

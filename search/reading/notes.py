@@ -57,7 +57,9 @@ def study_note(definition: StudyDefinition, data: Mapping[str, Any]) -> str:
     sample, splits = definition.sample, data["splits"]
     low, high = (f"{value / 1e6:g}" for value in sample.flops)
     plan = [
-        f"{sample.architectures} networks of the space {_space(definition.space)}, "
+        "the network of its recipe's init"
+        if definition.recipe.init_hash
+        else f"{sample.architectures} networks of the space {_space(definition.space)}, "
         f"{low} to {high} MFLOPs in {sample.bins} bins",
     ]
     again, controls = definition.replicates, definition.controls.shuffled_labels
@@ -74,7 +76,9 @@ def study_note(definition: StudyDefinition, data: Mapping[str, Any]) -> str:
         f"store {str(data['hash'])[:16]}."
         + (" **Synthetic ECGs: out of a generator.**" if data["synthetic"] else ""),
         f"**Recipe**: {definition.recipe.hash}, the same for all trials: "
-        + ", ".join(f"{key} {_value(value)}" for key, value in definition.recipe.to_dict().items())
+        + ", ".join(
+            f"{key} {_value(value)}" for key, value in definition.recipe.described().items()
+        )
         + ".",
         "## Columns",
         _table(("column", "meaning"), list(COLUMNS.items())),

@@ -31,13 +31,8 @@ NORMAL_QUANTILE = 1.96
 PACKAGES = ("ecgscale", "torch", "numpy", "scipy")
 
 
-def weights_path(folder: Path, study: Study, number: int) -> Path:
-    """Name the file of a trial's network."""
-    return folder / study.folder / f"{number}.safetensors"
-
-
 def keep_network(
-    folder: Path,
+    path: Path,
     study: Study,
     store: Store,
     claim: Claim,
@@ -45,7 +40,7 @@ def keep_network(
     scores: TrialScores,
     git_commit: str,
 ) -> Path:
-    """Write a trained network for `models.load` and `ecgscale export`; return its path.
+    """Write a trained network to `path`, for `models.load` and `ecgscale export`; return it.
 
     Raises OSError where the disk does not take it.
     """
@@ -68,14 +63,13 @@ def keep_network(
         ),
         records={fold: len(own) for fold, own in rows.items()},
         positives=_positives(store, rows["train"]),
-        recipe=replace(study.definition.recipe, **claim.recipe).to_dict(),
+        recipe=replace(study.definition.recipe, **claim.recipe).described(),
         study=study.name,
         seed=claim.seed,
         git_commit=git_commit,
         precision=scores.precision,
         versions=versions(),
     )
-    path = weights_path(folder, study, claim.number)
     try:
         save_network(path, architecture, trained.network, card)
     except SafetensorError as error:  # its own word for any error of the disk

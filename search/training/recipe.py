@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import StrictBool, StrictFloat, StrictInt
+from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
 
 from definitions import build, definition, key
 from search.errors import StudyError
@@ -110,6 +111,23 @@ class Recipe:
         ),
     ] = "auto"
 
+    init: Annotated[
+        StrictStr,
+        key(
+            "Trained network (.safetensors) to start from: its trunk, with a new head. The study "
+            "is then of this network alone, trained replicates.seeds times.",
+            max_length=4096,
+        ),
+    ] = ""
+    init_hash: Annotated[
+        StrictStr,
+        key(
+            "SHA-256 of what init holds, which is what the recipe's hash stands for.",
+            expected="64 hexadecimal digits; filled in where the file is read",
+            pattern="^([0-9a-f]{64})?$",
+        ),
+    ] = ""
+
     augment_crop_samples: Annotated[
         StrictInt | None,
         key(
@@ -147,6 +165,9 @@ class Recipe:
     def hashed(self) -> dict[str, Any]:
         """Return what the hash stands for: all fields, but for what once went without saying."""
         content = self.to_dict()
+        del content["init"]  # where it lies
+        if not self.init_hash:
+            del content["init_hash"]
         if self.empty_classes == "challenge":
             del content["empty_classes"]
         if self.weight_decay_per == "step":
@@ -161,6 +182,24 @@ class Recipe:
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """Return a recipe with some fields changed from the defaults."""
         return build(cls, values)
+
+    def described(self) -> dict[str, Any]:
+        """Return what is told to others: all fields, without the place of a file."""
+        content = self.to_dict()
+        if not self.init_hash:
+            del content["init"], content["init_hash"]
+        return content | ({"init": Path(self.init).name} if self.init_hash else {})
+
+    def starting_from(self, network: Path | str) -> Recipe:
+        """Return the recipe that starts from a trained network, by the hash of its content."""
+        from search.training.start import start_values
+
+        start = start_values(Path(network), self.init_hash)
+        return replace(self, init=start["init"], init_hash=start["init_hash"])
+
+    def with_precision(self, precision: str) -> Recipe:
+        """Return the recipe with the precision that was settled."""
+        return Recipe.from_dict({**self.to_dict(), "precision": precision})
 
     def augment_options(self) -> AugmentOptions | None:
         """Return the augmentation of training batches, None when all of it is off."""

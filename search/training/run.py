@@ -29,6 +29,7 @@ from search.training.half_weights import HalfWeights
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
 from search.training.recipe import Recipe
 from search.training.schedule import learning_rate, step_weight_decay
+from search.training.start import read_start
 
 SECONDS_TO_A_HUNG_DISK = 600.0
 HOPELESS_LOSS = 10.0  # times the loss before the first step
@@ -91,7 +92,12 @@ class Run:
         self.steps = self.steps_per_epoch * recipe.epochs
 
         leads, outputs = train.signals.shape[1], train.labels.shape[1]
-        self.network = build(trial.architecture, leads, outputs).to(train.device)
+        self.network = build(trial.architecture, leads, outputs)
+        if recipe.init_hash:
+            start = read_start(recipe)
+            start.require_architecture(trial.architecture)
+            start.load_into(self.network)
+        self.network = self.network.to(train.device)
         self.weights = positive_weights(train.labels, recipe)
         if recipe.prior_bias:
             start_at_prevalence(self.network, train.labels, self.weights)

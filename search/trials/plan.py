@@ -47,6 +47,8 @@ def plan(
     in proportion, so that a study cut short has its share of each, from all sizes.
     """
     shape = Shape(samples, leads, outputs)
+    if definition.recipe.init_hash:
+        return _plan_start(definition)
     drawn = sample_architectures(
         space,
         definition.sample.architectures,
@@ -89,6 +91,18 @@ def plan(
         "duplicates": drawn.duplicates,
     }
     return Plan(tuple(trials), sampling)
+
+
+def _plan_start(definition: StudyDefinition) -> Plan:
+    """Plan the network that the recipe starts from, with as many seeds as replicates."""
+    from search.training.start import read_start
+
+    network = read_start(definition.recipe).architecture
+    trials = (
+        PlannedTrial(place, network, trial_seed(definition.seed, 0, place), "reference")
+        for place in range(definition.replicates.seeds)
+    )
+    return Plan(tuple(trials), {})
 
 
 def longest_first(

@@ -74,6 +74,11 @@ class Claim:
     claims: int
     recipe: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def planned(cls, number: int, role: str, seed: int, architecture: str, recipe: str) -> Claim:
+        """Return what a worker would get of a trial, under no lease; recipe is JSON."""
+        return cls(0, number, "", role, seed, architecture, 0, json.loads(recipe))
+
 
 @dataclass(frozen=True, slots=True)
 class Remaining:

@@ -75,6 +75,8 @@ def test_its_commands_and_their_options_exist(block: Block) -> None:
 @pytest.mark.parametrize("block", of("toml"), ids=str)
 def test_its_definition_is_valid(block: Block) -> None:
     table = tomllib.loads(block.text)
+    if table.get("recipe", {}).pop("init", None):  # a file of the reader's
+        table["recipe"]["init_hash"] = "0" * 64
     if "family" in table or "factors" in table:
         space_from_table(table, "space")
     else:

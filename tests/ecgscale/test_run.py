@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from models.export import load_network
 from tests.ecgscale.conftest import Run
 
 DEFINITION = """
@@ -69,6 +70,8 @@ def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Pat
         chosen["test_macro_f1"]
     )
     assert member["provenance"]["synthetic_data"] is True
+    trained = predict_with_the_family(run, out / "family" / "whole-4M.safetensors", raw)
+    assert trained["test macro_f1"] == scores_of(run, where, member["provenance"]["trial"])
     cost = json.loads(run("cost", file, "--json").stdout)
     assert cost["flops"] == chosen["flops"]
 
@@ -99,6 +102,22 @@ def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Pat
     assert "run the workers" in unready.stderr
 
 
+def predict_with_the_family(run: Run, network: Path, raw: Path) -> dict[str, float]:
+    """What `run` recommends can be used at once; return the scores in its card."""
+    ecg = next(raw.rglob("*.hea"))
+    said = run("predict", network, ecg, "--format", "json")
+    assert said.returncode == 0, said.stderr
+    assert {row["record"] for row in json.loads(said.stdout)} == {ecg.stem}
+    return dict(load_network(network).card.scores)
+
+
+def scores_of(run: Run, where: tuple[str, ...], trial: int) -> float:
+    """Return the test score that the study holds of a confirmation's trial."""
+    said = run("trials", "whole", "--where", f"trial == {trial}", "--format", "json", *where)
+    (row,) = json.loads(said.stdout)
+    return float(row["test_macro_f1"])
+
+
 def bring_in_a_known_network(run: Run, where: tuple[str, ...]) -> None:
     """Budgets and seeds are those of the first time; what it had is not trained again."""
     late = ("confirm-references", "whole", "--reference")
@@ -126,7 +145,7 @@ def interrupt(options: tuple[object, ...], log: Path) -> None:
     assert "give the same command again" in said
 
 
-def wait_for_a_result(log: Path, seconds: float = 120) -> None:
+def wait_for_a_result(log: Path, seconds: float = 300) -> None:
     """Wait until a worker has told a trial's score."""
     deadline = time.monotonic() + seconds
     while not (log.is_file() and "macro-AUROC" in log.read_text()):

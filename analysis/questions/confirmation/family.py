@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.page.quantities import short
@@ -18,6 +20,7 @@ from analysis.trials.table import TrialTable
 from models import Architecture
 from search.database.storage import Storage
 from search.reading.records import Confirmed, read_confirmed
+from search.training.metric_table import TESTED
 
 SIZES = {1e7: "xs", 3e7: "s", 1e8: "m", 3e8: "l", 1e9: "xl"}
 
@@ -26,7 +29,8 @@ SIZES = {1e7: "xs", 3e7: "s", 1e8: "m", 3e8: "l", 1e9: "xl"}
 class Member:
     """A network of the family, with its FLOPs and its score by `metric` on the test records.
 
-    `provenance` is plain data for the file beside its layers.
+    `provenance` is plain data for the file beside its layers. `trial` is the number of its best
+    confirmation by validation score, whose network is handed out; `trial_test` its test scores.
     """
 
     name: str
@@ -35,6 +39,8 @@ class Member:
     metric: str
     test: Interval
     provenance: Mapping[str, Any]
+    trial: int
+    trial_test: Mapping[str, float]
 
     def write(self, folder: Path) -> Path:
         """Write the member as an architecture file that `ecgscale` reads by its path."""
@@ -43,6 +49,22 @@ class Member:
         content = {**json.loads(self.architecture.to_json()), "provenance": self.provenance}
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         return path
+
+    def write_network(self, folder: Path, kept: Path) -> Path | None:
+        """Write the network that a worker kept under the member's name; None where there is none.
+
+        Its card gets the scores that this training had on the test records.
+        """
+        from models.export import load_network, save_network
+
+        if not kept.is_file():
+            return None
+        trained: Any = load_network(kept)
+        scores = {**trained.card.scores, **self.trial_test}
+        card = replace(trained.card, name=self.name, scores=scores)
+        return save_network(folder / f"{self.name}.safetensors", self.architecture, trained, card)[
+            0
+        ]
 
 
 def find_family(
@@ -71,15 +93,17 @@ def derive_family(
             continue
         layers = Architecture.from_json(str(stored.loc[chosen.architecture_hash, "architecture"]))
         called = f"{name}-{SIZES.get(budget, short(budget).replace(' ', ''))}"
-        member = Architecture(called, layers.layers, layers.factors)
+        trial = _best_trial(confirmed.trials, chosen, comparison.objective)
         members.append(
             Member(
                 called,
-                member,
+                Architecture(called, layers.layers, layers.factors),
                 chosen.costs[table.cost],
                 comparison.primary,
                 chosen.test[comparison.primary],
-                _provenance(table, comparison, chosen, groups),
+                _provenance(table, comparison, chosen, groups) | {"trial": int(trial["trial"])},
+                int(trial["trial"]),
+                {name.replace("_", " ", 1): float(trial[name]) for name in TESTED},
             )
         )
     if not members:
@@ -88,6 +112,14 @@ def derive_family(
             "workers until the confirmation is done."
         )
     return tuple(members)
+
+
+def _best_trial(trials: pd.DataFrame, chosen: Contestant, objective: str) -> pd.Series:
+    """Return the training of a network with the best validation score, the first of equal ones."""
+    own = trials["architecture_hash"] == chosen.architecture_hash
+    own &= trials["learning_rate"] == chosen.learning_rate
+    best: pd.Series = trials[own].sort_values(objective, ascending=False, kind="stable").iloc[0]
+    return best
 
 
 def _law_won(comparison: Comparison, budget: float) -> bool:

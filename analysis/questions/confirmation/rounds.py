@@ -16,20 +16,18 @@ from analysis.questions.estimates import estimate
 from analysis.questions.laws.shape import shape_laws
 from analysis.trials.find import read_table
 from models import Architecture
-from search.confirm import Candidate, read_confirmations, require_unconfirmed
+from search.confirm import (
+    Candidate,
+    budgets_within,
+    read_confirmations,
+    require_unconfirmed,
+)
 from search.errors import StudyError
 from search.reading.records import read_trials
 from search.reading.status import require_finished
 from search.study import Study, open_study
 
-BUDGETS = (1e7, 3e7, 1e8, 3e8, 1e9)
 TOP = 5  # searched networks per budget
-
-
-def budgets_within(flops: tuple[float, float]) -> list[float]:
-    """Return the usual budgets within a study's range of FLOPs, or its upper end without any."""
-    low, high = flops
-    return [budget for budget in BUDGETS if low < budget <= high] or [high]
 
 
 def choose_first(

@@ -81,6 +81,12 @@ class KubernetesJob:
         for option in self.options:
             if not re.fullmatch(r"--[a-z-]+(=[A-Za-z0-9./_-]+)?", option):
                 raise StudyError(f"expected an option such as --log=json, got {option!r}")
+            name, _, path = option.partition("=")
+            if name == "--weights" and not path.startswith("/checkpoints/"):
+                raise StudyError(
+                    "expected --weights below /checkpoints, the disk that all pods share, got "
+                    f"{path}: give /checkpoints/networks"
+                )
         return OVERLAY.format(
             folder=folder,
             suffix=self.suffix,

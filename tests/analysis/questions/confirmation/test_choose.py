@@ -9,12 +9,13 @@ from analysis.errors import AnalysisError
 from analysis.page.quantities import short
 from analysis.questions.budgets.recommend import recommend
 from analysis.questions.confirmation.choose import RIVALS, choose_candidates
-from analysis.questions.confirmation.rounds import BUDGETS, TOP, budgets_within
+from analysis.questions.confirmation.rounds import TOP
 from analysis.questions.estimates import estimate
 from analysis.trials.table import TrialTable
 from ecgscale.confirm_commands import BudgetOption, ReferenceOption, TopOption
 from models import ModelError, reference
 from models.references.budget import reference_within
+from search.confirm import BUDGETS, budgets_within
 from tests.analysis.questions.confirmation.confirmations import SHAPE
 
 

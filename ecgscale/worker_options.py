@@ -1,0 +1,79 @@
+"""Options of a worker that every command which places workers takes, too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Keep(StrEnum):
+    """Which networks stay on the disk."""
+
+    all = "all"
+    best = "best"
+
+
+class LogFormat(StrEnum):
+    """How workers say what happens."""
+
+    text = "text"
+    json = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerArguments:
+    """What the user gave; `options` is how a worker is told."""
+
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for trained networks, which workers may share: for `predict`, `evaluate` "
+            "and `export`. Default: none is kept; by `run`: OUT/networks.",
+            show_default=False,
+        ),
+    ] = None
+    keep: Annotated[
+        Keep | None,
+        typer.Option(
+            help="all (the default; of `run`: best), or best: of each usual budget (10M, 30M, "
+            "100M, 300M, 1G FLOPs and the study's upper end) the one with the best validation "
+            "score, and of each searched network that is confirmed the best seed. The files of "
+            "others are removed.",
+            show_default=False,
+        ),
+    ] = None
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NETWORK",
+            help="Where the network of the recipe's `init` lies, if not where the study was "
+            "created; it has to have the same content.",
+            show_default=False,
+        ),
+    ] = None
+    emulate: Annotated[
+        bool,
+        typer.Option(
+            "--emulate",
+            help="Train in the study's precision also where the device only emulates it, many "
+            "times slower.",
+        ),
+    ] = False
+    log: Annotated[
+        LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
+    ] = LogFormat.text
+
+    def options(self, *, absolute: bool = False) -> tuple[str, ...]:
+        """Return what differs from a worker's own choice, as options of `ecgscale worker`."""
+        given = {"weights": self.weights, "init": self.init}
+        paths = {name: path for name, path in given.items() if path is not None}
+        return (
+            *(f"--{name}={path.resolve() if absolute else path}" for name, path in paths.items()),
+            *((f"--keep={self.keep.value}",) if self.keep else ()),
+            *(("--emulate",) if self.emulate else ()),
+            *((f"--log={self.log.value}",) if self.log is not LogFormat.text else ()),
+        )
