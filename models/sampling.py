@@ -149,11 +149,13 @@ def pool_of(
     names = [factor.name for factor in space.factors]
     rows: list[tuple[Value, ...]] = []
     costs: list[int] = []
-    flops_seen: list[int] = []
     proposals = 0
     while len(rows) < count:
         if proposals >= HOPELESS_AFTER + PROPOSALS_PER_ARCHITECTURE * len(rows):
-            raise _too_few(space, [[]], [count], np.array([low, high]), flops_seen, proposals)
+            raise ModelError(
+                f"expected {count:,} networks of {space.name} between {low:.3g} and {high:.3g} FLOPs, "
+                f"found {len(rows):,} in {proposals:,} proposals: choose FLOPs that the space offers"
+            )
         proposals += CHUNK
         columns = [factor.draw(rng, CHUNK) for factor in space.factors]
         for row in zip(*columns, strict=True):
@@ -161,12 +163,10 @@ def pool_of(
             if not space.allows(values):
                 continue
             layers = space.layers(values)
-            flops_seen.append(
-                tree_cost(layers, samples=samples, leads=leads, outputs=outputs).flops
-            )
-            if low <= flops_seen[-1] <= high:
+            flops = tree_cost(layers, samples=samples, leads=leads, outputs=outputs).flops
+            if low <= flops <= high:
                 rows.append(row)
-                costs.append(flops_seen[-1])
+                costs.append(flops)
     rows, costs = rows[:count], costs[:count]
     by_factor = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     return Pool(space, by_factor, np.array(costs, dtype=np.float64))

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from analysis.errors import AnalysisError
 from analysis.page.words import say
 from analysis.questions.budgets.propose import Proposal, propose
-from analysis.questions.confirmation.rounds import budgets_within
 from analysis.questions.context import Context
 from analysis.questions.laws.scaled import study_space
 from analysis.stats.refusal import Refusal
 from analysis.trials.find import read_table
 from models.sampling import pool_of
+from search.confirm import budgets_within
 from search.reading.status import require_finished
 from search.study import Study
 
