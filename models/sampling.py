@@ -153,8 +153,9 @@ def pool_of(
     while len(rows) < count:
         if proposals >= HOPELESS_AFTER + PROPOSALS_PER_ARCHITECTURE * len(rows):
             raise ModelError(
-                f"expected {count:,} networks of {space.name} between {low:.3g} and {high:.3g} FLOPs, "
-                f"found {len(rows):,} in {proposals:,} proposals: choose FLOPs that the space offers"
+                f"expected {count:,} networks of {space.name} between {low:.3g} and {high:.3g} "
+                f"FLOPs, found {len(rows):,} in {proposals:,} proposals: choose FLOPs that the "
+                "space offers"
             )
         proposals += CHUNK
         columns = [factor.draw(rng, CHUNK) for factor in space.factors]
