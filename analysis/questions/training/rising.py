@@ -46,7 +46,7 @@ class Rising:
 def rising(table: TrialTable, curves: pd.DataFrame | None) -> Rising | Refusal:
     """Fit a line to the last third of every run's curve (trial, epoch, value)."""
     if curves is None or curves.empty:
-        return Refusal("training.no_curves")
+        return Refusal("laws.no_curves")
     values = curves.rename(columns={table.objective: "value"})
     known = table.complete(SEARCHED)[["trial", table.cost]].rename(columns={table.cost: "cost"})
     wide = values[values["trial"].isin(known["trial"])].pivot_table("value", "trial", "epoch")
@@ -56,7 +56,7 @@ def rising(table: TrialTable, curves: pd.DataFrame | None) -> Rising | Refusal:
     first = min(last - 1, 2 * last // 3)
     if first < 1 or len(wide) < FEWEST_CURVES:
         numbers = {"n": len(wide), "needed": FEWEST_CURVES, "epochs": epochs}
-        return Refusal("training.short_curves", numbers)
+        return Refusal("laws.short_curves", numbers)
     late = wide.loc[:, first:last]
     gain = np.polyfit(late.columns.to_numpy(float), late.to_numpy(float).T, 1)[0]
     gains = pd.DataFrame({"trial": wide.index, "gain": gain}).merge(known, on="trial")
