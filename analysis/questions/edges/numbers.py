@@ -30,8 +30,7 @@ def best_values(context: Context) -> Optima | Refusal:
     shrunken = context.known(expected_scores)
     scores = every["score"].to_numpy(float) if shrunken is None else shrunken.mean
     expected = scores[every["architecture_hash"].isin(designs["architecture_hash"])]
-    adjusted = {effect.factor: effect.p_adjusted for effect in measured.effects}
-    found = optima(table, adjusted, expected, condition=condition, at=at, seed=context.seed)
+    found = optima(table, measured, expected, condition=condition, at=at, seed=context.seed)
     return found if found.optima else Refusal("edges.none")
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from analysis.questions.effects.main import Effects
 from analysis.stats.coding import MOST_LEVELS, CodedFactor, EqualCost, equal_cost
 from analysis.stats.interval import ALPHA, percentiles, row_of
 from analysis.stats.regression import fit_spline
@@ -28,9 +29,9 @@ class Optimum:
     """The best value of a factor on its fitted curve, with the 95 % bootstrap interval.
 
     `end` is the end of the space that it lies at, "" where it lies at none or the interval reaches
-    both, and `at_end` the share of bootstraps with the best value there. The check: `top_there` is the share
-    of the best tenth of networks in the third of the values at that end, `all_there` that of all.
-    `last` says that nothing lies beyond: there is no value below zero.
+    both, and `at_end` the share of bootstraps with the best value there. The check: `top_there` is
+    the share of the best tenth of networks in the third of the values at that end, `all_there` that
+    of all. `last` says that nothing lies beyond: there is no value below zero.
     """
 
     factor: str
@@ -54,10 +55,14 @@ class Optimum:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Optima:
-    """Best values of the ordered factors among n networks: all, or those with `condition` `at`."""
+    """Best values of the ordered factors among n networks: all, or those with `condition` `at`.
+
+    `kinds` has the best level of every unordered factor whose effect is significant.
+    """
 
     optima: tuple[Optimum, ...]
     n: int
+    kinds: Mapping[str, str]
     condition: str = ""
     at: str = ""
 
@@ -74,7 +79,7 @@ class Optima:
 
 def optima(
     table: TrialTable,
-    adjusted: Mapping[str, float],
+    measured: Effects,
     expected: np.ndarray,
     *,
     condition: str = "",
@@ -83,8 +88,8 @@ def optima(
 ) -> Optima:
     """Find the best value of every ordered factor of three or more values.
 
-    `adjusted` are the p-values of the factors' effects among these networks, `expected` the score
-    of each row of `table.designs()`.
+    `measured` are the factors' effects among these networks, `expected` the score of each row of
+    `table.designs()`.
     """
     designs = table.designs()
     setup, n = equal_cost(table, designs), len(designs)
@@ -92,12 +97,15 @@ def optima(
     left = expected - fit_spline(c, expected)(c)
     top = left >= np.quantile(left, 1 - TOP)
     times = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), BOOTSTRAPS)
-    found = [
-        _optimum(one, setup, times, top, adjusted[name])
-        for name, one in setup.factors.items()
-        if one.factor.ordered and len(np.unique(one.codes)) > 2 and name in adjusted
-    ]
-    return Optima(tuple(sorted(found, key=lambda o: o.p_adjusted)), n, condition, at)
+    found: list[Optimum] = []
+    kinds: dict[str, str] = {}
+    for effect in measured.effects:
+        one = setup.factors[effect.factor]
+        if not one.factor.ordered:
+            kinds |= {effect.factor: effect.level} if effect.settled else {}
+        elif len(np.unique(one.codes)) > 2:
+            found.append(_optimum(one, setup, times, top, effect.p_adjusted))
+    return Optima(tuple(sorted(found, key=lambda o: o.p_adjusted)), n, kinds, condition, at)
 
 
 def _optimum(

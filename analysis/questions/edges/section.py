@@ -33,6 +33,9 @@ def section(context: Context) -> Section:
     final = [one.factor for one in found.optima if one.end and one.last]
     if final:
         blocks.append(text.paragraph("last", factors=final))
+    if found.kinds:
+        parts = [f"{words(name)} {level}" for name, level in found.kinds.items()]
+        blocks.append(text.paragraph("kinds", parts=parts))
     blocks.append(text.table("space_edges", _shown(found), found.to_frame()))
     return Section("edges", TITLE, tuple(blocks))
 

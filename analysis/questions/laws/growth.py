@@ -17,6 +17,7 @@ from analysis.stats.refusal import Gate, failed
 
 Verdict = Literal["grows", "shrinks", "constant", "open"]
 Outcome = Literal["law", "constant", "open", "none"]
+GROWTH = ("laws.known", "laws.moves")
 
 # Over ten times the compute the ends of the interval are within a factor of two of each other. That
 # tells the published exponents apart: 0.14 (width) and 0.26 (depth) of EfficientNet from about 0.5,
@@ -75,6 +76,6 @@ def outcome(exponents: Sequence[Exponent], gates: Sequence[Gate]) -> Outcome:
     missed = {gate.code for gate in failed(gates)}
     if not missed:
         return "law"
-    if not missed <= {"laws.known", "laws.moves"}:
+    if not missed <= set(GROWTH):
         return "none"
     return "constant" if all(e.verdict == "constant" for e in exponents) else "open"

@@ -67,7 +67,9 @@ def finding(context: Context) -> Finding:
         why = text("too_few" if "n" in first.values else "flat_shape", **first.values)
         told.append(text("no_scaling", factors=first.values["factors"], why=why))
     elif first.outcome in ("none", "open"):
-        told.append(text("no_scaling", factors=first.factors, why=means(first.gates)))
+        told.append(
+            text("no_scaling", factors=first.factors, why=text("means", gates=first.missed))
+        )
     return Finding("How to scale", tuple(told))
 
 
@@ -117,11 +119,6 @@ def epochs_hedge(context: Context) -> str:
     """Say for how long a comparison of computes holds, if scores still rose; "" if they did not."""
     found = context.known(late_gain)
     return "" if found is None else text("epochs", found=found)
-
-
-def means(gates: Sequence[Gate]) -> str:
-    """Say in plain words which checks of a law failed."""
-    return text("means", gates=failed(gates))
 
 
 def error_law_sentence(law: ErrorLaw, context: Context) -> str:

@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis.errors import AnalysisError
 from analysis.questions.laws.error import decades_gate
-from analysis.questions.laws.growth import Exponent, Outcome, growth_gates, outcome
+from analysis.questions.laws.growth import GROWTH, Exponent, Outcome, growth_gates, outcome
 from analysis.stats.coding import factor_columns
 from analysis.stats.interval import ALPHA, LEVEL, Interval, Z, percentiles, row_of
 from analysis.stats.refusal import Gate, Refusal, failed
@@ -56,9 +56,17 @@ class ShapeLaw:
         return self.outcome == "law"
 
     @property
+    def missed(self) -> tuple[Gate, ...]:
+        """The gates it is refused for; where there is no best shape, its growth is no question."""
+        missed = failed(self.gates)
+        return (
+            missed if self.outcome != "none" else tuple(g for g in missed if g.code not in GROWTH)
+        )
+
+    @property
     def refusal(self) -> Refusal:
         """Why it is not claimed, where it does not stand."""
-        about = {"factors": self.factors, "gates": failed(self.gates)}
+        about = {"factors": self.factors, "gates": self.missed}
         if self.outcome == "constant":
             return Refusal("laws.constant", about | {"exponents": self.exponents})
         if self.outcome == "open":

@@ -44,6 +44,7 @@ def test_planted_ends_are_named_and_no_others(planted: Context) -> None:
     assert by_name["se_ratio"].end == "lowest"
     assert by_name["se_ratio"].last  # no ratio is below zero
     assert not {"grouping", "residual"} & set(by_name)
+    assert found.kinds == {"grouping": "depthwise"}
 
 
 def test_they_are_said_and_tabulated(planted: Context) -> None:
