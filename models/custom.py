@@ -24,6 +24,7 @@ from models.errors import ModelError
 from models.layers import Custom
 from models.space import FAMILIES
 
+FLOAT_BYTES = 4
 _aten = torch.ops.aten
 _PRODUCTS = {
     *(_aten.convolution, _aten._convolution, _aten.mm, _aten.addmm, _aten.bmm, _aten.baddbmm),
@@ -83,7 +84,7 @@ def saved_elements(layer: Custom, leads: int, samples: int, outputs: int) -> tup
         storage = tensor.untyped_storage()
         if storage._cdata not in own:
             alive.append(tensor)
-            sizes[storage._cdata] = storage.nbytes() // tensor.element_size()
+            sizes[storage._cdata] = storage.nbytes() // FLOAT_BYTES
         return tensor
 
     saved = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
