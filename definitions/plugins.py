@@ -25,6 +25,8 @@ from definitions.words import hint, joined, shown
 T = TypeVar("T")
 Facts = Mapping[str, Any]
 VARIABLE = "ECGSCALE_PLUGINS"
+INHERITED = frozenset(os.environ.get(VARIABLE, "").split(os.pathsep))
+"""What the environment named before anything was loaded."""
 GROUP = "ecgscale.plugins"
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,49}")
 MODULE = "ecgscale_plugin_"
@@ -257,7 +259,7 @@ def _installed(name: str) -> Plugin:
         )
     top = found[name].module.partition(".")[0]
     spec = importlib.util.find_spec(top)
-    places = [] if spec is None else [*(spec.submodule_search_locations or [spec.origin])]
+    places = [] if spec is None else [*(spec.submodule_search_locations or ()), spec.origin]
     if not places or places[0] is None:
         raise PluginError(
             f"expected the source of the plug-in {name} in the module {top}, got none: install it"

@@ -138,11 +138,11 @@ def _check_logits(layer: Custom, logits: Any, records: int, outputs: int) -> Non
         )
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts as FlopCounterMode does, which takes seconds to import what it needs besides."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = self.elements = 0
 
     def __torch_dispatch__(

@@ -134,7 +134,7 @@ def save_onnx(
     _check_weights(architecture, network, card)
     model = onnx_model(network, leads=len(card.leads), samples=card.samples)
     if raw:
-        model = with_preprocessing(model, card.preprocessing)
+        model = with_preprocessing(model, card.preprocessing, exclusive=card.exclusive)
     onnx.helper.set_model_props(model, _metadata(architecture, card))
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)

@@ -7,10 +7,11 @@ onnx package, and gives a plain one-dimensional graph with free batch and length
 
 from __future__ import annotations
 
-import io
 import math
+import tempfile
 import warnings
 from collections.abc import Sequence as Items
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,9 +77,9 @@ def onnx_model(network: nn.Module, *, leads: int, samples: int) -> onnx.ModelPro
 
 def _exported(network: Network, leads: int, samples: int) -> onnx.ModelProto:
     """Return what torch.onnx.export makes of a network; ModelError where it cannot."""
-    file = io.BytesIO()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "network.onnx"
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 network.cpu(),
@@ -90,12 +91,12 @@ def _exported(network: Network, leads: int, samples: int) -> onnx.ModelProto:
                 opset_version=OPSET,
                 dynamo=False,
             )
+            model = onnx.load(file)
     except Exception as error:  # of many kinds
         raise ModelError(
             "expected a plug-in's network that torch.onnx.export can write, got "
             f"{type(error).__name__}: {str(error).splitlines()[0]}; write its .safetensors instead"
         ) from error
-    model = onnx.load_from_string(file.getvalue())
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -19,7 +19,7 @@ from models.preprocessing import FLAT_SHARE, Preprocessing
 
 
 def with_preprocessing(
-    model: onnx.ModelProto, preprocessing: Preprocessing | None
+    model: onnx.ModelProto, preprocessing: Preprocessing | None, *, exclusive: bool = False
 ) -> onnx.ModelProto:
     """Return the network behind its preprocessing.
 
@@ -35,7 +35,9 @@ def with_preprocessing(
     writer = _Writer(preprocessing)
     writer.write()
     own = model.graph
-    nodes = [*writer.nodes, *own.node, helper.make_node("Sigmoid", ["logits"], ["probabilities"])]
+    # Softmax is over the last axis, the classes.
+    last = helper.make_node("Softmax" if exclusive else "Sigmoid", ["logits"], ["probabilities"])
+    nodes = [*writer.nodes, *own.node, last]
     shape: list[str | int | None] = ["batch", len(preprocessing.leads), "samples"]
     graph = helper.make_graph(
         nodes,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import StrictStr
 
 from definitions import build, definition, hint, key, number, shown
-from definitions.plugins import Registry
+from definitions.plugins import PluginError, Registry
 from models import ecg_cnn, regnet
 from models.architecture import Architecture, Value
 from models.constraints import Kind, check_constraint, holds
@@ -56,7 +56,9 @@ _BUILT_IN = {
         regnet.REGNET1D_CONSTRAINTS,
     ),
 }
-FAMILIES: Registry[Family] = Registry("family", _BUILT_IN)
+FAMILIES: Registry[Family] = Registry(
+    "family", _BUILT_IN, facts=lambda family: {"traced": family.module is not None}
+)
 
 
 Constraints = Annotated[
@@ -134,7 +136,10 @@ def family_of(name: str) -> Family:
             f"expected a design space ({', '.join(FAMILIES)}) or the path of a TOML file, "
             f"got {shown(name)}: {hint(name, FAMILIES, 'choose one of these')}"
         )
-    return FAMILIES[name]  # of a study's plug-in that is not loaded: PluginError says so
+    try:
+        return FAMILIES[name]
+    except PluginError as error:  # of a study's plug-in that is not loaded
+        raise ModelError(str(error)) from None
 
 
 def is_whole(factor: Factor) -> bool:
