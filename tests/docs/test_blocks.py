@@ -75,6 +75,10 @@ def test_its_commands_and_their_options_exist(block: Block) -> None:
 @pytest.mark.parametrize("block", of("toml"), ids=str)
 def test_its_definition_is_valid(block: Block) -> None:
     table = tomllib.loads(block.text)
+    if block.title == "pyproject.toml":
+        return
+    if table.pop("plugins", None):  # made and trained by tests/search/test_plugins.py
+        return
     if "family" in table or "factors" in table:
         space_from_table(table, "space")
     else:
