@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from data_pipeline.alterations import Alteration
+
 _POOL = 1 << 16
 """Places where a stretch of white noise may start."""
 
@@ -23,6 +25,7 @@ class AugmentOptions:
     lead_dropout: probability that a lead is blanked.
     mask: largest share of the record that is blanked in all leads, in one piece.
     warp: largest relative change of speed.
+    own: a plug-in's alteration, after all others.
     """
 
     crop_samples: int | None = None
@@ -32,6 +35,7 @@ class AugmentOptions:
     lead_dropout: float = 0.0
     mask: float = 0.0
     warp: float = 0.0
+    own: Alteration | None = None
 
 
 def alter(
@@ -83,6 +87,8 @@ def alter(
         signals.mul_((~masked).float()[:, None, :])
     if options.lead_dropout > 0:
         signals.mul_((uniform(records, leads, 1) >= options.lead_dropout).float())
+    if options.own is not None:
+        signals = options.own(signals, generator, sample_rate_hz)
     return signals
 
 

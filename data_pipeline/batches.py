@@ -28,7 +28,8 @@ class ResidentRecords:
     """Records on a device: signals int16 (n, leads, samples), labels float32 (n, classes).
 
     step is the value of one int16 unit. rows are the row numbers in the store and patients
-    numbers that are equal where the patient is, both int64 (n,) on the host.
+    numbers that are equal where the patient is, both int64 (n,) on the host. classes names the
+    columns of labels where that is known; exclusive says that every record has exactly one.
     """
 
     signals: Tensor
@@ -37,10 +38,17 @@ class ResidentRecords:
     sample_rate_hz: float
     rows: NDArray[np.int64]
     patients: NDArray[np.int64]
+    classes: tuple[str, ...] = ()
+    exclusive: bool = False
 
     @classmethod
     def from_store(
-        cls, store: Store, rows: NDArray[np.int64], device: torch.device | str
+        cls,
+        store: Store,
+        rows: NDArray[np.int64],
+        device: torch.device | str,
+        *,
+        exclusive: bool = False,
     ) -> ResidentRecords:
         """Copy the given rows of a store to a device, block by block."""
         if len(rows) == 0:
@@ -56,7 +64,8 @@ class ResidentRecords:
             signals[start : start + _BLOCK] = torch.from_numpy(block)
         labels = torch.from_numpy(store.labels[rows].astype(np.float32)).to(device)
         patients = store.patient_numbers(rows)
-        return cls(signals, labels, store.step, store.sample_rate_hz, np.asarray(rows), patients)
+        facts = store.step, store.sample_rate_hz, np.asarray(rows), patients
+        return cls(signals, labels, *facts, store.classes, exclusive)
 
     def __len__(self) -> int:
         return len(self.signals)

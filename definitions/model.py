@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any, TypeVar, dataclass_transform
 
@@ -22,13 +22,21 @@ AS_GIVEN = WrapValidator(_as_given)
 """Keeps a number whole where it was given so: 10 and 10.0 are written, and hash, apart."""
 
 
-def key(meaning: str, *, expected: str = "", option: str | None = None, **limits: Any) -> Any:
+def key(
+    meaning: str,
+    *,
+    expected: str = "",
+    option: str | None = None,
+    choices: Iterable[str] = (),
+    **limits: Any,
+) -> Any:
     """Say what a key means; its limits are pydantic's (ge, gt, le, max_length, …).
 
     expected: what it may be, in words, where type and limits do not tell. option: what a command
-    calls it, where that is not its name.
+    calls it, where that is not its name. choices: words to find the nearest of for a wrong one,
+    where others may come.
     """
-    said = {"expected": expected, "option": option}
+    said = {"expected": expected, "option": option, "enum": list(choices)}
     extra: Any = {name: words for name, words in said.items() if words}
     return Field(description=meaning, json_schema_extra=extra, **limits)
 

@@ -74,7 +74,12 @@ TRIAL_COLUMNS = {
     "flops": ("FLOPs", "forward pass of one record, exact: 2 × multiply-accumulates"),
     "params": ("", "trainable parameters, exact"),
     "activations": ("elements", "outputs of all convolutions for one record, exact"),
-    **{one.name: (one.unit, f"{one.meaning}; validation records") for one in METRICS},
+    **{
+        one.name: (one.unit, f"{one.meaning}; validation records")
+        for one in METRICS.of(()).values()
+    },
+    "objective": ("", "metric that the study compares networks by"),
+    "value": ("", "that metric; validation records"),
     "seconds": ("s", "the whole trial, scoring included"),
     "records_per_second": ("1/s", "training alone"),
     "peak_memory_bytes": ("bytes", "tensors on a GPU; the whole process on a CPU"),
@@ -170,13 +175,13 @@ def records() -> str:
 def trial_columns() -> str:
     """Return the columns of the SQL view."""
     names = ["study", "trial", "state", *view.TEXT_ATTRIBUTES, *view.NUMBER_ATTRIBUTES]
-    names += ["macro_f1", "started", "finished", "architecture"]
+    names += ["macro_f1", "objective", "value", "started", "finished", "architecture"]
     rows = []
     for name in names:
         unit, meaning = TRIAL_COLUMNS[name.removeprefix("test_")]
         if name.startswith("test_"):
             meaning = f"`{name.removeprefix('test_')}` on test records, of role `confirm` alone"
-        kind = "number" if name in {*view.NUMBER_ATTRIBUTES, "macro_f1"} else "text"
+        kind = "number" if name in {*view.NUMBER_ATTRIBUTES, "macro_f1", "value"} else "text"
         kind = {"trial": "integer", "architecture": "jsonb"}.get(name, kind)
         kind = "timestamp" if unit == "UTC" else kind
         rows.append((f"`{name}`", kind, unit, meaning))
@@ -211,7 +216,7 @@ def metric_table() -> str:
     """Return the metrics."""
     rows = [
         (f"`{one.name}`", one.meaning, one.unit, "more" if one.higher else "less")
-        for one in METRICS
+        for one in METRICS.of(()).values()
     ]
     return table(("metric", "definition", "values", "better"), rows)
 

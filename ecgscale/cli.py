@@ -9,6 +9,7 @@ import typer
 
 from analysis.errors import AnalysisError
 from data_pipeline.errors import DataError
+from definitions.plugins import VARIABLE, PluginError, load_named, load_plugin
 from ecgscale import (
     analysis_commands,
     confirm_commands,
@@ -32,7 +33,7 @@ from search.errors import StudyError
 EXIT_USER_ERROR = 2
 """Exit code of every error that a user can mend: a path, a name, an option, a database."""
 
-USER_ERRORS = (DataError, ModelError, StudyError, AnalysisError)
+USER_ERRORS = (DataError, ModelError, StudyError, AnalysisError, PluginError)
 
 app = typer.Typer(
     name="ecgscale",
@@ -63,8 +64,19 @@ def _options(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.py",
+            help="Python of your own that adds a family, loss, metric, augmentation or evaluation: "
+            "a file, a folder or the name of an installed one; repeatable, before or after the "
+            f"command. Also ${VARIABLE}, several joined as in $PATH.",
+        ),
+    ] = None,
 ) -> None:
-    pass
+    load_named()
+    for where in plugin or ():
+        load_plugin(where)
 
 
 for group in (
@@ -90,7 +102,7 @@ for group in (
 def main() -> None:
     """Run the command line; exit with 0 (done), 2 (user error) or 75 (work handed back)."""
     try:
-        app()
+        app(_plugins_first(sys.argv[1:]))
     except USER_ERRORS as error:
         print(f"ecgscale: {error}", file=sys.stderr)
         sys.exit(EXIT_USER_ERROR)
@@ -103,3 +115,18 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(EXIT_USER_ERROR)
+
+
+def _plugins_first(words: list[str]) -> list[str]:
+    """Move every --plugin before the command, where it belongs: they all have it."""
+    first: list[str] = []
+    rest: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word == "--":
+            rest += [word, *left]
+        elif word == "--plugin":
+            first += [word, *(next(left, ""),)]
+        else:
+            (first if word.startswith("--plugin=") else rest).append(word)
+    return [*first, *rest]

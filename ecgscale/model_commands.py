@@ -112,7 +112,8 @@ def cost(
     )
     print(
         f"{engineering(total.params)} parameters, {engineering(total.flops, 'FLOPs')} "
-        f"(2 × multiply-accumulates, forward), {engineering(total.activations)} activations"
+        f"(2 × multiply-accumulates, forward), {engineering(total.activations)} activations; "
+        f"{chosen.counted}"
     )
 
 

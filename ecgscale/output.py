@@ -13,6 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from definitions.plugins import INHERITED, LOADED
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -181,9 +183,11 @@ class Progress:
 def command_line(*words: object, storage: str | None = None) -> str:
     """Return a command of ours that can be typed as it stands, with the --storage of this one.
 
-    A storage that the environment names is found again; a password is not repeated.
+    A storage, or a plug-in, that the environment names is found again; a password is not repeated.
     """
+    given = [plugin.where for plugin in LOADED.values() if plugin.where not in INHERITED]
     line = [command_name(), *map(str, words)]
+    line += [word for where in given for word in ("--plugin", where)]
     if storage and storage != os.environ.get("ECGSCALE_STORAGE"):
         line += ["--storage", re.sub(r"(://[^:/@]*):[^@/]*@", r"\1@", storage)]
     return shlex.join(line)

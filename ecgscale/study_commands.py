@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -252,21 +253,26 @@ def trials(
     """List the trials with their factors, costs and scores."""
     from search.database.storage import open_storage
     from search.reading.query import select_trials
-    from search.reading.records import read_trials
+    from search.reading.records import StudyReader
 
-    frame = select_trials(read_trials(study, open_storage(storage)), where, sort)
+    reader = StudyReader(study, open_storage(storage))
+    frame = select_trials(reader.trials, where, sort)
     frame = frame if limit is None else frame.head(limit)
-    if format is Format.table:
-        frame = brief(frame)
-    print_table(frame, format)
+    if format is not Format.table:
+        print_table(frame, format)
+        return
+    own = [name for name in reader.own_columns if not name.startswith("test_")]
+    print_table(brief(frame, (reader.objective, *own)), format)
+    if reader.traced:
+        print("The cost was counted by tracing a forward pass with torch.utils.flop_counter.")
 
 
-def brief(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep the columns that fit on a terminal."""
+def brief(frame: pd.DataFrame, scores: Sequence[str] = ("macro_f1",)) -> pd.DataFrame:
+    """Keep the columns that fit on a terminal, of these scores and two more."""
     shown = frame[["trial", "state", "role"]].copy()
     shown["MFLOP"] = (frame["flops"] / 1e6).round(3)
     shown["params"] = frame["params"]
-    for name in ("macro_f1", "macro_auroc", "challenge_score", "seconds"):
+    for name in dict.fromkeys((*scores, "macro_auroc", "challenge_score", "seconds")):
         shown[name] = frame[name]
     shown["failure"] = frame["failure"].fillna("")
     return shown

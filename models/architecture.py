@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from models.cost import Cost, Tally, tree_cost, walk
 from models.errors import ModelError
-from models.layers import Add, Concat, Sequence, decode, encode, tree_hash
+from models.layers import Add, Concat, Sequence, decode, encode, is_custom, tree_hash
 from models.shape import DEFAULT
 
 Value = bool | int | float | str
@@ -45,6 +45,13 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "factors", MappingProxyType(dict(self.factors)))
         object.__setattr__(self, "hash", tree_hash(self.layers))
+
+    @property
+    def counted(self) -> str:
+        """How the cost is counted, in words."""
+        if is_custom(self.layers):
+            return "counted by tracing a forward pass with torch.utils.flop_counter"
+        return "counted layer by layer, exactly"
 
     def cost(
         self,

@@ -14,6 +14,7 @@ from models.layers import (
     Attention,
     Concat,
     Conv,
+    Custom,
     Dropout,
     Flatten,
     GlobalPool,
@@ -36,6 +37,7 @@ from models.modules import (
     GlobalPool2d,
     Join,
     Network,
+    Outside,
     SamePad,
     SelfAttention,
     Sum,
@@ -60,7 +62,8 @@ def build(
 
     It maps float32 (batch, leads, samples) to logits (batch, outputs), for any number of samples
     that `architecture.cost` accepts. Weights are in channels_last memory; convolutions start from
-    He's normal initialisation (fan in, so that grouped ones are right too), the last layer near 0.
+    He's normal initialisation (fan in, so that grouped ones are right too), the last layer near 0;
+    a plug-in's module as the plug-in does it.
     """
     return build_layers(architecture.layers, leads, outputs)
 
@@ -116,6 +119,10 @@ def _build(layer: Layer, channels: int, outputs: int) -> tuple[nn.Module, int]:
             return ChannelPad(channels, layer.out), layer.out
         case Flatten():
             return FlattenTo(layer.length), channels * layer.length
+        case Custom():
+            from models.custom import custom_module
+
+            return Outside(custom_module(layer, channels, outputs)), outputs
 
 
 def _conv(layer: Conv, channels: int) -> nn.Module:

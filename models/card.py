@@ -47,6 +47,7 @@ class ModelCard:
     positives: Mapping[str, int] = field(default_factory=dict)
     precision: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         """Refuse lists that do not fit the classes."""

@@ -9,7 +9,15 @@ from typing import Any
 
 from models.card import ModelCard
 
-TAGS = ("ecg", "electrocardiogram", "cnn", "multi-label-classification", "ecgscale")
+TAGS = ("ecg", "electrocardiogram", "cnn")
+MULTILABEL = (
+    "Logits, one per class; their sigmoid is a probability, and a diagnosis is decided where it is "
+    "above the threshold."
+)
+EXCLUSIVE = (
+    "Logits, one per class; the classes exclude each other: their softmax are probabilities, and "
+    "the most probable class is decided."
+)
 SYNTHETIC = "Trained on synthetic ECGs: this network knows nothing of real ones."
 
 
@@ -23,9 +31,7 @@ def card_markdown(card: ModelCard, summary: str, usage: str) -> str:
         "medical device: not validated for diagnosis, only as good as the data it has seen.",
         f"## Use\n\n```python\n{usage.strip()}\n```",
         "## Reads\n\n" + _reads(card),
-        "## Writes\n\n"
-        "Logits, one per class; their sigmoid is a probability, and a diagnosis is decided where "
-        "it is above the threshold.\n\n" + _classes(card),
+        f"## Writes\n\n{EXCLUSIVE if card.exclusive else MULTILABEL}\n\n" + _classes(card),
         f"## Network\n\n{summary}",
         "## Scores\n\n" + _scores(card),
         "## Origin\n\n" + _origin(card),
@@ -35,10 +41,11 @@ def card_markdown(card: ModelCard, summary: str, usage: str) -> str:
 
 def _front_matter(card: ModelCard) -> str:
     """Return YAML; every value is written as JSON, which is YAML too."""
+    kind = "multi-class" if card.exclusive else "multi-label"
     lines = [
         f"license: {json.dumps(card.licence.lower())}",
         "library_name: ecgscale",
-        f"tags: {json.dumps(list(TAGS))}",
+        f"tags: {json.dumps([*TAGS, f'{kind}-classification', 'ecgscale'])}",
     ]
     results = [(name, value) for name, value in card.scores.items() if math.isfinite(value)]
     if results:
@@ -50,7 +57,7 @@ def _front_matter(card: ModelCard) -> str:
             "name": card.name,
             "results": [
                 {
-                    "task": {"type": "other", "name": "multi-label classification of ECGs"},
+                    "task": {"type": "other", "name": f"{kind} classification of ECGs"},
                     "dataset": {
                         "name": f"records of {card.study or 'the study'}, not trained on",
                         "type": f"ecgscale-store-{card.data_hash[:16] or 'unknown'}",

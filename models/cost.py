@@ -4,7 +4,8 @@ FLOPs are 2 × multiply-accumulates of convolutions and linear layers (squeeze-a
 included), forward, one record: the convention of torch.utils.flop_counter, which also counts the
 two matrix products of attention. Activations are the elements that convolutions put out, as in
 RegNet (Radosavovic et al. 2020); the projections of attention are 1×1 convolutions. Normalisation,
-activation functions, pooling and sums count as nothing.
+activation functions, pooling and sums count as nothing. A plug-in's network is traced instead, with
+torch's counter itself (`models.custom`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from models.layers import (
     Attention,
     Concat,
     Conv,
+    Custom,
     Dropout,
     Flatten,
     GlobalPool,
@@ -119,6 +121,14 @@ def walk(layer: Layer, channels: int, length: int, tally: Tally) -> tuple[int, i
             return layer.out, length
         case Flatten():
             return channels * layer.length, 1
+        case Custom():
+            from models.custom import traced_cost
+
+            traced = traced_cost(layer, channels, length, tally.outputs)
+            tally.params += traced.params
+            tally.flops += traced.flops
+            tally.activations += traced.activations
+            return tally.outputs, 1
     return channels, length
 
 

@@ -16,9 +16,11 @@ from models.build import build
 from models.card import ModelCard
 from models.card_markdown import card_markdown
 from models.errors import ModelError
+from models.layers import is_custom
 from models.modules import Network
 from models.prediction import Predictor
 from models.standalone import (
+    custom_usage,
     module_name,
     onnx_source,
     onnx_usage,
@@ -38,7 +40,8 @@ def save_network(
 
     The .safetensors holds weights, architecture and card; `models.load(path)` needs nothing else.
     The .md is the card to read. The .py takes raw ECGs to decisions with the .safetensors and with
-    torch, safetensors and numpy alone, without this package. Returns the paths written.
+    torch, safetensors and numpy alone, without this package; a plug-in's network has none, for it
+    needs the plug-in. Returns the paths written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -53,8 +56,11 @@ def save_network(
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, path, {"format": "pt"} | _metadata(architecture, card))
     text, code = path.with_suffix(".md"), path.with_name(f"{module_name(path)}.py")
-    usage = torch_usage(code.stem)
+    custom = is_custom(architecture.layers)
+    usage = custom_usage(path.name) if custom else torch_usage(code.stem)
     text.write_text(card_markdown(card, _summary(architecture, card), usage), encoding="utf-8")
+    if custom:
+        return path, text
     code.write_text(torch_source(path.name), encoding="utf-8")
     return path, text, code
 
@@ -128,7 +134,7 @@ def save_onnx(
     _check_weights(architecture, network, card)
     model = onnx_model(network, leads=len(card.leads), samples=card.samples)
     if raw:
-        model = with_preprocessing(model, card.preprocessing)
+        model = with_preprocessing(model, card.preprocessing, exclusive=card.exclusive)
     onnx.helper.set_model_props(model, _metadata(architecture, card))
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
@@ -218,7 +224,7 @@ def _summary(architecture: Architecture, card: ModelCard) -> str:
         [
             f"{architecture.name}, hash `{architecture.hash}`: {cost.params:,} parameters, "
             f"{cost.flops / 1e6:.1f} MFLOPs (2 × multiply-accumulates), {cost.activations:,} "
-            "activations.",
+            f"activations, {architecture.counted}.",
             "",
             "| stage | blocks | width | length | parameters | MFLOPs |",
             "|---|---|---|---|---|---|",

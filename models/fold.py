@@ -8,13 +8,14 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.batch_norm import BatchNorm
+from models.modules import Outside
 
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
     """Return a copy in evaluation mode that computes the same with fewer layers.
 
     A batch norm straight after a convolution becomes part of its weights; others (before an
-    activation, on pooled features) stay.
+    activation, on pooled features) stay, and so do those within a plug-in's module.
     """
     folded = copy.deepcopy(network).eval()
     _fold(folded)
@@ -22,6 +23,8 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 
 def _fold(module: nn.Module) -> None:
+    if isinstance(module, Outside):
+        return
     for name, child in module.named_children():
         if isinstance(child, nn.Sequential):
             setattr(module, name, _fold_sequence(child))

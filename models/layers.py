@@ -141,6 +141,18 @@ class Concat:
     branches: tuple[Layer, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """A whole network of a plug-in's family, built by the plug-in itself from `values`, in JSON.
+
+    `source` is the hash of the plug-in's source: another source is another network.
+    """
+
+    family: str
+    source: str
+    values: str
+
+
 Layer = (
     Conv
     | Norm
@@ -157,6 +169,7 @@ Layer = (
     | Sequence
     | Add
     | Concat
+    | Custom
 )
 
 IDENTITY = Sequence()
@@ -180,6 +193,7 @@ _TYPES: dict[str, type[Layer]] = {
     "seq": Sequence,
     "add": Add,
     "concat": Concat,
+    "custom": Custom,
 }
 _TAGS: dict[type[Layer], str] = {kind: tag for tag, kind in _TYPES.items()}
 
@@ -220,6 +234,15 @@ def decode(data: Any) -> Layer:
             f'expected a layer such as ["conv", 64, 3], got {text}; '
             "use the JSON that Architecture.to_json wrote"
         ) from None
+
+
+def is_custom(tree: Layer) -> bool:
+    """Tell whether a plug-in builds a part of a network, so that it has to be traced."""
+    match tree:
+        case Sequence(layers) | Add(layers) | Concat(layers):
+            return any(is_custom(layer) for layer in layers)
+        case _:
+            return isinstance(tree, Custom)
 
 
 def tree_hash(tree: Layer) -> str:

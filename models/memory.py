@@ -5,8 +5,8 @@
     + two of the largest tensors   a gradient and its input in flight
 
 What is kept follows from torch's derivatives: a convolution keeps its input, a batch norm its
-input, an activation in place its output, a sum nothing. Allocator slack and convolution workspace
-come on top and are not counted.
+input, an activation in place its output, a sum nothing; a plug-in's network is traced. Allocator
+slack and convolution workspace come on top and are not counted.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from models.layers import (
     Attention,
     Concat,
     Conv,
+    Custom,
     Dropout,
     Flatten,
     GlobalPool,
@@ -116,6 +117,12 @@ def _trace(layer: Layer, x: _Tensor, made: list[_Tensor], outputs: int) -> _Tens
             return new(x.channels, x.length)
         case PadChannels():
             return new(layer.out, x.length)
+        case Custom():
+            from models.custom import saved_elements
+
+            for elements in saved_elements(layer, x.channels, x.length, outputs):
+                new(elements, 1, kept=True)
+            return new(outputs, 1)
         case Conv() | Pool() if layer.padding == "same":
             windows = -(-x.length // layer.stride)
             padded = (windows - 1) * layer.stride + layer.kernel

@@ -165,6 +165,19 @@ class Join(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
+class Outside(nn.Module):
+    """A plug-in's module, which reads (batch, leads, samples), among those of ours."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the module's output (batch, outputs) for x (batch, leads, 1, samples)."""
+        y: Tensor = self.module(x.squeeze(2).contiguous())
+        return y
+
+
 class Network(nn.Module):
     """A built architecture: float32 (batch, leads, samples) to logits (batch, outputs)."""
 

@@ -8,7 +8,10 @@ onnx package, and gives a plain one-dimensional graph with free batch and length
 from __future__ import annotations
 
 import math
+import tempfile
+import warnings
 from collections.abc import Sequence as Items
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,7 @@ from models.modules import (
     GlobalPool2d,
     Join,
     Network,
+    Outside,
     SamePad,
     SelfAttention,
     Sum,
@@ -43,12 +47,15 @@ def onnx_model(network: nn.Module, *, leads: int, samples: int) -> onnx.ModelPro
     """Return the network, batch norms folded, as a checked ONNX model.
 
     Input `signals` float32 (batch, leads, samples), output `logits` (batch, outputs). The length is
-    free, unless the network flattens its last positions: then it is `samples`.
+    free, unless the network flattens its last positions: then it is `samples`. A plug-in's module
+    goes through torch.onnx.export, for `samples` alone.
     """
     if not isinstance(network, Network):
         raise ModelError(f"expected a network from models.build, got {type(network).__name__}")
     folded = fold_batch_norms(network)
     assert isinstance(folded, Network)
+    if any(isinstance(module, Outside) for module in folded.modules()):
+        return _exported(folded, leads, samples)
     writer = _Writer(_flattened_lengths(folded, leads, samples))
     output = writer.write(folded.body, "signals")
     length = samples if writer.flattened else "samples"
@@ -64,6 +71,32 @@ def onnx_model(network: nn.Module, *, leads: int, samples: int) -> onnx.ModelPro
         graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="ecgscale"
     )
     model.ir_version = IR_VERSION
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _exported(network: Network, leads: int, samples: int) -> onnx.ModelProto:
+    """Return what torch.onnx.export makes of a network; ModelError where it cannot."""
+    try:
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "network.onnx"
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network.cpu(),
+                (torch.zeros(2, leads, samples),),
+                file,
+                input_names=["signals"],
+                output_names=["logits"],
+                dynamic_axes={"signals": {0: "batch"}, "logits": {0: "batch"}},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+            model = onnx.load(file)
+    except Exception as error:  # of many kinds
+        raise ModelError(
+            "expected a plug-in's network that torch.onnx.export can write, got "
+            f"{type(error).__name__}: {str(error).splitlines()[0]}; write its .safetensors instead"
+        ) from error
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -20,7 +20,7 @@ from models.preprocessing import Preprocessing
 
 
 def with_preprocessing(
-    model: onnx.ModelProto, preprocessing: Preprocessing | None
+    model: onnx.ModelProto, preprocessing: Preprocessing | None, *, exclusive: bool = False
 ) -> onnx.ModelProto:
     """Return the network behind its preprocessing.
 
@@ -36,7 +36,9 @@ def with_preprocessing(
     writer = _Writer(preprocessing)
     writer.write()
     own = model.graph
-    nodes = [*writer.nodes, *own.node, helper.make_node("Sigmoid", ["logits"], ["probabilities"])]
+    # Softmax is over the last axis, the classes.
+    last = helper.make_node("Softmax" if exclusive else "Sigmoid", ["logits"], ["probabilities"])
+    nodes = [*writer.nodes, *own.node, last]
     shape: list[str | int | None] = ["batch", len(preprocessing.leads), "samples"]
     graph = helper.make_graph(
         nodes,

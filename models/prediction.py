@@ -20,11 +20,38 @@ BATCH_SIZE = 64
 AGGREGATES = ("mean", "max")
 
 
+def probabilities_of(logits: Any, exclusive: bool = False) -> NDArray[np.float64]:
+    """Return probabilities (records, classes) in float64, where confident outputs stay apart.
+
+    The sigmoid of each class; of exclusive classes the softmax over them.
+    """
+    values = np.asarray(logits, dtype=np.float64)
+    if exclusive:
+        powers = np.exp(values - values.max(axis=1, keepdims=True))
+        shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        return shares
+    return 1 / (1 + np.exp(-np.clip(values, -500, 500)))
+
+
+def decided(probabilities: Any, thresholds: Any, exclusive: bool = False) -> NDArray[np.bool_]:
+    """Return which classes are decided (records, classes).
+
+    Those above their thresholds; of exclusive classes the most probable one, whatever thresholds.
+    """
+    values = np.asarray(probabilities)
+    if exclusive:
+        most: NDArray[np.bool_] = values.argmax(axis=1)[:, None] == np.arange(values.shape[1])
+        return most
+    above: NDArray[np.bool_] = values > np.asarray(thresholds)
+    return above
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What a network says of one ECG (classes,), or of several (ecgs, classes).
 
-    `decisions` are probabilities above the thresholds; `windows` counts what was aggregated.
+    `decisions` are probabilities above the thresholds, of exclusive classes the highest one;
+    `windows` counts what was aggregated.
     """
 
     classes: tuple[str, ...]
@@ -59,7 +86,8 @@ class Prediction:
 class Predictor:
     """A network with everything that turns raw ECGs into decisions.
 
-    logits: float32 (batch, leads, samples) to (batch, classes); thresholds may be empty: 0.5.
+    logits: float32 (batch, leads, samples) to (batch, classes); thresholds are NaN
+    where classes are `exclusive`: then exactly one is decided.
     """
 
     logits: Logits
@@ -67,18 +95,22 @@ class Predictor:
     names: tuple[str, ...]
     thresholds: tuple[float, ...]
     preprocessing: Preprocessing | None
+    exclusive: bool = False
 
     @classmethod
     def of_card(cls, card: Mapping[str, Any], logits: Logits) -> Predictor:
         """Return the predictor that a model card (as plain data) describes."""
         classes = tuple(card["classes"])
         prepared = card.get("preprocessing")
+        exclusive = bool(card.get("exclusive", False))
+        usual = float("nan") if exclusive else 0.5
         return cls(
             logits=logits,
             classes=classes,
             names=tuple(card.get("diagnoses") or classes),
-            thresholds=tuple(card.get("thresholds") or (0.5,) * len(classes)),
+            thresholds=tuple(card.get("thresholds") or (usual,) * len(classes)),
             preprocessing=None if prepared is None else Preprocessing.from_dict(prepared),
+            exclusive=exclusive,
         )
 
     def predict(
@@ -141,7 +173,7 @@ class Predictor:
             self.names,
             self.thresholds,
             probabilities,
-            probabilities > np.asarray(self.thresholds),
+            decided(probabilities, self.thresholds, self.exclusive),
             counts,
         )
 
@@ -153,10 +185,7 @@ class Predictor:
         for start in range(0, len(signals), batch_size):
             batch = np.asarray(signals[start : start + batch_size], np.float32) * np.float32(step)
             parts.append(self.logits(batch))
-        # The sigmoid in float64, where confident outputs stay distinguishable.
-        logits = np.concatenate(parts).astype(np.float64)
-        probabilities: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
-        return probabilities
+        return probabilities_of(np.concatenate(parts), self.exclusive)
 
 
 def _is_single(signals: Any) -> bool:

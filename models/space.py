@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import StrictStr
 
 from definitions import build, definition, hint, key, number, shown
+from definitions.plugins import PluginError, Registry
 from models import ecg_cnn, ecg_cnn_2, regnet
 from models.architecture import Architecture, Value
 from models.constraints import Kind, check_constraint, holds
 from models.errors import ModelError
 from models.factors import Factor
 from models.layers import Sequence
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MOST_CONSTRAINTS = 50
 
@@ -23,13 +27,15 @@ MOST_CONSTRAINTS = 50
 class Family:
     """A rule from values to layers, the factors it needs with default ranges, and constraints.
 
-    limits: lowest and highest number that a factor may be given, by name.
+    limits: lowest and highest number that a factor may be given, by name. module: of a family whose
+    networks are no trees of layers, what builds one from values, leads and outputs.
     """
 
     build: Callable[[Mapping[str, Value]], Sequence]
     factors: tuple[Factor, ...]
     limits: Mapping[str, tuple[float, float]]
     constraints: tuple[str, ...] = ()
+    module: Callable[[Mapping[str, Value], int, int], nn.Module] | None = None
 
     def allowed(self, factor: Factor) -> str:
         """Say what values a factor of this family may be given."""
@@ -40,7 +46,7 @@ class Family:
         return f"{kind} from {number(low)} to {number(high)}"
 
 
-FAMILIES: dict[str, Family] = {
+_BUILT_IN = {
     "ecg-cnn": Family(ecg_cnn.ecg_cnn, ecg_cnn.FACTORS, ecg_cnn.LIMITS),
     "ecg-hybrid": Family(ecg_cnn.ecg_cnn, ecg_cnn.HYBRID_FACTORS, ecg_cnn.LIMITS),
     "ecg-cnn-2": Family(ecg_cnn.ecg_cnn, ecg_cnn_2.FACTORS, ecg_cnn.LIMITS),
@@ -51,6 +57,9 @@ FAMILIES: dict[str, Family] = {
         regnet.REGNET1D_CONSTRAINTS,
     ),
 }
+FAMILIES: Registry[Family] = Registry(
+    "family", _BUILT_IN, facts=lambda family: {"traced": family.module is not None}
+)
 
 
 Constraints = Annotated[
@@ -74,6 +83,11 @@ class Space:
 
     def __post_init__(self) -> None:
         _check(self)
+
+    @property
+    def traced(self) -> bool:
+        """Whether a plug-in builds the networks, so that their cost is counted by tracing."""
+        return FAMILIES[self.family].module is not None
 
     def allows(self, values: Mapping[str, Value]) -> bool:
         """Return whether values of the factors meet the constraints."""
@@ -123,7 +137,10 @@ def family_of(name: str) -> Family:
             f"expected a design space ({', '.join(FAMILIES)}) or the path of a TOML file, "
             f"got {shown(name)}: {hint(name, FAMILIES, 'choose one of these')}"
         )
-    return FAMILIES[name]
+    try:
+        return FAMILIES[name]
+    except PluginError as error:  # of a study's plug-in that is not loaded
+        raise ModelError(str(error)) from None
 
 
 def is_whole(factor: Factor) -> bool:

@@ -53,6 +53,14 @@ said = network.predict(signal_mv, rate_hz=500)    # (leads, samples) in mV, or a
 print(said.findings())                            # {{diagnosis: probability}}
 probabilities = network(prepared).sigmoid()       # float32 (batch, leads, samples), prepared"""
 
+_CUSTOM_USAGE = """import models
+from ecgscale.plugins import load_plugin
+
+load_plugin("PLUGIN.py")                          # that builds the network: the file of then
+network = models.load("{name}")
+said = network.predict(signal_mv, rate_hz=500)    # (leads, samples) in mV, or a list of them
+print(said.findings())                            # {{diagnosis: probability}}"""
+
 _ONNX_USAGE = """from {module} import load
 
 predictor, card = load()
@@ -118,6 +126,11 @@ def module_name(path: Path) -> str:
 def torch_usage(module: str) -> str:
     """Return a few lines that use the code for PyTorch."""
     return _TORCH_USAGE.format(module=module)
+
+
+def custom_usage(name: str) -> str:
+    """Return a few lines that use a plug-in's network, with this package and the plug-in."""
+    return _CUSTOM_USAGE.format(name=name)
 
 
 def onnx_usage(module: str) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from data_pipeline.batches import ResidentRecords
     from search.training.outputs import Outputs
     from search.training.recipe import Recipe
+    from search.training.scores import Scoring
     from search.training.train import Trained, TrialScores
 
 SECONDS_FOR_ROOM = 600.0  # a full folder of networks may be emptied meanwhile
@@ -51,6 +52,7 @@ class Trainer(Protocol):
         should_stop: Callable[[], bool] | None,
         on_finish: Callable[[Trained], None] | None,
         checkpoint: Path | None,
+        scoring: Scoring,
     ) -> TrialScores:
         """Train one network and score it."""
 
@@ -153,7 +155,7 @@ class Attempt:
         scores = self._train(kept.append)
         self.lease.beat()
         self._keep(scores, kept)
-        attributes, outputs = scores.attributes() | self.facts, None
+        attributes, outputs = scores.attributes() | self._evaluated(kept) | self.facts, None
         if self.claim.role == "confirm":
             from search.training.held_out import score_held_out
 
@@ -164,11 +166,21 @@ class Attempt:
                 test,
                 scores.micro_batch,
                 empty_classes=self.study.definition.recipe.empty_classes,
+                scoring=self.study.definition.scoring,
                 between=self.lease.beat,
             )
             attributes |= held_out.attributes()
             outputs = held_out.outputs(test, self.folds.sources("test"))
         return Result(scores, attributes, outputs)
+
+    def _evaluated(self, kept: list[Trained]) -> dict[str, float]:
+        """Return what the study's plug-ins measure besides."""
+        plugins = self.study.definition.scoring.plugins
+        if not plugins or not kept:
+            return {}
+        from search.training.evaluation import evaluated
+
+        return evaluated(plugins, kept[-1].network, self.folds.records("validation"))
 
     def _train(self, on_finish: Callable[[Trained], None]) -> TrialScores:
         from models import Architecture
@@ -183,6 +195,7 @@ class Attempt:
             should_stop=self._should_stop,
             on_finish=on_finish,
             checkpoint=self.checkpoint,
+            scoring=self.study.definition.scoring,
         )
 
     def _should_stop(self) -> bool:

@@ -17,13 +17,18 @@ from definitions import build, definition, key, number, shown
 from definitions.toml import read_toml
 from models import ModelError, load_space
 from search.errors import StudyError
+from search.study_plugins import EXPECTED, UsedPlugin, declare_stored, load_listed
+from search.training.metric_table import OBJECTIVE, objective_metric
 from search.training.recipe import Recipe
+from search.training.scores import Scoring
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 MOST_TRIALS = 20_000
 MOST_FLOPS = 1e15
 LARGEST_SEED = 10**15
+TESTED_OBJECTIVES = ("macro_f1", "macro_auroc", "macro_auprc")
+"""Objectives that networks can be compared by on test records as well."""
 
 
 def parse_count(value: Any, name: str = "number") -> float:
@@ -83,6 +88,18 @@ class DataPlan:
         StrictStr,
         key('Source to train without, and to test on alone; "": none.', max_length=200),
     ] = ""
+    task: Annotated[
+        Literal["multilabel", "exclusive"],
+        key(
+            "Whether classes go together, or exclude each other (softmax): records that have not "
+            "exactly one are then left out."
+        ),
+    ] = "multilabel"
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether every record has exactly one class."""
+        return self.task == "exclusive"
 
 
 @definition(StudyError, "[sample]")
@@ -180,6 +197,19 @@ class StudyDefinition:
         ),
     ] = "ecg-cnn"
     seed: Annotated[StrictInt, key("Decides which networks are drawn.", ge=0, le=LARGEST_SEED)] = 0
+    objective: Annotated[
+        StrictStr,
+        key(
+            "Metric that networks are compared by.",
+            expected="a metric, a plug-in's, or that of one class, as in 'f1:AF' (f1, auroc, "
+            "auprc)",
+            max_length=200,
+        ),
+    ] = OBJECTIVE.name
+    plugins: Annotated[
+        tuple[UsedPlugin, ...],
+        key("Python of your own that adds families, metrics and so on.", expected=EXPECTED),
+    ] = ()
     data: DataPlan = DataPlan()
     sample: SamplePlan = SamplePlan()
     replicates: ReplicatePlan = ReplicatePlan()
@@ -202,6 +232,22 @@ class StudyDefinition:
                 f"controls need, got {self.sample.architectures}: change one of them"
             )
         check_planned(self.planned)
+        metric = objective_metric(self.objective)
+        if metric.exclusive and not self.data.exclusive:
+            raise StudyError(
+                f"expected an objective for classes that go together, got {self.objective!r}, "
+                'which is of exclusive ones: change it, or [data] task to "exclusive"'
+            )
+
+    @property
+    def scoring(self) -> Scoring:
+        """By what the study's networks are judged."""
+        return Scoring(self.objective, tuple(one.name for one in self.plugins))
+
+    @property
+    def maximize(self) -> bool:
+        """Whether more of the objective is better."""
+        return objective_metric(self.objective).higher
 
     def _require_one_network(self) -> None:
         """Refuse a sample beside the one network that its weights fit."""
@@ -232,8 +278,12 @@ class StudyDefinition:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as plain data."""
+        """Return all fields as plain data, but for those that once went without saying."""
         plain = asdict(self)
+        for part, name in ((plain, "objective"), (plain, "plugins"), (plain["data"], "task")):
+            usual = {"objective": OBJECTIVE.name, "plugins": (), "task": "multilabel"}[name]
+            if part[name] == usual:
+                del part[name]
         plain["sample"]["flops"] = list(self.sample.flops)
         if self.sample.learning_rate is not None:
             plain["sample"]["learning_rate"] = list(self.sample.learning_rate)
@@ -242,12 +292,25 @@ class StudyDefinition:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> StudyDefinition:
-        """Build a definition from plain data; StudyError on an unknown key or wrong value."""
+        """Build a definition from plain data; StudyError on an unknown key or wrong value.
+
+        What follows from other keys unless it is given: a loss for exclusive classes, and the
+        objective, if it can, as the score that decides on test records.
+        """
+        data, objective = values.get("data"), values.get("objective")
+        if isinstance(data, Mapping) and data.get("task") == "exclusive":
+            values = _following(values, "recipe", "loss", "cross_entropy")
+        if objective in TESTED_OBJECTIVES:
+            values = _following(values, "scores", "primary", objective)
         return build(cls, values)
 
     @classmethod
     def from_stored(cls, values: Mapping[str, Any]) -> StudyDefinition:
-        """Build the definition of a study in a database; one of before keeps the rules it had."""
+        """Build the definition of a study in a database; one of before keeps the rules it had.
+
+        What its plug-ins add is known by name from here on, also where they are not loaded.
+        """
+        declare_stored(values.get("plugins"))
         decay = {"weight_decay": 0.05, "weight_decay_per": "step"}
         recipe = {"empty_classes": "challenge", **decay, **values.get("recipe", {})}
         return cls.from_dict({**values, "recipe": recipe})
@@ -259,6 +322,8 @@ class StudyDefinition:
         space = values.get("space")
         if isinstance(space, str) and space.endswith(".toml"):
             values["space"] = str(path.parent / space)  # a file beside the definition
+        listed = values.get("plugins", [])
+        values["plugins"] = load_listed(listed, path.parent) if isinstance(listed, list) else listed
         try:
             defined = cls.from_dict({"name": path.stem, **_with_init(values, path.parent)})
             load_space(defined.space)
@@ -277,6 +342,13 @@ def _with_init(values: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
         return values
     known = str(recipe.get("init_hash", ""))
     return {**values, "recipe": {**recipe, **start_values(folder / init, known)}}
+
+
+def _following(values: Mapping[str, Any], section: str, name: str, value: Any) -> dict[str, Any]:
+    """Give a key of a section a value that follows from another, unless it has one."""
+    part = values.get(section, {})
+    told = {name: value, **part} if isinstance(part, Mapping) else part
+    return {**values, section: told}
 
 
 def check_planned(trials: int) -> None:

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
 
+from data_pipeline.alterations import ALTERATIONS
+from definitions.plugins import Plugin
 from models import Factor, Space, load_space
 from models.shape import Shape
+from models.space import FAMILIES
 from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage
-from search.database.view import refresh_view
+from search.database.view import METRIC_NAMES, refresh_view, require_free_columns
 from search.definition import StudyDefinition
 from search.errors import NotYet, StudyError
 from search.reading.notes import add_study_note, study_note
+from search.study_plugins import listing, require_plugins
 from search.training.folds import data_facts, require_learnable
-from search.training.metric_table import OBJECTIVE
+from search.training.metric_table import METRICS, objective_metric
+from search.training.recipe import LOSSES
 from search.training.start import read_start
 from search.trials.plan import (
     Extension,
@@ -36,14 +41,12 @@ if TYPE_CHECKING:
 
     from data_pipeline import Store
 
-# Optuna's own key behind `study.set_metric_names`.
-METRIC_NAMES = "study:metric_names"
-
 ADD_STUDY = """
 WITH added AS (INSERT INTO studies (study_name) VALUES (:name) RETURNING study_id)
 INSERT INTO study_directions (direction, study_id, objective)
 SELECT 'MAXIMIZE', study_id, 0 FROM added RETURNING study_id
 """
+MINIMIZE = "UPDATE study_directions SET direction = 'MINIMIZE' WHERE study_id = :study"
 ADD_STUDY_ATTRIBUTES = """
 INSERT INTO {table} (study_id, key, value_json)
 SELECT :study, key, value::text FROM json_each(CAST(:values AS json))
@@ -116,14 +119,18 @@ def create_study(
     require_schema(storage)
     with storage.connect() as connection:
         require_free(connection, definition.name, storage)
+    space = load_space(definition.space)
+    definition = replace(definition, plugins=listing(definition.plugins, _used(definition, space)))
+    require_plugins(definition.name, definition.plugins)
+    objective_metric(definition.objective, store.classes)
     require_learnable(store, definition.data)
     data = data_facts(store, definition.data)
-    space = load_space(definition.space)
     shape = Shape.of(data)
     planned = plan(definition, space, **shape)
     if definition.recipe.init_hash:
         read_start(definition.recipe).require_records(store)
     factors = (*space.factors, *nuisance_factors(definition))
+    require_free_columns(definition.to_dict(), [factor.name for factor in factors])
     attributes = {
         "definition": definition.to_dict(),
         "data": data,
@@ -140,10 +147,12 @@ def create_study(
         study_id = connection.scalar(text(ADD_STUDY), {"name": definition.name})
         for table, values in (
             ("study_user_attributes", attributes),
-            ("study_system_attributes", {METRIC_NAMES: [OBJECTIVE.name]}),
+            ("study_system_attributes", {METRIC_NAMES: [definition.objective]}),
         ):
             statement = text(ADD_STUDY_ATTRIBUTES.format(table=table))
             connection.execute(statement, {"study": study_id, "values": json.dumps(values)})
+        if not definition.maximize:
+            connection.execute(text(MINIMIZE), {"study": study_id})
         trials = longest_first(planned.trials, **shape) if long_first else planned.trials
         add_trials(connection, study_id, trials, factors, shape)
         add_study_note(connection, study_id, study_note(definition, data))
@@ -168,6 +177,7 @@ def find_or_create_study(
 
 def extend_study(study: Study, extension: Extension) -> Study:
     """Plan further trials for a study, also while it runs; workers take them like the others."""
+    require_plugins(study.name, study.definition.plugins)
     space = _stored_space(study)
 
     def more(known: tuple[PlannedTrial, ...]) -> tuple[PlannedTrial, ...]:
@@ -294,6 +304,17 @@ def study_names(storage: Storage) -> list[str]:
             )
         )
         return list(rows)
+
+
+def _used(definition: StudyDefinition, space: Space) -> list[Plugin | None]:
+    """Return the plug-ins that add what a definition names, None for what is ours."""
+    recipe = definition.recipe
+    return [
+        FAMILIES.plugin(space.family),
+        METRICS.plugin(definition.objective),
+        LOSSES.plugin(recipe.loss),
+        ALTERATIONS.plugin(recipe.augmentation),
+    ]
 
 
 def _stored_space(study: Study) -> Space:

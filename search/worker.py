@@ -23,8 +23,9 @@ from search.kept import Keep, KeptNetworks
 from search.machine import choose_device, device_name, git_commit, stopping_signals
 from search.precision import settle_precision
 from search.study import Study, open_study
+from search.study_plugins import require_plugins
 from search.training.folds import Folds
-from search.training.metric_table import OBJECTIVE
+from search.training.metric_table import Metric, objective_metric
 from search.training.start import check_start
 from search.trials.lease import LeaseKeeper
 from search.trials.queue import Claim, Limits, Queue, WorkerName
@@ -85,7 +86,7 @@ def run_worker(
     """Run planned trials until none is left; return 0, or 75 after SIGTERM, SIGUSR1 or Ctrl-C.
 
     What happens goes to `log`, as sentences to `say` without one. Raises StudyError if the store
-    is not the study's.
+    or a plug-in is not the study's.
     """
     import torch
 
@@ -102,6 +103,7 @@ def run_worker(
         except Unreachable:  # told to stop meanwhile
             return INTERRUPTED
         check_store(study, store)
+        require_plugins(study.name, study.definition.plugins)
         study = check_start(study, store, options.init)
         host, chosen = platform.node(), choose_device(device)
         who = WorkerName(options.name or f"{host}:{os.getpid()}", host, device_name(chosen))
@@ -136,6 +138,11 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.folds = Folds(self.store, self.study.definition.data, self.device)
+
+    @property
+    def objective(self) -> Metric:
+        """What the study's networks are compared by."""
+        return objective_metric(self.study.definition.objective)
 
     def run(self) -> int:
         """Loop over trials."""
@@ -221,7 +228,7 @@ class Worker:
                 stop=self.stop,
                 say=self._warn,
                 on_epoch=lambda epoch, value: self.tell(
-                    "epoch", "", claim, epoch=epoch, macro_f1=value
+                    "epoch", "", claim, **{"epoch": epoch, self.objective.name: value}
                 ),
                 checkpoint=checkpoint,
                 kept=kept,
@@ -265,8 +272,10 @@ class Worker:
     def _tell_complete(self, claim: Claim, ending: Ending) -> None:
         assert ending.result is not None
         scores, values = ending.result.scores, ending.result.attributes
-        words = f"macro-F1 {scores.objective:.4f}, macro-AUROC {values['macro_auroc']:.4f}"
-        values = {OBJECTIVE.name: scores.objective, **values}
+        name = self.objective.name
+        shown = {name: scores.objective, "macro_auroc": values.get("macro_auroc", scores.objective)}
+        words = ", ".join(f"{_label(one)} {value:.4f}" for one, value in shown.items())
+        values = {name: scores.objective, **values}
         self.tell("trial_complete", f"{words}, {scores.seconds:.1f} s", claim, **values)
 
     def _stops_after(self, ending: Ending) -> bool:
@@ -326,6 +335,12 @@ class Worker:
             "recipe_hash": recipe_of(self.study, claim).hash,
             "data_hash": self.study.data_hash,
         }
+
+
+def _label(metric: str) -> str:
+    """Name a metric within a sentence."""
+    label = objective_metric(metric).label
+    return f"{label[0].lower()}{label[1:]}" if label[1:2].islower() else label
 
 
 def check_store(study: Study, store: Store) -> None:

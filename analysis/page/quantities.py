@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analysis.stats.interval import Interval
-from search.training.metric_table import METRICS
+from search.training.evaluation import EVALUATIONS
+from search.training.metric_table import METRICS, PER_CLASS, objective_metric
 
 Form = Literal["score", "count", "time", "number"]
 
@@ -27,7 +28,6 @@ class Quantity:
 
 
 QUANTITIES = {
-    **{m.name: Quantity(m.label, m.unit, "score") for m in METRICS},
     "flops": Quantity("Compute", "FLOPs per ECG", "count"),
     "params": Quantity("Parameters", "count", "count"),
     "activations": Quantity("Activations", "count per ECG", "count"),
@@ -73,7 +73,15 @@ PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 def quantity(name: str) -> Quantity:
     """Describe a column; unknown ones are called by their own name."""
-    return QUANTITIES.get(name) or Quantity(name.replace("_", " "), "")
+    if name in QUANTITIES:
+        return QUANTITIES[name]
+    kind, colon, _ = name.partition(":")
+    if name in METRICS or (colon and kind in PER_CLASS):
+        metric = objective_metric(name)
+        return Quantity(metric.label, metric.unit, "score" if metric.high <= 1 else "number")
+    if name in EVALUATIONS:
+        return Quantity(EVALUATIONS[name].label, EVALUATIONS[name].unit)
+    return Quantity(name.replace("_", " "), "")
 
 
 def cost_word(name: str) -> str:

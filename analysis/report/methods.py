@@ -37,7 +37,12 @@ def methods_section(context: Context) -> Section:
     """State how every number was made."""
     table, noise, shrunken = context.table, context.of(seed_noise), context.known(expected_scores)
     blocks: list[Block] = [
-        text.paragraph("trials", n=len(context.designs), objective=table.objective),
+        text.paragraph(
+            "trials",
+            n=len(context.designs),
+            objective=table.objective,
+            traced=table.study.traced,
+        ),
         Paragraph(say(noise))
         if isinstance(noise, Refusal)
         else text.paragraph(

@@ -77,7 +77,7 @@ def bootstrap_intervals(
 def interval_table(
     labels: npt.ArrayLike,
     probabilities: npt.ArrayLike,
-    thresholds: npt.ArrayLike,
+    decisions: npt.ArrayLike,
     patients: npt.ArrayLike,
     sources: npt.ArrayLike,
     rng: np.random.Generator,
@@ -87,13 +87,14 @@ def interval_table(
 ) -> pd.DataFrame:
     """Return F1, AUROC and AUPRC of every class and their macro means, for all and each source.
 
+    labels, probabilities and decisions are (records, classes).
     Columns: source ("all" first), class ("macro" first), score, estimate, low, high, records,
     patients, positives. `sources` (records,) holds names. A class with fewer than FEWEST_PATIENTS
     patients of either kind has no interval (NaN): so few are drawn too much alike. Nor has a macro
     score over classes most of which have none.
     """
     truth, values = np.asarray(labels), np.asarray(probabilities)
-    owners, origins, cuts = np.asarray(patients), np.asarray(sources), np.asarray(thresholds)
+    owners, origins, chosen = np.asarray(patients), np.asarray(sources), np.asarray(decisions)
     rows = []
     for source in ["all", *np.unique(origins)]:
         own = np.ones(len(truth), dtype=bool) if source == "all" else origins == source
@@ -103,7 +104,7 @@ def interval_table(
         occur = truth[own].any(axis=0)
         enough = [2 * known.sum() > occur.sum(), *known]
         for name, score in _TABLE_SCORES.items():
-            outputs = values[own] > cuts if name == "f1" else values[own]
+            outputs = chosen[own] if name == "f1" else values[own]
             intervals = bootstrap_intervals(
                 score, truth[own], outputs, owners[own], rng, resamples=resamples
             )

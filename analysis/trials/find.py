@@ -12,16 +12,16 @@ from analysis.errors import AnalysisError
 from analysis.trials.factors import from_distribution
 from analysis.trials.subset import only
 from analysis.trials.table import (
-    METRICS,
-    MINIMIZED,
     StudyFacts,
     TrialTable,
     from_frame,
     from_optuna,
+    minimized,
 )
 from search.database.storage import Storage, is_embedded, open_storage
 from search.reading.records import StudyReader
 from search.study import study_names
+from search.training.metric_table import OBJECTIVE
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -45,6 +45,8 @@ def table_of(study: StudyReader, where: str | None = None) -> TrialTable:
         study.trials,
         tuple(from_distribution(name, kind) for name, kind in study.distributions().items()),
         StudyFacts(study.name, planned, definition=definition, data=data),
+        objective=study.objective,
+        maximize=not minimized(study.objective),
     )
     return table if where is None else only(table, where)
 
@@ -84,8 +86,8 @@ def _found(
     objective: str | None,
 ) -> TrialTable:
     if isinstance(study, pd.DataFrame):
-        named = objective or METRICS[0]
-        return from_frame(study, objective=named, cost=cost, maximize=named not in MINIMIZED)
+        named = objective or OBJECTIVE.name
+        return from_frame(study, objective=named, cost=cost, maximize=not minimized(named))
     table = _named(study, storage, cost) if isinstance(study, str) else from_optuna(study, cost)
     if cost != table.cost and cost not in table.costs:
         raise AnalysisError(
@@ -99,7 +101,7 @@ def _found(
         )
     if objective is None or objective == table.objective:
         return replace(table, cost=cost)
-    return replace(table, cost=cost, objective=objective, maximize=objective not in MINIMIZED)
+    return replace(table, cost=cost, objective=objective, maximize=not minimized(objective))
 
 
 def _named(name: str, storage: str | Storage | BaseStorage | None, cost: str) -> TrialTable:

@@ -15,10 +15,9 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.trials.collapsed import why_collapsed
 from analysis.trials.factors import FactorInfo, codes, from_distribution, from_values
-from search.training.metric_table import BY_NAME, OBJECTIVE
+from search.study_plugins import is_traced
+from search.training.metric_table import METRICS, OBJECTIVE
 
-METRICS = tuple(BY_NAME)
-MINIMIZED = frozenset(name for name, metric in BY_NAME.items() if not metric.higher)
 COSTS = ("flops", "params", "activations", "latency_ms", "seconds", "peak_memory_bytes")
 SEARCHED = ("sample", "replicate")  # roles drawn at random: everything else would bias an estimate
 REFINED = (*SEARCHED, "refine")  # and those proposed for what these scored: good to choose from
@@ -51,6 +50,12 @@ class StudyFacts:
     def ours(self) -> bool:
         """Whether the study was planned by ecgscale, so that it is known how trials were drawn."""
         return bool(self.definition)
+
+    @property
+    def traced(self) -> bool:
+        """Whether a plug-in builds the networks, so that their cost was counted by tracing."""
+        family = self.definition.get("design_space", {}).get("family")
+        return is_traced(self.definition.get("plugins"), family)
 
     @property
     def synthetic(self) -> bool:
@@ -207,6 +212,11 @@ class TrialTable:
         return codes(self.factors, frame)
 
 
+def minimized(metric: str) -> bool:
+    """Tell whether less of a metric is better."""
+    return metric in METRICS and not METRICS[metric].higher
+
+
 def from_frame(
     frame: pd.DataFrame,
     *,
@@ -286,7 +296,7 @@ def from_optuna(study: Any, cost: str = "flops") -> TrialTable:
         )
     stored = study.user_attrs
     ours = {"definition", "data", "planned"} <= set(stored)
-    objective = str(next(iter(study.metric_names or ()), METRICS[0] if ours else "value"))
+    objective = str(next(iter(study.metric_names or ()), OBJECTIVE.name if ours else "value"))
     shared = [n for n in complete[0].params if all(n in trial.params for trial in complete)]
     rows = [
         {name: trial.params.get(name) for name in shared}

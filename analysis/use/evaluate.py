@@ -17,6 +17,7 @@ from data_pipeline.store import SPLITS, Store
 from models.architecture import Architecture
 from models.card import ModelCard
 from models.export import load_network
+from models.prediction import decided
 
 AGES = ((0, 40, "under 40"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 200, "80 and over"))
 AT_ONCE = 1024
@@ -38,7 +39,8 @@ class Evaluation:
     """What was evaluated, and what the page must say of it.
 
     only_networks and only_store are classes that the other side does not know; `split` is the part
-    of the store, "all" for all of it; `seen` says that its other parts were trained on.
+    of the store, "all" for all of it; `seen` says that its other parts were trained on. left_out
+    counts records that have not exactly one of the classes, where a network's exclude each other.
     """
 
     evaluated: Evaluated
@@ -48,6 +50,7 @@ class Evaluation:
     only_networks: tuple[str, ...]
     only_store: tuple[str, ...]
     seen: bool
+    left_out: int = 0
 
 
 def open_networks(paths: Sequence[Path]) -> dict[Network, object]:
@@ -86,12 +89,18 @@ def evaluate(
         _check_preparation(network, store)
     pairs = _shared_classes(networks, store)
     of_store = [k for _, k in pairs]
+    everyone = len(rows)
+    if any(network.card.exclusive for network in networks):
+        rows = rows[store.labels[rows][:, of_store].sum(axis=1) == 1]
+    if not len(rows):
+        raise AnalysisError(f"Expected records of {store.path} with exactly one class, got none.")
     runs: dict[str, list[Predictions]] = {}
     for number, network in enumerate(networks):
         columns = [_column(network.card, store, k) for k in of_store]
-        values = _probabilities(loaded[network], store, rows)[:, columns]
-        cuts = network.card.thresholds or (0.5,) * len(network.card.classes)
-        run = Predictions(values, np.asarray(cuts, np.float64)[columns])
+        values = _probabilities(loaded[network], store, rows)
+        cuts = np.asarray(network.card.thresholds or (0.5,) * len(network.card.classes), np.float64)
+        chosen = decided(values, cuts, network.card.exclusive)
+        run = Predictions(values[:, columns], cuts[columns], chosen[:, columns])
         runs.setdefault(_label(network, networks), []).append(run)
         if progress is not None:
             progress(number + 1, len(networks))
@@ -114,6 +123,7 @@ def evaluate(
         only_networks=tuple(n for n in networks[0].card.classes if n not in known),
         only_store=tuple(n for n in store.classes if n not in classes),
         seen=seen,
+        left_out=everyone - len(rows),
     )
 
 

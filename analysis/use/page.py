@@ -57,6 +57,16 @@ def write_evaluation(
     return path, scored
 
 
+def _rule(evaluation: Evaluation) -> str:
+    """Say how a class is decided, and which records are not."""
+    if not any(network.card.exclusive for network in evaluation.networks):
+        return ""
+    return (
+        "A network of exclusive classes decides the most probable one; "
+        f"{evaluation.left_out:,} records are left out that have not exactly one of the classes. "
+    )
+
+
 def _found(evaluation: Evaluation, scored: Scored) -> Section:
     evaluated, everyone = evaluation.evaluated, of_everyone(scored.scores)
     enough = [n for n, own in zip(evaluated.classes, evaluated.enough, strict=True) if own]
@@ -72,7 +82,8 @@ def _found(evaluation: Evaluation, scored: Scored) -> Section:
             f"Scores over the {len(enough)} of {len(evaluated.classes)} classes that at least "
             f"{FEWEST_PATIENTS} patients have, and as many have not: "
             f"{', '.join(enough) or 'none'}. F1, sensitivity and specificity are at the thresholds "
-            "that the networks came with, chosen on their training records. Intervals are of "
+            f"that the networks came with, chosen on their training records. {_rule(evaluation)}"
+            "Intervals are of "
             f"patients drawn again ({len(np.unique(evaluated.patients))} patients). A network that "
             "was trained several times has the mean score of its trainings; the chance in training "
             "is not in the intervals."

@@ -103,13 +103,13 @@ def score_evaluated(evaluated: Evaluated, rng: np.random.Generator, *, draws: in
 
 
 def weighted_scores(
-    truth: Bools, values: Floats, thresholds: Floats, weights: Floats
+    truth: Bools, values: Floats, decided: Bools, weights: Floats
 ) -> dict[str, Floats]:
     """Return METRICS, each (classes, draws); NaN where a class lacks what a score needs.
 
-    truth and values are (records, classes); records count `weights` (records, draws) times.
+    truth, values and what is decided are (records, classes); records count `weights` (records,
+    draws) times.
     """
-    decided = values > thresholds
     positive, negative = truth.T @ weights, (~truth).T @ weights
     auroc, auprc = weighted_ranking(truth, values, weights)
     return {
@@ -148,7 +148,7 @@ def _mean_scores(
         part = drawn[patients, start : start + at_once].astype(np.float64)
         each = [
             weighted_scores(
-                labels, np.asarray(run.probabilities[own], np.float64), run.thresholds, part
+                labels, np.asarray(run.probabilities[own], np.float64), run.decisions[own], part
             )
             for run in runs
         ]

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
+from definitions.plugins import Registry
+from models import ModelError
 from models.shape import Shape
 from search.definition import StudyDefinition
-from search.training.metric_table import METRICS, OBJECTIVE
+from search.training.evaluation import EVALUATIONS
+from search.training.metric_table import METRICS, metrics_of, objective_metric
 from search.trials.plan import PlannedTrial
 
+T = TypeVar("T")
 PIECE = 2045  # characters, as optuna-dashboard cuts
 MOST_NOTED = 1000
 VERSION_KEY, TEXT_KEY = "dashboard:note_ver", "dashboard:note_str:"
@@ -38,17 +42,12 @@ TRIAL_NOTES = """
 SELECT EXISTS (SELECT 1 FROM study_system_attributes WHERE study_id = :study AND key LIKE :pattern)
 """
 COLUMNS = {
-    **{
-        f"value, {m.name}" if m.objective else m.name: f"{m.meaning}, on the validation records"
-        for m in METRICS
-    },
     "flops": "2 × multiply-accumulates of one forward pass of one record, exact",
     "params, activations": "parameters; elements of all convolutions' outputs",
     "role": "sample (drawn from the design space), replicate (a further seed of the same network), "
     "control (training labels shuffled: its AUROC must be near 0.5), reference (a known CNN), "
     "confirm (fresh seed, scored on test records as well)",
     "seconds, records_per_second": "the whole trial; training alone",
-    "intermediate values": f"{OBJECTIVE.name} on some of the validation records after each epoch",
 }
 
 
@@ -81,14 +80,40 @@ def study_note(definition: StudyDefinition, data: Mapping[str, Any]) -> str:
         )
         + ".",
         "## Columns",
-        _table(("column", "meaning"), list(COLUMNS.items())),
+        _table(("column", "meaning"), list(_columns(definition).items())),
     ]
     return "\n\n".join(lines)
 
 
+def _columns(definition: StudyDefinition) -> dict[str, str]:
+    """Return the columns of a study's trials with their meanings, the metrics first."""
+    first = objective_metric(definition.objective)
+    metrics = [*metrics_of(exclusive=definition.data.exclusive), *_added(definition, METRICS)]
+    return {
+        f"value, {first.name}": f"{first.meaning}, on the validation records",
+        **{
+            one.name: f"{one.meaning}, on the validation records"
+            for one in metrics
+            if one.name != first.name
+        },
+        **{one.name: one.meaning for one in _added(definition, EVALUATIONS)},
+        **COLUMNS,
+        "intermediate values": f"{first.name} on some of the validation records after each epoch",
+    }
+
+
+def _added(definition: StudyDefinition, registry: Registry[T]) -> list[T]:
+    """Return what the plug-ins of a study add to a registry, loaded here or not."""
+    names = [name for one in definition.plugins for name in one.adds.get(registry.kind, ())]
+    return [registry[name] for name in names]
+
+
 def trial_note(trial: PlannedTrial, shape: Shape) -> str:
     """Return a trial's note: its role, its cost, its network stage by stage."""
-    cost = trial.architecture.cost(**shape)
+    try:
+        cost, sections = trial.architecture.cost(**shape), trial.architecture.describe(**shape)
+    except ModelError as error:  # of a plug-in that is not loaded
+        return f"**{trial.role}**, seed {trial.seed}: {error}"
     rows = [
         (
             row.stage,
@@ -98,11 +123,12 @@ def trial_note(trial: PlannedTrial, shape: Shape) -> str:
             f"{row.params:,}",
             f"{row.flops / 1e6:.3g}",
         )
-        for row in trial.architecture.describe(**shape)
+        for row in sections
     ]
     head = (
         f"**{trial.role}**, seed {trial.seed}: {cost.flops / 1e6:.4g} MFLOPs, "
-        f"{cost.params:,} parameters, {cost.activations:,} activations"
+        f"{cost.params:,} parameters, {cost.activations:,} activations, "
+        f"{trial.architecture.counted}"
     )
     columns = ("stage", "blocks", "channels", "length", "parameters", "MFLOPs")
     return f"{head}\n\n{_table(columns, rows)}"

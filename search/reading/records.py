@@ -14,10 +14,12 @@ from sqlalchemy import text
 from search.confirm import Confirmation, read_confirmations
 from search.database.schema import require_schema
 from search.database.storage import Storage
+from search.database.view import own_columns
 from search.definition import StudyDefinition
 from search.errors import StudyError
 from search.precision import OLD_NAMES
 from search.study import open_study, study_names
+from search.study_plugins import declare_stored, is_traced
 from search.training.metric_table import ATTRIBUTES, OBJECTIVE, TESTED
 from search.training.outputs import Outputs
 from search.trials.plan import nuisance_factors
@@ -47,9 +49,9 @@ AS_STORED = {"architecture", "recipe"}  # JSON that few readers decode
 CLASS_NUMBERS = ("f1", "auroc", "auprc", "threshold")
 
 # Grouped per trial by the database: one row per trial comes over, not one per attribute.
-TRIALS = f"""
+TRIALS = """
 SELECT t.number, t.state::text AS state, t.datetime_start AS started,
-    t.datetime_complete AS finished, v.value AS {OBJECTIVE.name}
+    t.datetime_complete AS finished, v.value
 FROM trials t LEFT JOIN trial_values v ON v.trial_id = t.trial_id AND v.objective = 0
 WHERE t.study_id = :study ORDER BY t.number
 """
@@ -57,10 +59,10 @@ GROUPED = """
 SELECT t.number, {columns} FROM trials t JOIN {table} x USING (trial_id)
 WHERE t.study_id = :study GROUP BY t.number ORDER BY t.number
 """
-CURVES = f"""
+CURVES = """
 SELECT t.number AS trial, i.step AS epoch,
     CASE i.intermediate_value_type::text WHEN 'INF_POS' THEN 'Infinity'
-        WHEN 'INF_NEG' THEN '-Infinity' ELSE i.intermediate_value END AS {OBJECTIVE.name}
+        WHEN 'INF_NEG' THEN '-Infinity' ELSE i.intermediate_value END AS value
 FROM trials t JOIN trial_intermediate_values i USING (trial_id)
 WHERE t.study_id = :study ORDER BY 1, 2
 """
@@ -82,7 +84,8 @@ class Confirmed:
 
     `trials` are the complete ones of role confirm, as in `read_trials` with the columns
     `learning_rate` and `round` (from 0); `outputs` has their probabilities on the test records by
-    trial, `thresholds` (classes,) those chosen on training records.
+    trial, `thresholds` (classes,) those chosen on training records, which `exclusive` classes do
+    without.
     """
 
     rounds: tuple[Confirmation, ...]
@@ -90,6 +93,7 @@ class Confirmed:
     outputs: dict[int, Outputs]
     thresholds: dict[int, np.ndarray]
     classes: tuple[str, ...]
+    exclusive: bool = False
 
 
 class StudyReader:
@@ -101,6 +105,7 @@ class StudyReader:
     def __init__(self, name: str, storage: Storage) -> None:
         self.name, self.storage = name, storage
         self.study_id, self.attributes = _study(name, storage)
+        declare_stored(self.attributes.get("definition", {}).get("plugins"))
 
     @cached_property
     def trials(self) -> pd.DataFrame:
@@ -111,7 +116,11 @@ class StudyReader:
         storage, key = self.storage, self.study_id
         known = self.distributions()
         trials = _frame(TRIALS, storage, key).set_index("number", drop=False)
-        stored = _grouped(storage, key, "trial_user_attributes", "key", "value_json", _keys())
+        after = (*(name for name in self.own_columns if name not in AFTER), *AFTER)
+        if self.objective != OBJECTIVE.name:
+            after = (OBJECTIVE.name, *(name for name in after if name != self.objective))
+        keys = [*BEFORE, *COSTS, *after]
+        stored = _grouped(storage, key, "trial_user_attributes", "key", "value_json", keys)
         inner = _grouped(storage, key, "trial_params", "param_name", "param_value", list(known))
         columns: dict[str, Any] = {"trial": trials["number"], "number": trials["number"]}
         columns["state"] = trials["state"].map(STATES)
@@ -121,8 +130,8 @@ class StudyReader:
             columns[name] = _values(inner[name], kind)
         for name in COSTS:
             columns[name] = _column(name, stored[name])
-        columns[OBJECTIVE.name] = trials[OBJECTIVE.name]
-        for name in AFTER:
+        columns[self.objective] = trials["value"]
+        for name in after:
             columns[name] = stored[name] if name in AS_STORED else _column(name, stored[name])
         columns["precision"] = columns["precision"].replace(OLD_NAMES)
         columns["started"], columns["finished"] = trials["started"], trials["finished"]
@@ -136,8 +145,25 @@ class StudyReader:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """Validation objective after each epoch: columns trial, epoch (from 1), macro_f1."""
-        return _frame(CURVES, self.storage, self.study_id)
+        """Validation objective after each epoch: columns trial, epoch (from 1), the objective's."""
+        frame = _frame(CURVES, self.storage, self.study_id)
+        return frame.rename(columns={"value": self.objective})
+
+    @property
+    def objective(self) -> str:
+        """Name of the metric that networks are compared by."""
+        return str(self.attributes["definition"].get("objective", OBJECTIVE.name))
+
+    @property
+    def traced(self) -> bool:
+        """Whether a plug-in builds the networks, so that their cost was counted by tracing."""
+        family = self.attributes.get("space", {}).get("family")
+        return is_traced(self.attributes["definition"].get("plugins"), family)
+
+    @property
+    def own_columns(self) -> list[str]:
+        """Numbers of this study's trials that not every study's have."""
+        return own_columns(self.attributes["definition"])
 
     def definition(self) -> dict[str, Any]:
         """Return the study's definition, and beside it what `read_definition` says."""
@@ -186,7 +212,8 @@ class StudyReader:
         by_trial = kept.pivot(index="trial", columns="class", values="threshold")
         cuts = by_trial.reindex(columns=list(classes)).to_numpy(float)
         thresholds = dict(zip(by_trial.index.astype(int).tolist(), cuts, strict=True))
-        return Confirmed(rounds, trials, outputs, thresholds, classes)
+        exclusive = study.definition.data.exclusive
+        return Confirmed(rounds, trials, outputs, thresholds, classes, exclusive)
 
 
 def read_trials(study_name: str, storage: Storage) -> pd.DataFrame:
@@ -198,7 +225,7 @@ def read_trials(study_name: str, storage: Storage) -> pd.DataFrame:
 
 
 def read_curves(study_name: str, storage: Storage) -> pd.DataFrame:
-    """Read the validation objective after each epoch: columns trial, epoch (from 1), macro_f1."""
+    """Read the objective after each epoch: columns trial, epoch (from 1) and its own, macro_f1."""
     return StudyReader(study_name, storage).curves
 
 
@@ -242,13 +269,9 @@ def _frame(statement: str, storage: Storage, study_id: int) -> pd.DataFrame:
     with storage.connect() as connection:
         frame = pd.read_sql_query(text(statement), connection, params={"study": study_id})
     # A column without any value comes without a type.
-    numbers = {name: float for name in (OBJECTIVE.name, *CLASS_NUMBERS) if name in frame}
+    numbers = {name: float for name in ("value", *CLASS_NUMBERS) if name in frame}
     times = {name: "datetime64[us]" for name in ("started", "finished") if name in frame}
     return frame.astype({**numbers, **times})
-
-
-def _keys() -> list[str]:
-    return [*BEFORE, *COSTS, *AFTER]
 
 
 def _grouped(

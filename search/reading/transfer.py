@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from models.layers import is_custom
 from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage, first_line
 from search.database.view import refresh_view
@@ -21,6 +22,7 @@ from search.errors import StudyError
 from search.reading.dump_format import FORMAT, VERSION, Dump, digest_of
 from search.study import (
     ADD_STUDY,
+    MINIMIZE,
     Study,
     open_study,
     renamed_definition,
@@ -200,6 +202,8 @@ def _load(connection: Connection, storage: Storage, dump: Dump, name: str) -> St
         values = {**tested.model_dump(), "study": study_id}
         connection.execute(text(ADD_TEST_RECORDS), values)
     study = study_in(connection, storage, name)
+    if not study.definition.maximize:
+        connection.execute(text(MINIMIZE), {"study": study_id})
     _require_readable(connection, study, dump.path)
     refresh_view(connection)
     # One attribute of the wrong type would spoil the view for all studies.
@@ -217,7 +221,8 @@ def _require_readable(connection: Connection, study: Study, path: Path) -> None:
     )
     try:
         for trial in planned_trials(connection, study.study_id):
-            trial.architecture.cost(**study.shape)
+            if not is_custom(trial.architecture.layers):  # that of a plug-in may be counted later
+                trial.architecture.cost(**study.shape)
         for described in connection.scalars(texts, {"study": study.study_id}):
             json_to_distribution(described)
     # Whatever an architecture, a role or a distribution of another's making makes them raise.

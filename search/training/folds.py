@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,7 +23,8 @@ FOLDS: tuple[Literal["train", "validation", "test"], ...] = ("train", "validatio
 def fold_rows(store: Store, chosen: DataPlan) -> dict[str, NDArray[np.int64]]:
     """Return the row numbers of each fold, ascending; StudyError for what the store lacks.
 
-    With a source left out, all its records are the test fold and its patients are nowhere else.
+    With a source left out, all its records are the test fold and its patients are nowhere else. For
+    exclusive classes, only records with exactly one.
     """
     try:
         rows: dict[str, NDArray[np.int64]]
@@ -34,7 +35,21 @@ def fold_rows(store: Store, chosen: DataPlan) -> dict[str, NDArray[np.int64]]:
         share = store.rows("train", fraction=chosen.train_fraction)
     except DataError as error:
         raise StudyError(f"[data] of the study does not fit {store.path}: {error}") from None
-    return {**rows, "train": np.intersect1d(rows["train"], share)}
+    rows = {**rows, "train": np.intersect1d(rows["train"], share)}
+    if chosen.exclusive:
+        single = store.labels.sum(axis=1) == 1
+        rows = {fold: own[single[own]] for fold, own in rows.items()}
+    return rows
+
+
+def not_exclusive(store: Store, chosen: DataPlan) -> int:
+    """Count the records that are left out because they have not exactly one class."""
+    everyone = replace(chosen, task="multilabel")
+    return _count(store, everyone) - _count(store, chosen)
+
+
+def _count(store: Store, chosen: DataPlan) -> int:
+    return sum(map(len, fold_rows(store, chosen).values()))
 
 
 def data_facts(store: Store, chosen: DataPlan) -> dict[str, Any]:
@@ -42,6 +57,7 @@ def data_facts(store: Store, chosen: DataPlan) -> dict[str, Any]:
     rows = fold_rows(store, chosen)
     used = np.concatenate(list(rows.values()))
     labels = store.labels[used].sum(axis=0)
+    left_out = {"not_exclusive": not_exclusive(store, chosen)} if chosen.exclusive else {}
     return {
         "hash": store.hash,
         "sample_rate_hz": store.sample_rate_hz,
@@ -52,12 +68,16 @@ def data_facts(store: Store, chosen: DataPlan) -> dict[str, Any]:
         "records": len(used),
         "splits": {fold: len(rows[fold]) for fold in FOLDS},
         "labels": {name: int(n) for name, n in zip(store.classes, labels, strict=True)},
+        **left_out,
     }
 
 
 def study_warnings(store: Store, chosen: DataPlan) -> list[str]:
     """Return what is wrong with the labels of the folds that a study trains and is scored on."""
-    return label_warnings(store.labels, fold_rows(store, chosen), store.classes)
+    warnings = label_warnings(store.labels, fold_rows(store, chosen), store.classes)
+    if chosen.exclusive and (count := not_exclusive(store, chosen)):
+        warnings.insert(0, f"{count:,} records are left out: they have not exactly one class")
+    return warnings
 
 
 def require_learnable(store: Store, chosen: DataPlan) -> None:
@@ -93,7 +113,9 @@ class Folds:
 
             rows = fold_rows(self.store, self.chosen)[fold]
             device = torch.device(self.device)
-            self._loaded[fold] = ResidentRecords.from_store(self.store, rows, device)
+            self._loaded[fold] = ResidentRecords.from_store(
+                self.store, rows, device, exclusive=self.chosen.exclusive
+            )
         return self._loaded[fold]
 
     def sources(self, fold: str) -> list[str]:

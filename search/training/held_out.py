@@ -9,12 +9,12 @@ import numpy as np
 
 from data_pipeline.batches import ResidentRecords
 from models.fold import fold_batch_norms
+from models.prediction import probabilities_of
 from search.training.device import reproducible
-from search.training.metric_table import METRICS
 from search.training.metrics import EmptyClasses
 from search.training.outputs import Outputs
 from search.training.run import predict
-from search.training.scores import FoldScores, probabilities, score_fold
+from search.training.scores import DEFAULT_SCORING, FoldScores, Scoring, score_fold
 from search.training.train import Trained
 
 
@@ -27,7 +27,7 @@ class HeldOut:
 
     def attributes(self) -> dict[str, float]:
         """Name the scores as a trial keeps them, next to those on the validation records."""
-        return {metric.tested: self.scores.values[metric.name] for metric in METRICS}
+        return {f"test_{name}": value for name, value in self.scores.values.items()}
 
     def outputs(self, test: ResidentRecords, sources: list[str]) -> Outputs:
         """Return what intervals and paired comparisons are computed from."""
@@ -42,6 +42,7 @@ def score_held_out(
     micro_batch: int,
     *,
     empty_classes: EmptyClasses,
+    scoring: Scoring = DEFAULT_SCORING,
     between: Callable[[], None] | None = None,
 ) -> HeldOut:
     """Score a network with the thresholds it was given from training records.
@@ -54,8 +55,14 @@ def score_held_out(
     with reproducible(0, test.device):
         logits = predict(folded, test, batch_size=size, between=between)
     # As the outputs are kept, so that the scores follow from what is kept.
-    values = probabilities(logits).astype(np.float32).astype(np.float64)
-    labels = test.labels.cpu().numpy()
-    return HeldOut(
-        score_fold(labels, values, trained.thresholds, empty_classes=empty_classes), values
+    values = probabilities_of(logits, test.exclusive).astype(np.float32).astype(np.float64)
+    scores = score_fold(
+        test.labels.cpu().numpy(),
+        values,
+        trained.thresholds,
+        test.classes or None,
+        empty_classes=empty_classes,
+        exclusive=test.exclusive,
+        scoring=scoring,
     )
+    return HeldOut(scores, values)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models import Architecture
+from models.prediction import decided
 from search.errors import StudyError
 from search.training import metrics
 from search.training.folds import fold_rows
@@ -50,9 +51,11 @@ def keep_network(
 
     architecture = Architecture.from_json(claim.architecture)
     rows = fold_rows(store, study.definition.data)
+    exclusive = study.definition.data.exclusive
     card = replace(
         card_of_store(store, f"{study.name}, trial {claim.number}"),
-        thresholds=tuple(float(value) for value in trained.thresholds),
+        thresholds=() if exclusive else tuple(float(value) for value in trained.thresholds),
+        exclusive=exclusive,
         scores={f"validation {name}": float(value) for name, value in scores.values.items()},
         intervals=score_intervals(
             store.labels[rows["validation"]],
@@ -60,6 +63,7 @@ def keep_network(
             trained.thresholds,
             store.patient_numbers(rows["validation"]),
             empty_classes=study.definition.recipe.empty_classes,
+            exclusive=exclusive,
         ),
         records={fold: len(own) for fold, own in rows.items()},
         positives=_positives(store, rows["train"]),
@@ -124,6 +128,7 @@ def score_intervals(
     patients: npt.NDArray[np.int64],
     *,
     empty_classes: metrics.EmptyClasses,
+    exclusive: bool = False,
 ) -> dict[str, tuple[float, float]]:
     """Return 95 % limits of the validation scores, by the standard error between draws of patients.
 
@@ -136,7 +141,9 @@ def score_intervals(
     def scores(chosen: npt.NDArray[np.int64]) -> list[float]:
         truth, values = labels[chosen], probabilities[chosen]
         return [
-            metrics.macro_f1(truth, values > thresholds, empty_classes=empty_classes),
+            metrics.macro_f1(
+                truth, decided(values, thresholds, exclusive), empty_classes=empty_classes
+            ),
             metrics.macro_auroc(truth, values),
             metrics.macro_auprc(truth, values),
         ]

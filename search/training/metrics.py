@@ -46,6 +46,12 @@ def macro_f1(
     return macro_mean(f1_per_class(labels, decisions, empty_classes=empty_classes))
 
 
+def recall_per_class(labels: npt.ArrayLike, decisions: npt.ArrayLike) -> Floats:
+    """Return TP / (TP + FN) of every class, NaN without positives."""
+    truth, chosen = _decided(labels, decisions)
+    return _ratio((truth & chosen).sum(axis=0), truth.sum(axis=0))
+
+
 # ---- Ranking scores ---- #
 
 

@@ -8,18 +8,45 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import AfterValidator, StrictBool, StrictFloat, StrictInt, StrictStr
 
+from data_pipeline.alterations import ALTERATIONS
 from definitions import build, definition, key
+from definitions.plugins import Registry
 from search.errors import StudyError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from data_pipeline.batches import AugmentOptions
+
+Loss = Callable[["Tensor", "Tensor", "Tensor", "Recipe"], "Tensor"]
+MULTILABEL_LOSSES, EXCLUSIVE_LOSSES = ("bce", "asymmetric"), ("cross_entropy",)
+
+
+def _ours(name: str) -> Loss:
+    """Return a loss of ours that imports torch when it is first computed."""
+
+    def compute(logits: Tensor, labels: Tensor, weights: Tensor, recipe: Recipe) -> Tensor:
+        found: Loss = getattr(import_module("search.training.loss"), name)
+        return found(logits, labels, weights, recipe)
+
+    return compute
+
+
+LOSSES: Registry[Loss] = Registry(
+    "loss", {name: _ours(name) for name in (*MULTILABEL_LOSSES, *EXCLUSIVE_LOSSES)}
+)
+
+
+def _alteration(name: str) -> str:
+    return ALTERATIONS.known(name) if name else name
 
 
 @definition(StudyError, "a recipe")
@@ -60,7 +87,13 @@ class Recipe:
 
     # Ridnik et al. 2021 for the asymmetric loss and the three numbers it takes.
     loss: Annotated[
-        Literal["bce", "asymmetric"], key("Binary cross-entropy, or the asymmetric loss.")
+        StrictStr,
+        AfterValidator(LOSSES.known),
+        key(
+            "Binary cross-entropy, the asymmetric loss, or for exclusive classes cross-entropy.",
+            expected=f"one of {', '.join(map(repr, LOSSES))}, or a plug-in's",
+            choices=LOSSES,
+        ),
     ] = "bce"
     positive_weight_power: Annotated[
         StrictFloat,
@@ -155,6 +188,11 @@ class Recipe:
     augment_warp: Annotated[StrictFloat, key("Largest relative change of speed.", ge=0, le=0.5)] = (
         0.0
     )
+    augmentation: Annotated[
+        StrictStr,
+        AfterValidator(_alteration),
+        key('A plug-in\'s, after the others; "": none.', expected="a plug-in's augmentation"),
+    ] = ""
 
     @property
     def hash(self) -> str:
@@ -175,8 +213,11 @@ class Recipe:
         return content
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all fields as plain data."""
-        return asdict(self)
+        """Return all fields as plain data, but for a plug-in's augmentation if there is none."""
+        plain = asdict(self)
+        if not self.augmentation:
+            del plain["augmentation"]
+        return plain
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
@@ -211,5 +252,6 @@ class Recipe:
             for field in fields(self)
             if field.name.startswith(prefix)
         }
-        options = AugmentOptions(**chosen)
+        own = ALTERATIONS[self.augmentation] if self.augmentation else None
+        options = AugmentOptions(**chosen, own=own)
         return None if options == AugmentOptions() else options

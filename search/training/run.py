@@ -20,6 +20,7 @@ from data_pipeline.batches import ResidentRecords, batches
 from models import Architecture
 from models.build import build
 from models.fold import fold_batch_norms
+from models.modules import Outside
 from models.trained import logits_alike
 from search.training.averaging import AveragedWeights
 from search.training.checkpoint import load_checkpoint, save_checkpoint, trial_fingerprint
@@ -29,6 +30,7 @@ from search.training.half_weights import HalfWeights
 from search.training.loss import loss_sum, positive_weights, start_at_prevalence
 from search.training.recipe import Recipe
 from search.training.schedule import learning_rate, step_weight_decay
+from search.training.scores import DEFAULT_SCORING, Scoring
 from search.training.start import read_start
 
 SECONDS_TO_A_HUNG_DISK = 600.0
@@ -49,10 +51,13 @@ class Trial:
     recipe: Recipe
     seed: int
     precision: Precision
+    scoring: Scoring = DEFAULT_SCORING
 
     def fingerprint(self) -> str:
         """Return a hash of all of it."""
         identity = f"{self.architecture.hash} {self.recipe.hash} {self.seed} {self.precision}"
+        if self.scoring != DEFAULT_SCORING:
+            identity += f" {self.scoring}"
         return trial_fingerprint(identity, self.train, self.validation)
 
 
@@ -63,7 +68,7 @@ class Progress:
     epoch: int = 0
     step: int = 0  # steps done in this epoch
     records: int = 0  # records trained on so far
-    curve: list[float] = field(default_factory=list)  # macro-F1 of the epochs done
+    curve: list[float] = field(default_factory=list)  # the objective after the epochs done
     training_seconds: float = 0.0
     validation_seconds: float = 0.0
 
@@ -100,7 +105,7 @@ class Run:
         self.network = self.network.to(train.device)
         self.weights = positive_weights(train.labels, recipe)
         if recipe.prior_bias:
-            start_at_prevalence(self.network, train.labels, self.weights)
+            start_at_prevalence(self.network, train.labels, self.weights, exclusive=train.exclusive)
         self._graph = graph
         decay = step_weight_decay(recipe, self.steps_per_epoch)
         # In a tensor the rate can change from step to step of a recording, too.
@@ -239,9 +244,9 @@ class Run:
             self.progress.validation_seconds += now - self._clock
         self._clock = now
 
-    def end_epoch(self, f1: float) -> None:
+    def end_epoch(self, score: float) -> None:
         """Note an epoch's score and turn to the next epoch."""
-        self.progress.curve.append(f1)
+        self.progress.curve.append(score)
         self.progress.epoch += 1
         self.progress.step = 0
         self._outputs, self._labels = [], []
@@ -329,11 +334,14 @@ def decayed_and_spared(network: nn.Module, weight_decay: float) -> list[dict[str
     """Split parameters into those that decay and those that do not, in their order.
 
     The weights of convolutions and linear layers decay; biases, normalisation and learnt factors
-    per channel (layer scale) do not.
+    per channel (layer scale) do not. Of a plug-in's module all with two dimensions or more decay.
     """
     weights = {
         module.weight for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)
     }
+    for module in network.modules():
+        if isinstance(module, Outside):
+            weights |= {parameter for parameter in module.parameters() if parameter.dim() > 1}
     parameters = list(network.parameters())
     return [
         {"params": [p for p in parameters if p in weights], "weight_decay": weight_decay},

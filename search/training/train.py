@@ -28,13 +28,15 @@ from torch import nn
 from data_pipeline.batches import ResidentRecords, batches
 from models import Architecture
 from models.memory import training_memory
+from models.prediction import decided, probabilities_of
 from search.errors import StudyError
 from search.training import device as devices
-from search.training.metric_table import ATTRIBUTES, OBJECTIVE
-from search.training.metrics import best_thresholds, macro_f1
+from search.training.loss import check_loss
+from search.training.metric_table import OBJECTIVE, Fold, objective_metric
+from search.training.metrics import best_thresholds
 from search.training.recipe import Recipe
 from search.training.run import Diverged, Run, Trial
-from search.training.scores import FoldScores, probabilities, score_fold
+from search.training.scores import DEFAULT_SCORING, FoldScores, Scoring, score_fold
 
 __all__ = ["Diverged", "Interrupted", "Trained", "TrialScores", "train_one"]
 
@@ -61,7 +63,7 @@ class Interrupted(RuntimeError):
 class TrialScores:
     """Validation scores of the last epoch, and what they took.
 
-    `values` has every metric of the table; `curve` is the objective after each epoch, on part of
+    `values` has every metric of the study; `curve` is the objective after each epoch, on part of
     the validation records, and ends with that of all. `seconds` is everything,
     `validation_seconds` its part spent on scoring; `records_per_second` is training alone.
     `micro_batch` is below the recipe's batch size where memory was short; batch normalisation then
@@ -77,16 +79,21 @@ class TrialScores:
     peak_memory_bytes: int
     micro_batch: int
     precision: str
+    objective_name: str = OBJECTIVE.name
 
     @property
     def objective(self) -> float:
-        """The metric that the study maximises."""
-        return self.values[OBJECTIVE.name]
+        """The metric that the study is about."""
+        return self.values[self.objective_name]
 
     def attributes(self) -> dict[str, Any]:
-        """Return what a trial keeps beside its objective, its curve and its scores by class."""
-        told = {name: self.values[name] for name in ATTRIBUTES}
-        besides = ("values", "class_scores", "curve")
+        """Return what a trial keeps beside its objective, its curve and its scores by class.
+
+        An objective other than the usual one is among them, so that all studies have all metrics.
+        """
+        usual = self.objective_name == OBJECTIVE.name
+        told = {k: v for k, v in self.values.items() if not (usual and k == OBJECTIVE.name)}
+        besides = ("values", "class_scores", "curve", "objective_name")
         return told | {k: v for k, v in asdict(self).items() if k not in besides}
 
 
@@ -114,10 +121,11 @@ def train_one(
     should_stop: Callable[[], bool] | None = None,
     on_finish: Callable[[Trained], None] | None = None,
     checkpoint: Path | None = None,
+    scoring: Scoring = DEFAULT_SCORING,
 ) -> TrialScores:
     """Train an architecture on `train` and return its scores on `validation`.
 
-    `on_epoch(epoch, macro_f1)` is called after every epoch, counted from 0. `should_stop()` is
+    `on_epoch(epoch, objective)` is called after every epoch, counted from 0. `should_stop()` is
     asked after every step, and before every batch that is scored; once true, the checkpoint is
     written and Interrupted raised, and the same call goes on from there (without a path the work
     is lost). The caller removes the file.
@@ -132,8 +140,9 @@ def train_one(
             f"Expected records on {wanted}, got training records on {train.device} and validation"
             f" records on {validation.device}; load both onto the training device."
         )
+    check_loss(recipe, train)
     precision = devices.resolve_precision(train.device, recipe.precision)
-    trial = Trial(architecture, train, validation, recipe, seed, precision)
+    trial = Trial(architecture, train, validation, recipe, seed, precision, scoring)
     micro_batch = _micro_batch_that_fits(trial)
     while True:
         try:
@@ -214,17 +223,18 @@ def _train(
         _train_epoch(run, pause)
         if progress.epoch + 1 == recipe.epochs:
             break
-        f1 = _score_on_curve(run, on_curve, between_batches)
-        run.end_epoch(f1)
+        score = _score_on_curve(run, on_curve, between_batches)
+        run.end_epoch(score)
         if on_epoch is not None:
-            on_epoch(progress.epoch - 1, f1)
+            on_epoch(progress.epoch - 1, score)
         if run.seconds_since_saved() > SECONDS_BETWEEN_CHECKPOINTS:
             run.save()
 
     trained, scores = _score_finally(run, between_batches)
-    run.end_epoch(scores.objective)
+    objective = scores.values[trial.scoring.objective]
+    run.end_epoch(objective)
     if on_epoch is not None:
-        on_epoch(progress.epoch - 1, scores.objective)
+        on_epoch(progress.epoch - 1, objective)
     if on_finish is not None:
         on_finish(trained)
     return TrialScores(
@@ -237,6 +247,7 @@ def _train(
         peak_memory_bytes=devices.peak_memory_bytes(trial.train.device),
         micro_batch=run.micro_batch,
         precision=trial.precision,
+        objective_name=trial.scoring.objective,
     )
 
 
@@ -264,23 +275,44 @@ def _train_epoch(run: Run, pause: Callable[[str], None]) -> None:
 
 def _score_on_curve(run: Run, records: ResidentRecords, between: Callable[[], None]) -> float:
     """Score part of the validation records, with thresholds from the epoch's training steps."""
-    recipe = run.trial.recipe
+    trial = run.trial
     labels, logits = run.training_outputs(CURVE_OUTPUTS)
-    thresholds = best_thresholds(labels, probabilities(logits), slack=recipe.threshold_slack)
-    chances = probabilities(run.predict(records, between))
-    return macro_f1(_labels(records), chances > thresholds, empty_classes=recipe.empty_classes)
+    thresholds = _thresholds(trial, labels, probabilities_of(logits, trial.train.exclusive))
+    chances = probabilities_of(run.predict(records, between), trial.train.exclusive)
+    fold = Fold(
+        _labels(records),
+        chances,
+        decided(chances, thresholds, trial.train.exclusive),
+        trial.recipe.empty_classes,
+        records.classes,
+    )
+    return objective_metric(trial.scoring.objective, records.classes or None).compute(fold)
 
 
 def _score_finally(run: Run, between: Callable[[], None]) -> tuple[Trained, FoldScores]:
     """Score all validation records, with thresholds from all training records."""
-    recipe, train, validation = run.trial.recipe, run.trial.train, run.trial.validation
-    seen = probabilities(run.predict(train, between))
-    thresholds = best_thresholds(_labels(train), seen, slack=recipe.threshold_slack)
-    chances = probabilities(run.predict(validation, between))
+    trial, train, validation = run.trial, run.trial.train, run.trial.validation
+    exclusive = train.exclusive
+    seen = probabilities_of(run.predict(train, between), exclusive)
+    thresholds = _thresholds(trial, _labels(train), seen)
+    chances = probabilities_of(run.predict(validation, between), exclusive)
     scores = score_fold(
-        _labels(validation), chances, thresholds, empty_classes=recipe.empty_classes
+        _labels(validation),
+        chances,
+        thresholds,
+        validation.classes or None,
+        empty_classes=trial.recipe.empty_classes,
+        exclusive=exclusive,
+        scoring=trial.scoring,
     )
     return Trained(run.scored_network().eval(), thresholds, chances), scores
+
+
+def _thresholds(trial: Trial, labels: Any, chances: Any) -> npt.NDArray[np.float64]:
+    """Return the threshold of each class; exclusive classes have none, NaN."""
+    if trial.train.exclusive:
+        return np.full(labels.shape[1], np.nan)
+    return best_thresholds(labels, chances, slack=trial.recipe.threshold_slack)
 
 
 def _labels(records: ResidentRecords) -> npt.NDArray[np.float32]:

@@ -49,7 +49,7 @@ def main() -> None:
     interval_table(
         labels,
         runs["network 0"][0].probabilities,
-        cuts,
+        runs["network 0"][0].decisions,
         patients,
         sources,
         rng,

@@ -77,6 +77,10 @@ def test_its_definition_is_valid(block: Block) -> None:
     table = tomllib.loads(block.text)
     if table.get("recipe", {}).pop("init", None):  # a file of the reader's
         table["recipe"]["init_hash"] = "0" * 64
+    if block.title == "pyproject.toml":
+        return
+    if table.pop("plugins", None):  # made and trained by tests/search/test_plugins.py
+        return
     if "family" in table or "factors" in table:
         space_from_table(table, "space")
     else:

@@ -50,6 +50,7 @@ def slow_trainer(seconds: float) -> Callable[..., Any]:
         should_stop: Any,
         on_finish: Any,
         checkpoint: Path | None,
+        scoring: Any,
     ) -> Any:
         from search.training.disk import write_whole
         from search.training.train import Interrupted, TrialScores

@@ -17,12 +17,12 @@ from safetensors.torch import load_file
 from search.database.storage import Storage
 from search.reading.records import read_class_scores, read_curves, read_trials
 from search.study import create_study
-from search.training.metric_table import METRICS
+from search.training.metric_table import metrics_of
 from search.training.run import Run
 from search.training.train import train_one
 from search.worker import WorkerOptions, run_worker
 
-SCORES = [metric.name for metric in METRICS]
+SCORES = [metric.name for metric in metrics_of()]
 EPOCHS, BATCH = 3, 8
 
 

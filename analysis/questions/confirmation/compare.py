@@ -75,7 +75,7 @@ def compare(
         details=interval_table(
             some.labels,
             detailed.probabilities,
-            detailed.thresholds,
+            detailed.decisions,
             some.patients,
             some.sources,
             rng,

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError
 from analysis.questions.confirmation.resampling import Predictions
+from models.prediction import decided
 from search.confirm import Entry
 from search.reading.records import Confirmed
 
@@ -38,12 +39,15 @@ class Counted:
     def predictions(self, confirmed: Confirmed) -> dict[str, list[Predictions]]:
         """Return what each network put out on the test records, by its hash."""
         return {
-            hash_: [
-                Predictions(confirmed.outputs[int(t)].probabilities, confirmed.thresholds[int(t)])
-                for t in own["trial"]
-            ]
+            hash_: [_predictions(confirmed, int(trial)) for trial in own["trial"]]
             for hash_, own in self.runs.items()
         }
+
+
+def _predictions(confirmed: Confirmed, trial: int) -> Predictions:
+    values = confirmed.outputs[trial].probabilities
+    chosen = decided(values, (), exclusive=True) if confirmed.exclusive else None
+    return Predictions(values, confirmed.thresholds[trial], chosen)
 
 
 def count(confirmed: Confirmed, objective: str) -> Counted:

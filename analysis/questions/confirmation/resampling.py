@@ -24,10 +24,21 @@ DRAWS_AT_ONCE = 200  # keeps 20,000 records within about a hundred MB
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """One training's probabilities (records, classes) and thresholds (classes,)."""
+    """One training's probabilities (records, classes) and thresholds (classes,).
+
+    `chosen` (records, classes) are its decisions where no thresholds make them.
+    """
 
     probabilities: NDArray[np.floating]
     thresholds: Floats
+    chosen: NDArray[np.bool_] | None = None
+
+    @property
+    def decisions(self) -> NDArray[np.bool_]:
+        """Which classes are decided (records, classes)."""
+        if self.chosen is not None:
+            return self.chosen
+        return np.asarray(np.asarray(self.probabilities, np.float64) > self.thresholds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +82,7 @@ def score_networks(
             for place, one in enumerate(own):
                 values = np.asarray(one.probabilities, dtype=np.float64)
                 ranked = weighted_ranking(truth, values, by_record)
-                f1 = weighted_f1(truth, values > one.thresholds, by_record)
+                f1 = weighted_f1(truth, one.decisions, by_record)
                 for row, per_class in enumerate((f1, *ranked)):
                     for which, own_columns in enumerate(columns):
                         each[name][place, row, which, part] = _macro(per_class[own_columns])

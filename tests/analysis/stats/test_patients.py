@@ -86,7 +86,7 @@ def test_the_table_scores_every_source_by_itself():
     table = interval_table(
         labels,
         probabilities,
-        cuts,
+        probabilities > cuts,
         np.arange(200),
         sources,
         rng,
@@ -132,8 +132,9 @@ def test_a_class_of_few_patients_has_a_score_and_no_interval():
     labels = np.zeros((200, 2), dtype=bool)
     labels[: 2 * FEWEST_PATIENTS, 0] = labels[: 2 * FEWEST_PATIENTS - 2, 1] = True
     patients = np.repeat(np.arange(100), 2)
+    values = rng.random(labels.shape)
     table = interval_table(
-        labels, rng.random(labels.shape), np.full(2, 0.5), patients, np.full(200, "x"), rng,
+        labels, values, values > 0.5, patients, np.full(200, "x"), rng,
         classes=("enough", "few"), resamples=50,
     ).set_index(["source", "class", "score"])  # fmt: skip
     few, enough = (table.loc[("all", name, "auroc")] for name in ("few", "enough"))

@@ -23,7 +23,7 @@ def test_every_score_is_scikit_learns_with_weights():
     truth, values = outputs(300, 4, 0)
     cuts = np.array([0.4, 0.5, 0.3, 0.6])
     weights = np.random.default_rng(1).integers(0, 4, (300, 3)).astype(float)
-    found = weighted_scores(truth, values, cuts, weights)
+    found = weighted_scores(truth, values, values > cuts, weights)
     assert set(found) == set(METRICS)
     for k in range(4):
         decided = values[:, k] > cuts[k]
@@ -43,7 +43,7 @@ def test_every_score_is_scikit_learns_with_weights():
 def test_a_weight_counts_like_repeated_records():
     truth, values = outputs(120, 3, 2)
     often = np.random.default_rng(3).integers(0, 3, 120)
-    found = weighted_scores(truth, values, np.full(3, 0.5), often[:, None].astype(float))
+    found = weighted_scores(truth, values, values > 0.5, often[:, None].astype(float))
     again = np.repeat(np.arange(120), often)
     expected = calibration_error_per_class(truth[again], values[again])
     np.testing.assert_allclose(found["ece"][:, 0], expected)
@@ -70,7 +70,7 @@ def test_estimates_and_intervals_are_those_of_drawn_records():
         on_records(truth, {"n": [run]}, patients), np.random.default_rng(0)
     ).scores
     other = interval_table(
-        truth, values, run.thresholds, patients, np.full(150, "x"), np.random.default_rng(9),
+        truth, values, run.decisions, patients, np.full(150, "x"), np.random.default_rng(9),
         classes=("A", "B", "C"),
     )  # fmt: skip
     other = other[other["source"] == "all"]

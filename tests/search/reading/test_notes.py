@@ -14,7 +14,7 @@ from search.reading.notes import PIECE, note_attributes
 from search.reading.records import read_trials
 from search.reading.transfer import dump_study, load_study
 from search.study import create_study, extend_study
-from search.training.metric_table import METRICS
+from search.training.metric_table import metrics_of
 from search.trials.plan import Extension
 
 
@@ -34,7 +34,7 @@ def test_study_says_what_it_is(make_study):
     assert note.startswith(f"# {study.name}\n")
     for part in ("6 networks of the space ecg-cnn", "1 on shuffled labels", "Synthetic"):
         assert part in note
-    for metric in METRICS:
+    for metric in metrics_of():
         assert f"{metric.name} | {metric.meaning}" in note
     assert f"epochs {study.definition.recipe.epochs}" in note
 

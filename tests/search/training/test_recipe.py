@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from data_pipeline.alterations import ALTERATIONS
 from data_pipeline.batches import AugmentOptions
 from search.definition import StudyDefinition
 from search.errors import StudyError
@@ -21,10 +22,12 @@ ANOTHER = {
     "augment_crop_samples": 500,
     "empty_classes": "challenge",
     "weight_decay_per": "step",
+    "augmentation": "flipped",
 }
 
 
 def test_every_field_changes_the_hash():
+    ALTERATIONS.declare("flipped", {})
     hashes = {Recipe().hash}
     for field in dataclasses.fields(Recipe):
         value = getattr(Recipe(), field.name)
@@ -83,7 +86,7 @@ def test_augment_fields_are_those_of_the_data_pipeline():
     named = {
         f.name.removeprefix("augment_") for f in dataclasses.fields(Recipe) if "augment_" in f.name
     }
-    assert named == {field.name for field in dataclasses.fields(AugmentOptions)}
+    assert named | {"own"} == {field.name for field in dataclasses.fields(AugmentOptions)}
     off = {f"augment_{name}": None if name == "crop_samples" else 0.0 for name in named}
     assert Recipe.from_dict(off).augment_options() is None
     assert Recipe.from_dict(off | {"augment_gain": 0.2}).augment_options() == AugmentOptions(
