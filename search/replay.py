@@ -17,7 +17,7 @@ from search.errors import StudyError
 from search.machine import choose_device, device_name, git_commit
 from search.reading.records import read_trials
 from search.study import Study
-from search.training.metric_table import ATTRIBUTES, OBJECTIVE
+from search.study_plugins import require_plugins
 from search.training.start import check_start
 from search.trials.queue import Claim
 from search.worker import check_store
@@ -82,6 +82,7 @@ def replay(
 
     stored = read_stored(study, number)
     check_store(study, store)
+    require_plugins(study.name, study.definition.plugins)
     study = check_start(study, store, init)
     chosen = choose_device(device)
     if chosen.startswith("cuda") is bool(CPU.fullmatch(stored.device)):
@@ -98,6 +99,7 @@ def replay(
             recipe.with_precision(str(stored.row["precision"])),
             stored.claim.seed,
             device=chosen,
+            scoring=study.definition.scoring,
             on_epoch=on_epoch,
             on_finish=finished.append,
         )
@@ -107,8 +109,8 @@ def replay(
 
 def _require_same(study: Study, stored: Stored, scores: TrialScores, device: str) -> None:
     """Refuse a training whose scores are not those of the trial, and say what else differs."""
-    names = (OBJECTIVE.name, *ATTRIBUTES)
-    pairs = {name: (float(stored.row[name]), scores.values[name]) for name in names}
+    row = stored.row
+    pairs = {name: (float(row[name]), now) for name, now in scores.values.items() if name in row}
     unlike = [
         f"{name} {was!r}, now {now!r}"
         for name, (was, now) in pairs.items()
