@@ -112,7 +112,6 @@ def recommend(
     from analysis.questions.edges.section import widen_sentence
     from analysis.questions.estimates import expected_candidates
     from analysis.questions.laws.scaled import study_shape
-    from analysis.stats.interval import PERCENT
     from analysis.stats.refusal import Refusal
     from analysis.trials.factors import label
     from analysis.trials.find import read_table
@@ -135,6 +134,26 @@ def recommend(
     if as_json:
         print(json.dumps(_recommendation(result) | {"ends_of_space": ends} | law, indent=2))
         return
+    _tell(result)
+    if best is not None and best.open:
+        print(f"  note: {widen_sentence(best)}")
+    if "by_law_refusal" in law:
+        print(f"  by the scaling law: {law['by_law_refusal']}")
+    elif law:
+        shown = {name: engineering(value) for name, value in law["by_law_costs"].items()}
+        factors = {name: label(value) for name, value in law["by_law_factors"].items()}
+        print_facts(
+            {"architecture": law["by_law_hash"], **factors, **shown},
+            title="By the scaling law, not trained yet",
+        )
+
+
+def _tell(result: Recommendation) -> None:
+    """Print a recommendation for people."""
+    from analysis.page.words import say
+    from analysis.stats.interval import PERCENT
+    from analysis.trials.factors import label
+
     interval = result.interval
     facts = {
         "architecture": result.architecture_hash,
@@ -150,17 +169,6 @@ def recommend(
     print_facts(facts, title=f"For at most {engineering(result.budget, 'FLOPs')} per record")
     for note in result.notes:
         print(f"  note: {say(note)}")
-    if best is not None and best.open:
-        print(f"  note: {widen_sentence(best)}")
-    if "by_law_refusal" in law:
-        print(f"  by the scaling law: {law['by_law_refusal']}")
-    elif law:
-        shown = {name: engineering(value) for name, value in law["by_law_costs"].items()}
-        factors = {name: label(value) for name, value in law["by_law_factors"].items()}
-        print_facts(
-            {"architecture": law["by_law_hash"], **factors, **shown},
-            title="By the scaling law, not trained yet",
-        )
 
 
 def dashboard(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ecgscale.confirm_commands import DryRunOption, read_budgets
 from ecgscale.output import command_line, counted, engineering, print_table
 from ecgscale.study_commands import StorageOption, StudyArgument
+
+if TYPE_CHECKING:
+    from analysis.questions.budgets.propose import Proposal
 
 
 def register(app: typer.Typer) -> None:
@@ -44,8 +48,6 @@ def refine(
     from those before. Recommendations and confirmations choose from them, too. Effects,
     importances, laws and distributions stay those of the random sample.
     """
-    import pandas as pd
-
     from analysis.questions.budgets.refine import choose_refinements
     from search.database.storage import open_storage
     from search.study import extend_study, open_study
@@ -60,6 +62,19 @@ def refine(
         candidates=candidates,
         unfinished=unfinished,
     )
+    _show(chosen)
+    if dry_run:
+        return
+    architectures = tuple(one.architecture for one in chosen)
+    extended = extend_study(found, Extension(refinements=architectures))
+    further = counted(extended.planned - found.planned, "further trial")
+    following = command_line("worker", study, "--data", "STORE", storage=storage)
+    print(f"Study {study}: {further}, {extended.planned:,} now. Next: {following}")
+
+
+def _show(chosen: Sequence[Proposal]) -> None:
+    import pandas as pd
+
     rows = [
         {
             "budget": engineering(one.budget),
@@ -72,10 +87,3 @@ def refine(
         for one in sorted(chosen, key=lambda one: (one.budget, -one.expected))
     ]
     print_table(pd.DataFrame(rows))
-    if dry_run:
-        return
-    architectures = tuple(one.architecture for one in chosen)
-    extended = extend_study(found, Extension(refinements=architectures))
-    further = counted(extended.planned - found.planned, "further trial")
-    following = command_line("worker", study, "--data", "STORE", storage=storage)
-    print(f"Study {study}: {further}, {extended.planned:,} now. Next: {following}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from models.architecture import Architecture, Value
 from models.cost import tree_cost
 from models.errors import ModelError
+from models.layers import Sequence
 from models.shape import DEFAULT, Shape
 from models.space import Space
 from models.widen import advice
@@ -72,19 +74,13 @@ def sample_architectures(
     flops_seen: list[int] = []
     extremes: dict[str, tuple[int, dict[str, Value]]] = {}
     duplicates = proposals = latest = 0
+    shape = Shape(samples, leads, outputs)
     chunk, haste = (CHUNK_TRACED, HASTE_TRACED) if space.traced else (CHUNK, 1)
     while sum(map(len, found)) < count:
         if _is_hopeless(found, count, proposals * haste, (proposals - latest) * haste):
-            shape = Shape(samples, leads, outputs)
             raise _too_few(space, found, wanted, edges, flops_seen, proposals, extremes, shape)
-        columns = {factor.name: factor.draw(rng, chunk) for factor in space.factors}
         proposals += chunk
-        for row in zip(*columns.values(), strict=True):
-            values = dict(zip(columns, row, strict=True))
-            if not space.allows(values):
-                continue
-            layers = space.layers(values)
-            flops = tree_cost(layers, samples=samples, leads=leads, outputs=outputs).flops
+        for values, layers, flops in _propose(space, rng, chunk, shape):
             flops_seen.append(flops)
             if not extremes or flops > extremes["most"][0]:
                 extremes["most"] = flops, values
@@ -114,6 +110,18 @@ def sample_architectures(
         duplicates=duplicates,
         refused=proposals - len(flops_seen),
     )
+
+
+def _propose(
+    space: Space, rng: np.random.Generator, count: int, shape: Shape
+) -> Iterator[tuple[dict[str, Value], Sequence, int]]:
+    """Draw points independently; yield those that the space allows, with their layers and FLOPs."""
+    columns = {factor.name: factor.draw(rng, count) for factor in space.factors}
+    for row in zip(*columns.values(), strict=True):
+        values = dict(zip(columns, row, strict=True))
+        if space.allows(values):
+            layers = space.layers(values)
+            yield values, layers, tree_cost(layers, **shape).flops
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,11 +156,9 @@ def pool_of(
     """
     low, high = flops_range
     _check_request(space, 1, low, high, 1)
-    rng = np.random.default_rng(seed)
-    names = [factor.name for factor in space.factors]
-    rows: list[tuple[Value, ...]] = []
-    costs: list[int] = []
-    proposals = 0
+    rng, shape = np.random.default_rng(seed), Shape(samples, leads, outputs)
+    rows: list[tuple[dict[str, Value], int]] = []
+    proposals, chunk = 0, CHUNK_TRACED if space.traced else CHUNK
     while len(rows) < count:
         if proposals >= HOPELESS_AFTER + PROPOSALS_PER_ARCHITECTURE * len(rows):
             raise ModelError(
@@ -160,20 +166,11 @@ def pool_of(
                 f"FLOPs, found {len(rows):,} in {proposals:,} proposals: choose FLOPs that the "
                 "space offers"
             )
-        proposals += CHUNK
-        columns = [factor.draw(rng, CHUNK) for factor in space.factors]
-        for row in zip(*columns, strict=True):
-            values = dict(zip(names, row, strict=True))
-            if not space.allows(values):
-                continue
-            layers = space.layers(values)
-            flops = tree_cost(layers, samples=samples, leads=leads, outputs=outputs).flops
-            if low <= flops <= high:
-                rows.append(row)
-                costs.append(flops)
-    rows, costs = rows[:count], costs[:count]
-    by_factor = {name: [row[i] for row in rows] for i, name in enumerate(names)}
-    return Pool(space, by_factor, np.array(costs, dtype=np.float64))
+        proposals += chunk
+        proposed = _propose(space, rng, chunk, shape)
+        rows += [(values, flops) for values, _, flops in proposed if low <= flops <= high]
+    by_factor = {f.name: [values[f.name] for values, _ in rows[:count]] for f in space.factors}
+    return Pool(space, by_factor, np.array([flops for _, flops in rows[:count]], float))
 
 
 def _balanced_order(wanted: list[int], rng: np.random.Generator) -> list[tuple[int, int]]:

@@ -113,21 +113,24 @@ def _found(evaluation: Evaluation, scored: Scored) -> Section:
         )
     )
     if len(scored.differences):
-        shown = scored.differences.assign(
-            value=[signed(row) for row in scored.differences.itertuples()]
-        ).pivot(index="network", columns="metric", values="value")
-        order = list(dict.fromkeys(scored.differences["network"]))
-        against = scored.differences["against"].iloc[0]
-        blocks.append(
-            TableBlock(
-                "differences",
-                f"Each network minus {against}.",
-                "On the same draws of patients; not corrected for the number of comparisons.",
-                shown.loc[order, list(METRICS)].rename(columns=LABELS).reset_index(),
-                scored.differences,
-            )
-        )
+        blocks.append(_differences(scored))
     return Section("findings", "What was found", tuple(blocks))
+
+
+def _differences(scored: Scored) -> TableBlock:
+    """Tabulate each network minus the first."""
+    shown = scored.differences.assign(
+        value=[signed(row) for row in scored.differences.itertuples()]
+    ).pivot(index="network", columns="metric", values="value")
+    order = list(dict.fromkeys(scored.differences["network"]))
+    against = scored.differences["against"].iloc[0]
+    return TableBlock(
+        "differences",
+        f"Each network minus {against}.",
+        "On the same draws of patients; not corrected for the number of comparisons.",
+        shown.loc[order, list(METRICS)].rename(columns=LABELS).reset_index(),
+        scored.differences,
+    )
 
 
 def _by_class(evaluation: Evaluation, scored: Scored) -> Section:
