@@ -92,6 +92,7 @@ def worker(
     from search.trials.queue import Limits
     from search.worker import WorkerOptions, run_worker
 
+    how.require_folder()
     tell = partial(print, file=sys.stderr, flush=True)
     opened = open_storage(storage, patience_seconds=start_within, say=tell)
     options = WorkerOptions(

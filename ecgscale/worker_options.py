@@ -67,8 +67,19 @@ class WorkerArguments:
         LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
     ] = LogFormat.text
 
+    def require_folder(self) -> None:
+        """Refuse a choice of networks to keep without a place for them."""
+        from search.errors import StudyError
+
+        if self.keep is not None and self.weights is None:
+            raise StudyError(
+                f"expected --weights with a folder beside --keep {self.keep.value}, got none: give "
+                "one"
+            )
+
     def options(self, *, absolute: bool = False) -> tuple[str, ...]:
         """Return what differs from a worker's own choice, as options of `ecgscale worker`."""
+        self.require_folder()
         given = {"weights": self.weights, "init": self.init}
         paths = {name: path for name, path in given.items() if path is not None}
         return (

@@ -24,7 +24,7 @@ TRIALS = """
 SELECT t.number, v.value,
     max(a.value_json) FILTER (WHERE a.key = 'role') AS role,
     max(a.value_json) FILTER (WHERE a.key = 'flops')::float8 AS flops,
-    max(a.value_json) FILTER (WHERE a.key = 'params')::float8 AS params,
+    coalesce(max(a.value_json) FILTER (WHERE a.key = 'params')::float8, 0) AS params,
     max(a.value_json) FILTER (WHERE a.key = 'architecture_hash') AS hash,
     max(a.value_json) FILTER (WHERE a.key = 'recipe') AS recipe
 FROM trials t JOIN trial_user_attributes a USING (trial_id)

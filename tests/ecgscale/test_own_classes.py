@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -79,13 +80,13 @@ def test_raw_ecgs_get_what_validation_said(run: Run, files: Path, database: str)
     rows = store.rows("validation")
     names = list(store.records["record"].iloc[rows])
     ecgs = [files / "ecgs" / name for name in names]
-    said = run("predict", network, *ecgs, "--format", "json", "--quiet")
+    said = run("predict", network, *ecgs, "--format", "csv", "--quiet")
     assert said.returncode == 0, said.stderr
-    table = pd.DataFrame(json.loads(said.stdout)).pivot(index="record", columns="class")
+    table = exactly(said.stdout).pivot(index="record", columns="class")
     chances = table["probability"].loc[names, list(store.classes)].to_numpy()
     decisions = table["decision"].loc[names, list(store.classes)].to_numpy().astype(bool)
-    listed = run("trials", "own", *where, "--format", "json")
-    trial = next(one for one in json.loads(listed.stdout) if one["trial"] == int(network.stem))
+    listed = exactly(run("trials", "own", *where, "--format", "csv").stdout)
+    trial = listed.set_index("trial").loc[int(network.stem)]
     score = macro_f1(store.labels[rows], decisions, empty_classes="ignore")
     assert score == trial["macro_f1"] == card.scores["validation macro_f1"]
     prepared = models.load(network).predictor()
@@ -113,9 +114,14 @@ def test_raw_ecgs_get_what_validation_said(run: Run, files: Path, database: str)
 
 
 def probabilities(run: Run, network: Path, ecg: Path) -> dict[str, float]:
-    said = run("predict", network, ecg, "--format", "json", "--quiet")
+    said = run("predict", network, ecg, "--format", "csv", "--quiet")
     assert said.returncode == 0, said.stderr
-    return {row["class"]: row["probability"] for row in json.loads(said.stdout)}
+    return dict(exactly(said.stdout).set_index("class")["probability"])
+
+
+def exactly(text: str) -> pd.DataFrame:
+    """Read a CSV with every bit of its numbers."""
+    return pd.read_csv(StringIO(text), float_precision="round_trip", dtype={"record": str})
 
 
 def test_options_of_the_preparation_go_with_raw_files_alone(

@@ -42,6 +42,7 @@ def test_published_studies_keep_their_hashes(name: str) -> None:
     plain = definition.to_dict()
     assert plain["recipe"].pop("empty_classes") == "challenge", "the rule of before it was a choice"
     assert plain["recipe"].pop("weight_decay_per") == "step", "as before it was a choice"
+    assert {plain["recipe"].pop(name) for name in ("init", "init_hash")} == {""}
     assert plain.pop("scores") == {"primary": "macro_f1", "fewest_positives": 5}
     assert json.dumps(plain) == json.dumps(stored["definition"])
     factors = tuple(Factor.from_dict(factor) for factor in stored["factors"])
