@@ -24,7 +24,10 @@ class SpaceFile:
         StrictStr | None, key("Name of the space; else that of the file.", max_length=100)
     ] = None
     family: Annotated[
-        StrictStr, key("Rules that build a network.", expected=f"one of {', '.join(FAMILIES)}")
+        StrictStr,
+        key(
+            "Rules that build a network.", expected=f"one of {', '.join(FAMILIES)}, or a plug-in's"
+        ),
     ] = "ecg-cnn"
     constraints: Annotated[
         Constraints | None,

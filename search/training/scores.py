@@ -65,7 +65,7 @@ def score_fold(
     if scoring.objective not in {metric.name for metric in own}:
         own = (*own, objective_metric(scoring.objective, classes))
     return FoldScores(
-        values={metric.name: metric.compute(fold) for metric in own},
+        values={metric.name: float(metric.compute(fold)) for metric in own},
         per_class=tuple(
             {"class": name} | {key: column[k].item() for key, column in columns.items()}
             for k, name in enumerate(names)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from analysis.use.evaluate import evaluate
 from data_pipeline import Store
 from models.card_markdown import card_markdown
 from models.export import load_network, save_onnx
@@ -158,6 +159,11 @@ def test_a_study_of_exclusive_classes_from_plan_to_use(
     session = onnxruntime.InferenceSession(tmp_path / "raw.onnx")
     (put_out,) = session.run(["probabilities"], {"signals_mv": np.zeros((2, 12, 100))})
     np.testing.assert_allclose(put_out.sum(axis=1), 1, rtol=1e-5)
+
+    evaluation = evaluate([path], store, "validation")
+    ((run,),) = evaluation.evaluated.networks.values()
+    assert evaluation.left_out == len(store.rows("validation")) - len(rows)
+    np.testing.assert_array_equal(run.decisions, decided(chances, cuts, exclusive=True))
 
     best = network.architecture
     confirm_study(study, [Candidate(best, 1e7, "searched", "best")], seeds=1)

@@ -18,9 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import analysis
 from data_pipeline import Store
+from data_pipeline.batches import batches
 from definitions import plugins
 from definitions.plugins import UNNAMED, load_plugin
 from ecgscale.cli import _plugins_first
+from ecgscale.plugins import augmentation, loss
 from models import Architecture, ModelError
 from models.build import build
 from search.database.storage import Storage
@@ -30,11 +32,14 @@ from search.reading.records import StudyReader, read_class_scores
 from search.reading.transfer import dump_study, load_study
 from search.study import create_study, extend_study, open_study
 from search.training.evaluation import EVALUATIONS
+from search.training.loss import loss_sum
 from search.training.metric_table import METRICS, Fold, Metric, objective_metric
+from search.training.recipe import LOSSES, Recipe
 from search.trials.plan import Extension
 from search.worker import run_worker
 from tests.docs.blocks import blocks
 from tests.search.conftest import define
+from tests.search.rhythms import records
 
 ROOT = Path(__file__).parents[2]
 ONE = {"architectures": 1, "flops": [1e5, 2e6], "bins": 1}
@@ -230,6 +235,33 @@ def test_a_class_objective_is_the_score_of_that_class() -> None:
     hits = (labels[:, 1] * chosen).sum()
     f1 = 2 * hits / (labels[:, 1].sum() + chosen.sum())
     assert objective_metric("f1:b").compute(fold) == pytest.approx(f1)
+
+
+def test_a_loss_and_an_augmentation_are_those_of_the_recipe() -> None:
+    @loss("twice")
+    def twice(logits, labels, weights, recipe):
+        return 2 * LOSSES["bce"](logits, labels, weights, recipe)
+
+    @augmentation("shifted")
+    def shifted(signals, generator, sample_rate_hz):
+        assert sample_rate_hz == 100
+        return signals + torch.rand(1, generator=generator)
+
+    train, chosen = records(40, 1), Recipe(loss="twice", augmentation="shifted", augment_mask=0.0)
+    logits = torch.randn(40, 3)
+    expected = 2 * loss_sum(logits, train.labels, torch.ones(3), Recipe())
+    torch.testing.assert_close(loss_sum(logits, train.labels, torch.ones(3), chosen), expected)
+    assert chosen.hash != Recipe(loss="twice", augment_mask=0.0).hash
+    options = {"batch_size": 40, "seed": 1, "epoch": 0, "shuffle": False}
+    plain = Recipe(augment_mask=0.0)
+    (own, _), (again, _), (before, _) = (
+        next(batches(train, augment=one.augment_options(), **options))
+        for one in (chosen, chosen, plain)
+    )
+    assert torch.equal(own, again)
+    difference = own - before
+    assert difference.min() > 0
+    torch.testing.assert_close(difference, difference.mean().expand_as(difference))
 
 
 def test_stand_ins_say_what_they_lack() -> None:
