@@ -24,8 +24,8 @@ def header(context: Context) -> Header:
     facts = [("Trials", ", ".join(f"{counts[s]} {s}" for s in counts.index))]
     facts.append(("Planned", str(study.planned)))
     if len(designs):
-        cost = designs[table.cost]
-        facts.append(("Networks", f"{len(designs)} distinct, {int(designs['repeats'].sum())} runs"))
+        cost, every = designs[table.cost], table.whole.designs()
+        facts.append(("Networks", f"{len(every)} distinct, {int(every['repeats'].sum())} runs"))
         facts.append((quantity(table.cost).axis, f"{short(cost.min())} to {short(cost.max())}"))
     definition = study.definition
     facts += [
@@ -57,14 +57,14 @@ def header(context: Context) -> Header:
 
 
 def _subtitle(context: Context) -> str:
-    table, n = context.table, len(context.designs)
-    if n == 0:
+    table = context.table
+    if context.designs.empty:
         return "No network has finished training yet."
     records = table.study.data.get("records")
     trained = f" trained on {records} ECG records" if records else " trained"
     cost = context.designs[table.cost]
     ends = f"from {short(cost.min())} to {short(cost.max())} {unit_of_cost(table)}"
-    return f"{networks(table, n)}{trained}, {ends}."
+    return f"{networks(table, len(table.whole.designs()))}{trained}, {ends}."
 
 
 def _banners(context: Context) -> tuple[Banner, ...]:

@@ -102,10 +102,10 @@ def flops(designs: pd.DataFrame, samples: int = 1000) -> np.ndarray:
     depth, stages = designs["depth"].to_numpy(float), designs["stages"].to_numpy(int)
     kernel, expansion = designs["kernel_size"].to_numpy(float), designs["expansion"].to_numpy(float)
     total = 2.0 * 12 * designs["stem_kernel"].to_numpy(float) * designs["width"] * samples / 2
+    group = designs["grouping"].map({"dense": 1e9, "group16": 16, "depthwise": 1}).to_numpy()
     for stage in range(6):
         width = designs["width"] * designs["width_growth"] ** stage
         inner = np.maximum(8.0, expansion * width)
-        group = designs["grouping"].map({"dense": 1e9, "group16": 16, "depthwise": 1}).to_numpy()
         length = samples / 2 ** (stage + 1)
         block = 2 * length * (2 * width * inner + kernel * inner * np.minimum(group, inner))
         total = total + np.where(stage < stages, np.maximum(1, depth / stages) * block, 0.0)

@@ -103,7 +103,8 @@ def count_effects(one: Case, table: TrialTable, counts: dict[str, list[bool]]) -
         planted = {frozenset(pair) for pair in one.truth.interactions}
         told = {frozenset((pair.factor, pair.condition)) for pair in pairs.settled}
         counts["idle pair settled"].append(bool(told - planted))
-        counts["planted pair settled"] += [planted <= told] if planted else []
+        if planted:
+            counts["planted pair settled"].append(planted <= told)
 
 
 def count_scores(one: Case, table: TrialTable, counts: dict[str, list[bool]]) -> None:
@@ -130,7 +131,8 @@ def count_collapses(one: Case, table: TrialTable, counts: dict[str, list[bool]])
         told = {factor.factor for factor in found.telling}
         blamed = {"residual"} if one.truth.only_where else set()
         counts["innocent factor blamed"].append(bool(told - blamed))
-        counts["guilty factor blamed"] += [blamed <= told] if blamed else []
+        if blamed:
+            counts["guilty factor blamed"].append(blamed <= told)
     model = surrogate(table, "equal cost", models=[QuadraticRidge()], repeats=1)
     counts["surrogate adequate"].append(isinstance(model, Surrogate) and model.adequate)
 

@@ -147,7 +147,13 @@ def shape_law(
     if np.ptp(c) == 0 or any(designs[name].nunique() < 3 for name in (*names, "error")):
         return Refusal("laws.shape_flat", about)
     surface = _surface(table, designs, infos, c - c.mean())
+<<<<<<< HEAD
     return _law(surface, tuple(names), float(c.mean()), bootstraps, seed, family or len(names))
+=======
+    if _left(surface.base, surface.z[:, surface.kept]) < COLLINEAR:
+        return Refusal("stats.collinear", about)
+    return _law(surface, tuple(names), float(c.mean()), bootstraps, seed)
+>>>>>>> noise
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +161,7 @@ class _Surface:
     """The regression: t = c − mean c, natural logs z (n, k) less `centre`, design matrices.
 
     `kept` are the coordinates of z in `shape`: all, or all but one that follows from the others by
-    t = sum_j `shares`_j z_j. `gives_way` names another factor that is not held in `base`.
+    t = sum_j `shares`_j z_j.
     """
 
     t: np.ndarray
@@ -166,7 +172,6 @@ class _Surface:
     shape: np.ndarray  # (n, s): z, t z, products
     kept: np.ndarray
     shares: np.ndarray
-    gives_way: str
 
     def optimum(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return Q of the kept z, and intercepts and exponents (k,) of all from weights (s,)."""
@@ -201,8 +206,7 @@ def _surface(
         if factor not in infos and designs[factor.name].nunique() > 1
     }
     spline = natural_spline(t, spline_knots(t))
-    gives_way = _gives_way(spline, z, others)
-    base = np.hstack([spline, *(block for name, block in others.items() if name != gives_way)])
+    base = _base(spline, z, others)
     shares = np.linalg.lstsq(np.column_stack([np.ones(len(t)), z]), t, rcond=None)[0][1:]
     kept = np.arange(len(infos))
     if len(infos) > 1 and _left(base, z) < COLLINEAR:
@@ -218,23 +222,26 @@ def _surface(
         np.hstack([own, own * t[:, None], own[:, rows] * own[:, columns]]),
         kept,
         shares,
-        gives_way,
     )
 
 
-def _gives_way(spline: np.ndarray, z: np.ndarray, others: Mapping[str, np.ndarray]) -> str:
-    """Name the factor that must not be held, as cost and all others would settle the sizes.
+def _base(spline: np.ndarray, z: np.ndarray, others: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the spline and the other factors, but for one that has to give way.
 
     Where the cost is (nearly) a product of the factors, no size can change at equal cost while all
     others are held: held fixed, they leave a combination of the sizes no variation of its own, and
-    its best value would be read from rounding errors. "" where there is no such need.
+    its best value would be read from rounding errors. Without the factor whose absence leaves most,
+    there is some; if there is not, all are held.
     """
-
-    def left(without: str = "") -> float:
-        held = [block for name, block in others.items() if name != without]
-        return _left(np.hstack([spline, *held]), z)
-
-    return "" if left() >= COLLINEAR else max(others, key=left, default="")
+    every = np.hstack([spline, *others.values()])
+    if _left(every, z) >= COLLINEAR:
+        return every
+    fewer = [
+        np.hstack([spline, *(block for name, block in others.items() if name != without)])
+        for without in others
+    ]
+    best = max(fewer, key=lambda base: _left(base, z), default=every)
+    return best if _left(best, z) >= COLLINEAR else every
 
 
 def _left(base: np.ndarray, z: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.page.blocks import Block, Details, Paragraph, Section
-from analysis.page.quantities import fixed, percent, score, short, words
+from analysis.page.quantities import fixed, percent, quantity, score, short, words
 from analysis.page.words import Text, say
 from analysis.questions.context import Context, Finding, Question
 from analysis.questions.training.failures import Failures
@@ -72,7 +72,12 @@ def _nothing(context: Context) -> list[Block]:
         **{context.table.cost: shown[context.table.cost].map(short)},
         **{name: shown[name].map(score) for name in shown.columns[3:-1]},
     )
-    shown = shown.rename(columns={"architecture_hash": "network"}).rename(columns=words)
+    shown.columns = [
+        "trial",
+        "network",
+        *(quantity(name).name for name in shown.columns[2:-1]),
+        "why",
+    ]
     blame = context.of(collapses_by_factor)
     return [
         Paragraph(nothing_sentence(found), "caution"),

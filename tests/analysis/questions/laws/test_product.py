@@ -12,6 +12,7 @@ from analysis.stats.refusal import failed
 from analysis.trials.subset import only
 from tests.analysis.rates import at_least, at_most, covered
 from tests.analysis.simulate import LAW, Truth, simulate
+from tests.analysis.told import refused
 
 AT_SEVEN = {
     name: Truth(amplitude=0.1, shape={name: (7.0, 0.0, 0.25)}) for name in ("kernel_size", "depth")
@@ -64,3 +65,10 @@ def test_where_the_sizes_are_all_the_cost_the_last_follows_from_the_others() -> 
     assert depth.low <= 0.28 <= depth.high
     assert width.low <= 0.36 <= width.high
     assert np.isfinite([one.best.estimate for one in found.exponents]).all()
+
+
+def test_a_size_that_is_all_the_cost_has_no_best_value_at_equal_cost() -> None:
+    table = simulate(AT_SEVEN["depth"], architectures=150, replicates=(0, 1), seed=1)
+    alone = table.frame.assign(flops=1e6 * table.frame["depth"] ** 1.5)
+    found = shape_law(replace(table, frame=alone), ["depth"], bootstraps=10)
+    assert "at equal cost, and all else held, it cannot change" in refused(found)
