@@ -147,13 +147,9 @@ def shape_law(
     if np.ptp(c) == 0 or any(designs[name].nunique() < 3 for name in (*names, "error")):
         return Refusal("laws.shape_flat", about)
     surface = _surface(table, designs, infos, c - c.mean())
-<<<<<<< HEAD
-    return _law(surface, tuple(names), float(c.mean()), bootstraps, seed, family or len(names))
-=======
     if _left(surface.base, surface.z[:, surface.kept]) < COLLINEAR:
         return Refusal("stats.collinear", about)
-    return _law(surface, tuple(names), float(c.mean()), bootstraps, seed)
->>>>>>> noise
+    return _law(surface, tuple(names), float(c.mean()), bootstraps, seed, family or len(names))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
