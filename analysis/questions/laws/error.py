@@ -53,7 +53,8 @@ class ErrorLaw:
     @property
     def constant(self) -> bool:
         """Whether more cost takes off next to nothing: a finding of its own."""
-        return self.tenfold.high < ALIKE * (self.floor.estimate + self.amplitude.estimate)
+        next_to_nothing = ALIKE * (self.floor.estimate + self.amplitude.estimate)
+        return self.decades >= 1 and self.tenfold.high < next_to_nothing
 
     @property
     def grows(self) -> bool:

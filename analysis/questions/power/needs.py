@@ -32,8 +32,7 @@ class Need:
 
     `error` is the standard error now, `detectable` the smallest effect found with 80 % power now
     (half-width of the interval for exponents). `at_goal` counts architectures in all to reach
-    `goal`, None where their number is not what is missing; `needed_as_estimated` those that settle
-    the effect if it is as large as it looks.
+    `goal`, None where their number is not what is missing.
     """
 
     question: str
@@ -44,7 +43,6 @@ class Need:
     goal: float
     n: int
     at_goal: int | None
-    needed_as_estimated: int | None
     settled: bool
 
     @property
@@ -120,7 +118,6 @@ def power(
 
 
 def _effect_need(found: FactorEffect, among: str, n: int, z: float, goal: float) -> Need:
-    looks = abs(found.effect.estimate)
     question = f"{found.factor}: {found.level} against {found.baseline}"
     return Need(
         f"{question}, {among}" if among else question,
@@ -131,7 +128,6 @@ def _effect_need(found: FactorEffect, among: str, n: int, z: float, goal: float)
         goal,
         n,
         _grown(n, z * found.se / goal),
-        _grown(n, z * found.se / looks) if looks > 0 else None,
         found.settled,
     )
 
@@ -139,9 +135,7 @@ def _effect_need(found: FactorEffect, among: str, n: int, z: float, goal: float)
 def _exponent_need(question: str, found: Interval, n: int, goal: float, settled: bool) -> Need:
     half = found.half
     at_goal = None if half <= goal else _grown(n, half / goal)
-    return Need(
-        question, "exponent", found.estimate, half / Z, half, goal, n, at_goal, None, settled
-    )
+    return Need(question, "exponent", found.estimate, half / Z, half, goal, n, at_goal, settled)
 
 
 def _grown(n: int, ratio: float) -> int:
@@ -162,7 +156,6 @@ def _noise_need(noise: Noise) -> Need:
         NOISE_SHARE,
         freedom,
         needed,
-        None,
         freedom >= needed,
     )
 

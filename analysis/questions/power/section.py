@@ -11,7 +11,7 @@ from analysis.page.words import Text, say
 from analysis.questions.context import Context, Question
 from analysis.questions.fronts.figures import hypervolume_curve
 from analysis.questions.fronts.numbers import growth_of_front
-from analysis.questions.power.figures import learning_curve, networks_needed
+from analysis.questions.power.figures import learning_curve
 from analysis.questions.power.needs import EFFECT, EXPONENT, Need, Power
 from analysis.questions.power.numbers import trials_needed
 from analysis.stats.refusal import Refusal
@@ -55,7 +55,6 @@ def _needs(context: Context, found: Power) -> list[Block]:
     shown = _shown(context, found.needs)
     blocks: list[Block] = [
         Paragraph(need_sentence(found, goal)),
-        text.figure("networks_needed", networks_needed(found)),
         text.table("power", shown, found.to_frame(), goal=goal, exponent=f"{EXPONENT:.2f}"),
     ]
     if not found.learning.empty:

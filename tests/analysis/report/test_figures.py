@@ -33,7 +33,7 @@ from analysis.questions.laws.figures import (
 )
 from analysis.questions.laws.monotone import monotone
 from analysis.questions.laws.shape import shape_law
-from analysis.questions.power.figures import learning_curve, networks_needed
+from analysis.questions.power.figures import learning_curve
 from analysis.questions.power.needs import learning, power
 from analysis.questions.training.figures import learning_curves
 from analysis.questions.trust.figures import leak_check
@@ -78,7 +78,6 @@ def drawn_of_methods(table: TrialTable) -> Iterator[tuple[str, Drawn]]:
     shape = shape_law(simulate(LAW, architectures=80, seed=1), ["depth", "width"], bootstraps=10)
     yield "shape law", shape_law_curve(shape, "width", simulate(LAW, architectures=80, seed=1))
     needs = power({"": found}, (shape,), law, noise(table), learning(table, model, draws=2))
-    yield "needed", networks_needed(needs)
     yield "learning", learning_curve(needs)
     large = simulate(PLANTED, architectures=80, replicates=(0, 1), seed=1)
     explaining = surrogate(large, "equal cost", models=[QuadraticRidge()], repeats=1)

@@ -147,7 +147,7 @@ def test_every_figure_has_its_csv(context: Context, folder: Path, page: str) -> 
     assert {"front_macro_f1_flops", "front_macro_auroc_flops", "distribution_macro_f1"} <= tables
     assert {"recommendations", "learning_curves", "leak_check", "class_scores"} <= tables
     assert {"effects_at_equal_cost", "effects_of_levels", "error_law", "error_law_gates"} <= tables
-    assert {"power", "networks_needed", "learning_curve", "hypervolume", "ties"} <= tables
+    assert {"power", "learning_curve", "hypervolume", "ties"} <= tables
     for name in re.findall(r'<figure id="([^"]+)">', page):
         assert name in tables
     trials = pd.read_csv(folder / "tables" / "trials.csv")

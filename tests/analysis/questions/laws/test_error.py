@@ -33,6 +33,7 @@ def test_floor_and_slope_are_never_negative() -> None:
     assert through[0] == 0.0
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("studies", [3, pytest.param(60, marks=pytest.mark.slow)])
 def test_intervals_cover_the_planted_exponent(studies: int) -> None:
     truth = Truth(floor=0.3, amplitude=0.06, exponent=0.3, noise=0.005)

@@ -82,6 +82,8 @@ def test_scores_that_cost_does_not_change_are_a_finding() -> None:
     assert law.constant
     assert not law.grows
     assert not law.stands
+    narrow = simulate(NOTHING, architectures=60, replicates=(0, 1), flops_range=(5e7, 3e8), seed=3)
+    assert not error_law(narrow, bootstraps=20).constant  # nobody tried ten times the compute
 
 
 def test_growth_without_a_known_exponent_is_no_law() -> None:
