@@ -22,7 +22,7 @@ from ecgscale.confirm_commands import (
 )
 from ecgscale.definition_help import DefinitionCommand
 from ecgscale.option_groups import grouped
-from ecgscale.output import command_name, counted, duration
+from ecgscale.output import command_line, command_name, counted, duration
 from ecgscale.prepare_options import PrepareArguments
 from ecgscale.steps import find_or_create, networks_in_words, prepare_raw, tell_kept, train
 from ecgscale.study_commands import LongFirstOption, StartOption, StorageOption
@@ -98,6 +98,7 @@ def run(
     The keys of the definition stand below, as a file that holds each at its default.
     """
     from search.definition import StudyDefinition
+    from search.kept import KeptNetworks
 
     started = time.monotonic()
     _require_one(raw, data, prepared)
@@ -129,7 +130,8 @@ def run(
             raise typer.Exit(code)
         write_family(study.name, opened, out / "family", weights=how.weights)
     _report(study, out)
-    print(f"Networks:  {how.weights / study.folder}   ({command_name()} predict)")
+    for path in KeptNetworks(how.weights, "best", study).kept():
+        print(f"Network:   {command_line('predict', path, 'ECG...')}")
     print(f"Done in {duration(time.monotonic() - started)}.")
 
 

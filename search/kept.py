@@ -89,6 +89,11 @@ class KeptNetworks:
                     with suppress(OSError):  # a disk that does not let us costs no trial
                         path.unlink(missing_ok=True)
 
+    def kept(self) -> list[Path]:
+        """List the files of the best trials, by number."""
+        there = map(self.path, sorted(best_numbers(self._trials())))
+        return [path for path in there if path.is_file()]
+
     def expected(self) -> tuple[int, float]:
         """Return how many networks there can be at most at the end, and their bytes."""
         known = self._trials()
