@@ -120,6 +120,10 @@ class Registry(Mapping[str, T], Generic[T]):
         """Return the plug-in that added a name, None for one of ours."""
         return self._added.get(name)
 
+    def lacks(self, name: str) -> bool:
+        """Tell whether a name is known from a study alone, without its plug-in."""
+        return name in self._declared and name not in self._items
+
     def of(self, plugins: Collection[str]) -> dict[str, T]:
         """Return ours and those of some plug-ins, by name."""
         theirs = {name for name, added in self._added.items() if added.name not in plugins}

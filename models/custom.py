@@ -22,6 +22,7 @@ from torch.utils.flop_counter import flop_registry
 from models.cost import Cost
 from models.errors import ModelError
 from models.layers import Custom
+from models.own_family import ModuleRule
 from models.space import FAMILIES
 
 FLOAT_BYTES = 4
@@ -31,8 +32,8 @@ _PRODUCTS = {
 }
 
 
-def custom_module(layer: Custom, leads: int, outputs: int) -> nn.Module:
-    """Return the module as its plug-in builds it; ModelError without that very plug-in."""
+def _rule(layer: Custom) -> ModuleRule:
+    """Return what builds the module; ModelError without the very plug-in."""
     plugin = FAMILIES.plugin(layer.family)
     got = "none" if plugin is None else f"{plugin.where} with the source {plugin.hash}"
     if plugin is None or plugin.hash != layer.source:
@@ -41,9 +42,14 @@ def custom_module(layer: Custom, leads: int, outputs: int) -> nn.Module:
             f"{layer.source or 'of this process'}, got {got}: load it with --plugin, or in Python "
             "with ecgscale.plugins.load_plugin"
         )
-    build = FAMILIES[layer.family].module
-    assert build is not None
-    module = build(json.loads(layer.values), leads, outputs)
+    rule = FAMILIES[layer.family].module
+    assert rule is not None
+    return rule
+
+
+def custom_module(layer: Custom, leads: int, outputs: int) -> nn.Module:
+    """Return the module as its plug-in builds it; ModelError without that very plug-in."""
+    module = _rule(layer)(json.loads(layer.values), leads, outputs)
     if not isinstance(module, nn.Module):
         raise ModelError(
             f"expected the family {layer.family} to build a torch.nn.Module, got "
@@ -52,9 +58,19 @@ def custom_module(layer: Custom, leads: int, outputs: int) -> nn.Module:
     return module
 
 
-@lru_cache(maxsize=4096)
 def traced_cost(layer: Custom, leads: int, samples: int, outputs: int) -> Cost:
     """Return the cost of one record's forward pass; ModelError if nothing can be counted."""
+    return _traced_cost(_rule(layer), layer, leads, samples, outputs)
+
+
+def saved_elements(layer: Custom, leads: int, samples: int, outputs: int) -> tuple[int, ...]:
+    """Return the sizes of all tensors that a record's backward pass needs, but for parameters."""
+    return _saved_elements(_rule(layer), layer, leads, samples, outputs)
+
+
+# The rule is part of the key: a notebook may register another under the same name.
+@lru_cache(maxsize=4096)
+def _traced_cost(rule: ModuleRule, layer: Custom, leads: int, samples: int, outputs: int) -> Cost:
     module = _built(layer, leads, outputs).eval()
     counter = _Counter()
     # With gradients: without them torch fuses whole layers of transformers.
@@ -73,8 +89,9 @@ def traced_cost(layer: Custom, leads: int, samples: int, outputs: int) -> Cost:
 
 
 @lru_cache(maxsize=256)
-def saved_elements(layer: Custom, leads: int, samples: int, outputs: int) -> tuple[int, ...]:
-    """Return the sizes of all tensors that a record's backward pass needs, but for parameters."""
+def _saved_elements(
+    rule: ModuleRule, layer: Custom, leads: int, samples: int, outputs: int
+) -> tuple[int, ...]:
     module = _built(layer, leads, outputs).train()
     own = {p.untyped_storage()._cdata for p in module.parameters()}
     sizes: dict[int, int] = {}

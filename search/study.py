@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 
 from data_pipeline.alterations import ALTERATIONS
-from definitions.plugins import Plugin
+from definitions.plugins import Plugin, Registry
 from models import Factor, Space, load_space
 from models.shape import Shape
 from models.space import FAMILIES
@@ -309,12 +309,19 @@ def study_names(storage: Storage) -> list[str]:
 def _used(definition: StudyDefinition, space: Space) -> list[Plugin | None]:
     """Return the plug-ins that add what a definition names, None for what is ours."""
     recipe = definition.recipe
-    return [
-        FAMILIES.plugin(space.family),
-        METRICS.plugin(definition.objective),
-        LOSSES.plugin(recipe.loss),
-        ALTERATIONS.plugin(recipe.augmentation),
+    named: list[tuple[Registry[Any], str]] = [
+        (FAMILIES, space.family),
+        (METRICS, definition.objective),
+        (LOSSES, recipe.loss),
+        (ALTERATIONS, recipe.augmentation),
     ]
+    for registry, name in named:
+        if registry.lacks(name):
+            raise StudyError(
+                f"expected the plug-in that adds the {registry.kind} {name!r}, got none: list it "
+                "in plugins, or give it with --plugin"
+            )
+    return [registry.plugin(name) for registry, name in named]
 
 
 def _stored_space(study: Study) -> Space:

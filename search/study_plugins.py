@@ -12,6 +12,7 @@ from definitions import definition, key
 from definitions.plugins import LOADED, Plugin, added_by, declare, load_plugin
 from search.errors import StudyError
 
+EXPECTED = "a list of files or folders beside this one, or names of installed plug-ins"
 Adds = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
@@ -45,9 +46,6 @@ def load_listed(listed: Iterable[Any], folder: Path) -> list[dict[str, Any]]:
         {"name": used.name, "hash": used.hash, "adds": used.adds}
         for used in map(UsedPlugin.of, LOADED.values())
     ]
-
-
-EXPECTED = "a list of files or folders beside this one, or names of installed plug-ins"
 
 
 def declare_stored(stored: object) -> None:

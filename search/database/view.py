@@ -77,8 +77,8 @@ def own_columns(definition: Mapping[str, Any]) -> list[str]:
     """Return the numbers that a study's trials have besides those of all studies, by name."""
     exclusive = definition.get("data", {}).get("task") == "exclusive"
     added = [one["adds"] for one in definition.get("plugins", ())]
-    metrics = [name for adds in added for name in adds.get("metric", ())]
-    evaluations = [name for adds in added for name in adds.get("evaluation", ())]
+    metrics = [str(name) for adds in added for name in adds.get("metric", ())]
+    evaluations = [str(name) for adds in added for name in adds.get("evaluation", ())]
     objective = str(definition.get("objective", OBJECTIVE.name))
     of_class = [objective] if ":" in objective else []
     named = [*(_EXCLUSIVE if exclusive else ()), *of_class, *metrics]

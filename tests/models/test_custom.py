@@ -153,6 +153,18 @@ def test_a_tree_family_builds_from_layers_of_ours() -> None:
     assert one.counted == "counted layer by layer, exactly"
 
 
+def test_a_rule_that_is_registered_anew_is_counted_anew() -> None:
+    for outer, expected in ((1, 1), (3, 3)):
+        module_family("again", [Factor.choice("nothing", 0)])(
+            lambda _, leads, outputs, outer=outer: nn.Sequential(
+                nn.Flatten(), *[nn.Linear(leads * 10, leads * 10) for _ in range(outer)],
+                nn.Linear(leads * 10, outputs),
+            )
+        )  # fmt: skip
+        one = load_space("again").resolve({"nothing": 0})
+        assert one.cost(10, 2, 5).flops == 2 * (expected * 20 * 20 + 20 * 5)
+
+
 def test_counting_leaves_random_numbers_alone() -> None:
     torch.manual_seed(5)
     expected = torch.randn(3)

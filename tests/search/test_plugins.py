@@ -163,6 +163,12 @@ def test_what_was_registered_in_a_notebook_is_no_part_of_a_study(storage, store)
         create_study(define(objective="tried", sample=ONE), store, storage)
 
 
+def test_a_name_that_is_known_from_another_study_needs_its_plugin(storage, store) -> None:
+    plugins.declare({"loss": {"theirs": {}}})
+    with pytest.raises(StudyError, match="the plug-in that adds the loss 'theirs', got none"):
+        create_study(define(sample=ONE, recipe={"loss": "theirs"}), store, storage)
+
+
 def test_a_name_that_a_column_has_is_refused(example: Path, storage, store) -> None:
     for name in ("seconds", "width", "role"):
         source = (
