@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from networks import FACTORIAL as COUNT
 from networks import PARTS, patterns
 from scipy import stats
 
@@ -25,7 +26,7 @@ from analysis.stats.interval import TAILS
 from analysis.stats.regression import holm
 
 SCORES = ("macro_f1", "macro_auroc", "macro_auprc")
-FACTORIAL = patterns()[:16]
+FACTORIAL = patterns()[:COUNT]
 CORNERS = FACTORIAL[:2]
 
 

@@ -41,6 +41,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "middle": ("grouping", "expansion", "se_ratio"),
     "depth": ("blocks",),
 }
+FACTORIAL = 16  # networks, the first ones
 Values = dict[str, Any]
 
 
@@ -105,10 +106,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--budget", choices=OURS, default="100M")
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
     for number, pattern in enumerate(patterns()):
         made = exchanged(pattern, given.budget)
-        (given.out / f"{number:02d}-{pattern}.json").write_text(made.to_json(), encoding="utf-8")
+        folder = given.out / ("factorial" if number < FACTORIAL else "single")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:02d}-{pattern}.json").write_text(made.to_json(), encoding="utf-8")
         cost, widths = made.cost(), [row.width for row in made.describe()[:-1]]
         millions = f"{cost.flops / 1e6:.1f} MFLOP, {cost.params / 1e6:.2f} M parameters"
         print(f"{pattern}: {millions}, {cost.activations / 1e3:.0f} k activations, {widths}")
