@@ -108,7 +108,6 @@ def recommend(
     from analysis.page.words import say
     from analysis.questions.budgets.recommend import recommend as choose
     from analysis.questions.estimates import estimate
-    from analysis.questions.laws.scaled import study_shape
     from analysis.stats.interval import PERCENT
     from analysis.stats.refusal import Refusal
     from analysis.trials.factors import label
@@ -122,9 +121,7 @@ def recommend(
         raise AnalysisError(say(result))
     law = _by_law(table, result.budget) if by_law else {}
     if out is not None and result.architecture is not None:
-        made_for = {"study": study, "input": asdict(study_shape(table))}
-        content = {**json.loads(result.architecture), "provenance": made_for}
-        out.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        _write_architecture(out, result.architecture, table)
     if as_json:
         print(json.dumps(_recommendation(result) | law, indent=2))
         return
@@ -204,6 +201,15 @@ def dashboard(
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
+
+
+def _write_architecture(out: Path, architecture: str, table: TrialTable) -> None:
+    """Write a network with the shape that its study has, for which `cost` counts it."""
+    from analysis.questions.laws.scaled import study_shape
+
+    made_for = {"study": table.study.name, "input": asdict(study_shape(table))}
+    content = {**json.loads(architecture), "provenance": made_for}
+    out.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _by_law(table: TrialTable, budget: float) -> dict[str, Any]:

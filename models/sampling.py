@@ -57,7 +57,7 @@ def sample_architectures(
     or their network is known. Where `count` is no multiple of `bins`, the first bins get one more.
     ModelError if a bin stays empty or does not fill: the message says what the space offers.
     """
-    low, high = flops_range
+    (low, high), shape = flops_range, Shape(samples, leads, outputs)
     _check_request(space, count, low, high, bins)
     rng = np.random.default_rng(seed)
     edges = np.geomspace(low, high, bins + 1)
@@ -72,7 +72,6 @@ def sample_architectures(
     duplicates = proposals = latest = 0
     while sum(map(len, found)) < count:
         if _is_hopeless(found, count, proposals, proposals - latest):
-            shape = Shape(samples, leads, outputs)
             raise _too_few(space, found, wanted, edges, flops_seen, proposals, extremes, shape)
         columns = {factor.name: factor.draw(rng, CHUNK) for factor in space.factors}
         proposals += CHUNK
@@ -81,12 +80,9 @@ def sample_architectures(
             if not space.allows(values):
                 continue
             layers = space.layers(values)
-            flops = tree_cost(layers, samples=samples, leads=leads, outputs=outputs).flops
+            flops = tree_cost(layers, **shape).flops
             flops_seen.append(flops)
-            if not extremes or flops > extremes["most"][0]:
-                extremes["most"] = flops, values
-            if "least" not in extremes or flops < extremes["least"][0]:
-                extremes["least"] = flops, values
+            _note_extremes(extremes, flops, values)
             if not low <= flops <= high:
                 continue
             place = min(int((math.log(flops) - log_edges[0]) / width), bins - 1)
@@ -111,6 +107,16 @@ def sample_architectures(
         duplicates=duplicates,
         refused=proposals - len(flops_seen),
     )
+
+
+def _note_extremes(
+    extremes: dict[str, tuple[int, dict[str, Value]]], flops: int, values: dict[str, Value]
+) -> None:
+    """Remember the points of the fewest and of the most FLOPs."""
+    if not extremes or flops > extremes["most"][0]:
+        extremes["most"] = flops, values
+    if "least" not in extremes or flops < extremes["least"][0]:
+        extremes["least"] = flops, values
 
 
 def _balanced_order(wanted: list[int], rng: np.random.Generator) -> list[tuple[int, int]]:
