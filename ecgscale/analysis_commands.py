@@ -111,7 +111,6 @@ def recommend(
     from analysis.questions.edges.numbers import best_values
     from analysis.questions.edges.section import widen_sentence
     from analysis.questions.estimates import expected_candidates
-    from analysis.questions.laws.scaled import study_shape
     from analysis.stats.refusal import Refusal
     from analysis.trials.factors import label
     from analysis.trials.find import read_table
@@ -128,9 +127,7 @@ def recommend(
     best = context.known(best_values)
     ends = {} if best is None else {one.factor: one.end_value for one in best.open}
     if out is not None and result.architecture is not None:
-        made_for = {"study": study, "input": asdict(study_shape(table))}
-        content = {**json.loads(result.architecture), "provenance": made_for}
-        out.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        _write_architecture(out, result.architecture, table)
     if as_json:
         print(json.dumps(_recommendation(result) | {"ends_of_space": ends} | law, indent=2))
         return
@@ -221,6 +218,15 @@ def dashboard(
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
+
+
+def _write_architecture(out: Path, architecture: str, table: TrialTable) -> None:
+    """Write a network with the shape that its study has, for which `cost` counts it."""
+    from analysis.questions.laws.scaled import study_shape
+
+    made_for = {"study": table.study.name, "input": asdict(study_shape(table))}
+    content = {**json.loads(architecture), "provenance": made_for}
+    out.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 
 def _by_law(table: TrialTable, budget: float) -> dict[str, Any]:

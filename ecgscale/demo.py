@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ecgscale.output import Progress, command_name, counted, duration, engineering
-from ecgscale.steps import find_or_create, prepare_raw, train
+from ecgscale.steps import Places, find_or_create, prepare_raw, train
 from ecgscale.study_commands import StorageOption
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def demo(
     print(_plan(definition))
     find_or_create(definition, store, opened)
     print(f"\n[3/4] {definition.planned} trainings with {counted(workers, 'worker')} side by side")
-    if code := train(definition.name, store, opened, out, workers=workers, per_gpu=workers):
+    if code := train(definition.name, store, opened, out, places=Places(workers, workers)):
         raise typer.Exit(code)
     print("\n[4/4] Analysing")
     page = write_report(

@@ -24,7 +24,7 @@ from ecgscale.definition_help import DefinitionCommand
 from ecgscale.option_groups import grouped
 from ecgscale.output import command_line, command_name, counted, duration
 from ecgscale.prepare_options import PrepareArguments
-from ecgscale.steps import find_or_create, networks_in_words, prepare_raw, tell_kept, train
+from ecgscale.steps import Places, find_or_create, networks_in_words, prepare_raw, tell_kept, train
 from ecgscale.study_commands import LongFirstOption, StartOption, StorageOption
 from ecgscale.worker_options import Keep, WorkerArguments
 
@@ -98,7 +98,6 @@ def run(
     The keys of the definition stand below, as a file that holds each at its default.
     """
     from search.definition import StudyDefinition
-    from search.kept import KeptNetworks
 
     started = time.monotonic()
     _require_one(raw, data, prepared)
@@ -109,14 +108,8 @@ def run(
     print(f"[1/5] ECGs in {raw or data}")
     store = _store(raw, data, out, prepared, jobs=jobs, quiet=quiet)
     study = _study(planned, store, opened, long_first=long_first)
-    fit = partial(
-        train,
-        *(study.name, store, opened, out),
-        how=how,
-        workers=workers,
-        per_gpu=per_gpu,
-        quiet=quiet,
-    )
+    places = Places(workers, per_gpu)
+    fit = partial(train, study.name, store, opened, out, how=how, places=places, quiet=quiet)
     print("\n[3/5] Training")
     assert how.weights is not None
     tell_kept(study, how.weights, how.keep)
@@ -129,9 +122,7 @@ def run(
         if code := fit():
             raise typer.Exit(code)
         write_family(study.name, opened, out / "family", weights=how.weights)
-    _report(study, out)
-    for path in KeptNetworks(how.weights, "best", study).kept():
-        print(f"Network:   {command_line('predict', path, 'ECG...')}")
+    _report(study, out, how.weights)
     print(f"Done in {duration(time.monotonic() - started)}.")
 
 
@@ -196,10 +187,11 @@ def _study(planned: StudyDefinition, store: Store, storage: Storage, *, long_fir
     return find_or_create(planned, store, storage, long_first=long_first)
 
 
-def _report(study: Study, out: Path) -> None:
+def _report(study: Study, out: Path, weights: Path) -> None:
     """Analyse the study, keep it as a file, and say where everything is."""
     from analysis.report import write_report
     from ecgscale.analysis_commands import show_step
+    from search.kept import KeptNetworks
     from search.reading.transfer import dump_study
 
     print("\n[5/5] Analysing")
@@ -210,6 +202,8 @@ def _report(study: Study, out: Path) -> None:
     print(f"\nReport:    {page.resolve()}")
     print(f"Dashboard: {command_name()} dashboard --storage {study.storage.label}")
     print(f"All of it: {out / 'study.jsonl.gz'}   (ecgscale load)")
+    for path in KeptNetworks(weights, "best", study).kept():
+        print(f"Network:   {command_line('predict', path, 'ECG...')}")
 
 
 def _plan_confirmation(study: Study, asked: Confirming) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +85,14 @@ def tell_kept(study: Study, folder: Path, keep: Keep | None) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many workers: at most `workers`, `per_gpu` on each GPU or one per core."""
+
+    workers: int | None = None
+    per_gpu: int = 1
+
+
 def train(
     study: str,
     store: Store,
@@ -92,8 +100,7 @@ def train(
     out: Path,
     *,
     how: WorkerArguments | None = None,
-    workers: int | None = None,
-    per_gpu: int = 1,
+    places: Places | None = None,
     quiet: bool = False,
 ) -> int:
     """Keep workers as processes of their own until all trials are done; return the exit code."""
@@ -106,8 +113,7 @@ def train(
         storage,
         command,
         out / "logs",
-        workers=workers,
-        per_gpu=per_gpu,
+        **asdict(places or Places()),
         quiet=quiet,
     )
     if code:

@@ -61,7 +61,7 @@ def sample_architectures(
     or their network is known. Where `count` is no multiple of `bins`, the first bins get one more.
     ModelError if a bin stays empty or does not fill: the message says what the space offers.
     """
-    low, high = flops_range
+    (low, high), shape = flops_range, Shape(samples, leads, outputs)
     _check_request(space, count, low, high, bins)
     rng = np.random.default_rng(seed)
     edges = np.geomspace(low, high, bins + 1)
@@ -82,10 +82,7 @@ def sample_architectures(
         proposals += chunk
         for values, layers, flops in _propose(space, rng, chunk, shape):
             flops_seen.append(flops)
-            if not extremes or flops > extremes["most"][0]:
-                extremes["most"] = flops, values
-            if "least" not in extremes or flops < extremes["least"][0]:
-                extremes["least"] = flops, values
+            _note_extremes(extremes, flops, values)
             if not low <= flops <= high:
                 continue
             place = min(int((math.log(flops) - log_edges[0]) / width), bins - 1)
@@ -171,6 +168,16 @@ def pool_of(
         rows += [(values, flops) for values, _, flops in proposed if low <= flops <= high]
     by_factor = {f.name: [values[f.name] for values, _ in rows[:count]] for f in space.factors}
     return Pool(space, by_factor, np.array([flops for _, flops in rows[:count]], float))
+
+
+def _note_extremes(
+    extremes: dict[str, tuple[int, dict[str, Value]]], flops: int, values: dict[str, Value]
+) -> None:
+    """Remember the points of the fewest and of the most FLOPs."""
+    if not extremes or flops > extremes["most"][0]:
+        extremes["most"] = flops, values
+    if "least" not in extremes or flops < extremes["least"][0]:
+        extremes["least"] = flops, values
 
 
 def _balanced_order(wanted: list[int], rng: np.random.Generator) -> list[tuple[int, int]]:
