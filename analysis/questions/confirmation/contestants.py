@@ -92,7 +92,7 @@ def _contestant(
     validation = float(table.score(runs).mean())
     half = half_width(between_seeds.value / len(runs), between_seeds.freedom)
     costs = {cost: float(runs[cost].mean()) for cost in table.costs if cost in runs}
-    designs = table.designs()
+    designs = table.whole.designs()
     flops = designs[table.cost].to_numpy(float)
     near = np.abs(flops / costs[table.cost] - 1) <= NEAR
     near &= (designs["architecture_hash"] != hash_).to_numpy()
