@@ -27,3 +27,14 @@ def find_architecture(name: str | Path) -> Architecture:
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"expected a readable architecture at {path}: {error}") from None
     return Architecture.from_json(text)
+
+
+def find_architectures(name: str | Path) -> tuple[Architecture, ...]:
+    """Return those of all JSON files of a folder, by their names; else the one `name` means."""
+    path = Path(name)
+    if not path.is_dir():
+        return (find_architecture(name),)
+    files = sorted(path.glob("*.json"))
+    if not files:
+        raise ModelError(f"expected architectures (.json files) in the folder {path}, got none")
+    return tuple(find_architecture(file) for file in files)
