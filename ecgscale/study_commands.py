@@ -200,8 +200,8 @@ def extend(
     reference: Annotated[
         list[str] | None,
         typer.Option(
-            help="A known CNN, such as xresnet1d18 or mobilenetv2@0.5, or an architecture's .json "
-            "file; repeatable."
+            help="A known CNN, such as xresnet1d18 or mobilenetv2@0.5, an architecture's .json "
+            "file, or a folder of such; repeatable."
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds per replicate and reference.")] = 1,
@@ -216,7 +216,7 @@ def extend(
     storage: StorageOption = None,
 ) -> None:
     """Plan further trials for a study, also while its workers run."""
-    from models import find_architecture
+    from models.find import find_architectures
     from search.database.storage import open_storage
     from search.definition import ReplicatePlan
     from search.study import extend_study, open_study
@@ -227,7 +227,7 @@ def extend(
         architectures=architectures,
         replicates=ReplicatePlan(replicates, seeds),
         controls=controls,
-        references=tuple(find_architecture(name) for name in reference or ()),
+        references=tuple(one for name in reference or () for one in find_architectures(name)),
         seeds=seeds,
         learning_rates=tuple(learning_rate or ()),
     )

@@ -43,3 +43,14 @@ def find_with_shape(name: str | Path) -> tuple[Architecture, Shape]:
     chosen = Architecture.from_json(text)
     made_for = json.loads(text).get("provenance", {}).get("input", {})
     return chosen, Shape.of(made_for)
+
+
+def find_architectures(name: str | Path) -> tuple[Architecture, ...]:
+    """Return those of all JSON files of a folder, by their names; else the one `name` means."""
+    path = Path(name)
+    if not path.is_dir():
+        return (find_architecture(name),)
+    files = sorted(path.glob("*.json"))
+    if not files:
+        raise ModelError(f"expected architectures (.json files) in the folder {path}, got none")
+    return tuple(find_architecture(file) for file in files)

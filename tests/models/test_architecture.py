@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models import Architecture, ModelError, find_architecture, reference
 from models.ecg_cnn import multiple, spread
+from models.find import find_architectures
 from models.layers import Add, Conv, Dropout, Sequence, decode, encode, tree_hash
 
 
@@ -129,3 +130,15 @@ def test_find_architecture_reads_names_and_files(tmp_path, ecg_cnn, draw):
         find_architecture("alexnet")
     with pytest.raises(ModelError, match="expected a readable architecture"):
         find_architecture(tmp_path / "missing.json")
+
+
+def test_a_folder_stands_for_its_architectures(tmp_path):
+    names = ("xresnet1d18@0.5", "resnet18@0.25")
+    for number, name in enumerate(names):
+        (tmp_path / f"{number}.json").write_text(reference(name).to_json())
+    (tmp_path / "notes.txt").write_text("no architecture")
+    assert find_architectures(tmp_path) == tuple(map(reference, names))
+    assert find_architectures("resnet18") == (reference("resnet18"),)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"in the folder .*empty, got none"):
+        find_architectures(tmp_path / "empty")
