@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from analysis.page.quantities import quantity, score
 from analysis.stats.interval import PERCENT, Interval
-from analysis.trials.table import TrialTable
+from analysis.trials.table import SEARCHED, TrialTable
 
 
 def plural(count: int, noun: str) -> str:
@@ -16,7 +16,8 @@ def plural(count: int, noun: str) -> str:
 
 def networks(table: TrialTable, count: int) -> str:
     """Count networks, and say that they were drawn at random where that is known."""
-    return plural(count, "randomly drawn network" if table.study.ours else "network")
+    drawn = table.study.ours and table.roles == SEARCHED
+    return plural(count, "randomly drawn network" if drawn else "network")
 
 
 def listed(items: Sequence[str]) -> str:

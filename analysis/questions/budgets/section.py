@@ -77,6 +77,7 @@ def finding(context: Context) -> Finding:
     observed = text(
         "best",
         networks=networks(table, len(designs)),
+        aside=len(table.aside) > 0,
         metric=table.objective,
         observed=float(row[table.objective]),
         others=others,
