@@ -13,20 +13,22 @@ from scipy import stats
 from analysis.errors import AnalysisError
 from analysis.questions.laws.error import decades_gate
 from analysis.questions.laws.growth import GROWTH, Exponent, Outcome, growth_gates, outcome
-from analysis.stats.coding import factor_columns
+from analysis.questions.laws.surface import (
+    COLLINEAR,
+    Surface,
+    fit_exponents,
+    fit_surface,
+    left_over,
+)
 from analysis.stats.interval import ALPHA, LEVEL, Interval, Z, percentiles, row_of
 from analysis.stats.refusal import Gate, Refusal, failed
-from analysis.stats.regression import folds, natural_spline, spline_knots
+from analysis.stats.regression import folds
 from analysis.trials.factors import FactorInfo
 from analysis.trials.table import TrialTable
 
 FEWEST_DESIGNS = 60
 PERMUTATIONS = 499
 IMMATERIAL = 0.02
-COLLINEAR = 0.05  # what the cost and the other factors must leave of each combination of sizes
-# How fast a wrong shape costs less as networks grow, per ln cost: where all errors shrink with
-# cost, so do these, and a surface of one curvature would then be biased.
-FADING = np.linspace(-0.2, 0.6, 9)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,126 +148,14 @@ def shape_law(
     c = table.log_cost(designs)
     if np.ptp(c) == 0 or any(designs[name].nunique() < 3 for name in (*names, "error")):
         return Refusal("laws.shape_flat", about)
-    surface = _surface(table, designs, infos, c - c.mean())
-    if _left(surface.base, surface.z[:, surface.kept]) < COLLINEAR:
+    surface = fit_surface(table, designs, infos, c - c.mean())
+    if left_over(surface.base, surface.z[:, surface.kept]) < COLLINEAR:
         return Refusal("stats.collinear", about)
     return _law(surface, tuple(names), float(c.mean()), bootstraps, seed, family or len(names))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Surface:
-    """The regression: t = c − mean c, natural logs z (n, k) less `centre`, design matrices.
-
-    `kept` are the coordinates of z in `shape`: all, or all but one that follows from the others by
-    t = sum_j `shares`_j z_j.
-    """
-
-    t: np.ndarray
-    z: np.ndarray
-    centre: np.ndarray
-    e: np.ndarray
-    base: np.ndarray  # (n, q): spline and other factors
-    shape: np.ndarray  # (n, s): z, t z, products
-    kept: np.ndarray
-    shares: np.ndarray
-
-    def optimum(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return Q of the kept z, and intercepts and exponents (k,) of all from weights (s,)."""
-        q, kept_intercepts, kept_exponents = self._kept_optimum(weights)
-        intercepts, exponents = np.zeros(len(self.shares)), np.zeros(len(self.shares))
-        intercepts[self.kept], exponents[self.kept] = kept_intercepts, kept_exponents
-        for j in np.setdiff1d(np.arange(len(self.shares)), self.kept):
-            intercepts[j] = -self.shares[self.kept] @ kept_intercepts / self.shares[j]
-            exponents[j] = (1 - self.shares[self.kept] @ kept_exponents) / self.shares[j]
-        return q, intercepts, exponents
-
-    def _kept_optimum(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        k = len(self.kept)
-        b, h, products = weights[:k], weights[k : 2 * k], weights[2 * k :]
-        q = np.zeros((k, k))
-        upper = np.triu_indices(k)
-        q[upper] = products
-        q = (q + q.T) / 2
-        solve = np.linalg.pinv(q)
-        return q, -0.5 * solve @ b, -0.5 * solve @ h
-
-
-def _surface(
-    table: TrialTable, designs: pd.DataFrame, infos: Sequence[FactorInfo], t: np.ndarray
-) -> _Surface:
-    logs = np.column_stack([factor.code(designs[factor.name]) for factor in infos]) * np.log(2)
-    centre = logs.mean(0)
-    z = logs - centre
-    others = {
-        factor.name: factor_columns(factor, factor.code(designs[factor.name]))
-        for factor in table.factors
-        if factor not in infos and designs[factor.name].nunique() > 1
-    }
-    spline = natural_spline(t, spline_knots(t))
-    base = _base(spline, z, others)
-    shares = np.linalg.lstsq(np.column_stack([np.ones(len(t)), z]), t, rcond=None)[0][1:]
-    kept = np.arange(len(infos))
-    if len(infos) > 1 and _left(base, z) < COLLINEAR:
-        kept = np.delete(kept, np.argmax(np.abs(shares) * z.std(0)))
-    rows, columns = np.triu_indices(len(kept))
-    own = z[:, kept]
-    return _Surface(
-        t,
-        z,
-        centre,
-        designs["error"].to_numpy(float),
-        base,
-        np.hstack([own, own * t[:, None], own[:, rows] * own[:, columns]]),
-        kept,
-        shares,
-    )
-
-
-def _base(spline: np.ndarray, z: np.ndarray, others: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the spline and the other factors, but for one that has to give way.
-
-    Where the cost is (nearly) a product of the factors, no size can change at equal cost while all
-    others are held: held fixed, they leave a combination of the sizes no variation of its own, and
-    its best value would be read from rounding errors. Without the factor whose absence leaves most,
-    there is some; if there is not, all are held.
-    """
-    every = np.hstack([spline, *others.values()])
-    if _left(every, z) >= COLLINEAR:
-        return every
-    fewer = [
-        np.hstack([spline, *(block for name, block in others.items() if name != without)])
-        for without in others
-    ]
-    best = max(fewer, key=lambda base: _left(base, z), default=every)
-    return best if _left(best, z) >= COLLINEAR else every
-
-
-def _left(base: np.ndarray, z: np.ndarray) -> float:
-    """Return the least share of variance that `base` leaves of any combination of z (n, k)."""
-    q, _ = np.linalg.qr(base)
-    rest = z - q @ (q.T @ z)
-    scale = np.linalg.cholesky(z.T @ z + 1e-12 * np.trace(z.T @ z) * np.eye(z.shape[1]))
-    white = np.linalg.solve(scale, rest.T)
-    return float(np.linalg.eigvalsh(white @ white.T).min())
-
-
-def _fit(surface: _Surface, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit to some rows; return the shape weights (s,) and predictions for all rows (n,)."""
-    best: tuple[float, np.ndarray, np.ndarray] | None = None
-    for fading in FADING:
-        columns = np.hstack([surface.base, surface.shape * np.exp(-fading * surface.t)[:, None]])
-        gram = columns[rows].T @ columns[rows]
-        weights = np.linalg.lstsq(gram, columns[rows].T @ surface.e[rows], rcond=1e-12)[0]
-        predicted = columns @ weights
-        loss = float(((surface.e[rows] - predicted[rows]) ** 2).sum())
-        if best is None or loss < best[0]:
-            best = loss, weights[surface.base.shape[1] :], predicted
-    assert best is not None
-    return best[1:]
-
-
 def _law(
-    surface: _Surface,
+    surface: Surface,
     names: tuple[str, ...],
     middle: float,
     bootstraps: int,
@@ -275,11 +165,11 @@ def _law(
     t, z, n = surface.t, surface.z, len(surface.t)
     decades = float(np.ptp(t) / np.log(10))
     rng = np.random.default_rng(seed)
-    _, intercepts, exponents = surface.optimum(_fit(surface, np.arange(n))[0])
+    _, intercepts, exponents = surface.optimum(fit_exponents(surface, np.arange(n))[0])
     curved = 0
     drawn = np.empty((bootstraps, 2, len(names)))
     for b in range(bootstraps):
-        q, *drawn[b] = surface.optimum(_fit(surface, rng.integers(0, n, n))[0])
+        q, *drawn[b] = surface.optimum(fit_exponents(surface, rng.integers(0, n, n))[0])
         curved += bool(np.linalg.eigvalsh(q).min() > 0)
     low, high = percentiles(drawn)
     se = (high[1] - low[1]) / (2 * Z)  # of the interval: draws have heavy tails
@@ -317,7 +207,7 @@ def _law(
 
 
 def _curve(
-    surface: _Surface,
+    surface: Surface,
     names: Sequence[str],
     drawn: np.ndarray,
     grid: np.ndarray,
@@ -345,7 +235,7 @@ def _curve(
     )
 
 
-def _by_chance(surface: _Surface, rng: np.random.Generator) -> Gate:
+def _by_chance(surface: Surface, rng: np.random.Generator) -> Gate:
     """Permute what spline and other factors leave of the error within bins of like cost."""
     base, _ = np.linalg.qr(surface.base)
     shape = surface.shape - base @ (base.T @ surface.shape)
@@ -362,12 +252,12 @@ def _by_chance(surface: _Surface, rng: np.random.Generator) -> Gate:
     return Gate("laws.matters", p < ALPHA, {"p": p, "needed": ALPHA})
 
 
-def _stable(surface: _Surface, exponents: np.ndarray, se: np.ndarray) -> Gate:
+def _stable(surface: Surface, exponents: np.ndarray, se: np.ndarray) -> Gate:
     """Leave out the cheapest and the most expensive tenth."""
     edges = np.quantile(surface.t, [0.1, 0.9])
     shifts = []
     for keep in (surface.t > edges[0], surface.t < edges[1]):
-        _, _, again = surface.optimum(_fit(surface, np.flatnonzero(keep))[0])
+        _, _, again = surface.optimum(fit_exponents(surface, np.flatnonzero(keep))[0])
         shifts.append(np.abs(again - exponents))
     # Two, as dropping a tenth moves a true exponent by about 0.7 standard errors; and a shift
     # of 0.02 is of no matter however small the standard error.
@@ -375,7 +265,7 @@ def _stable(surface: _Surface, exponents: np.ndarray, se: np.ndarray) -> Gate:
     return Gate("laws.stable", worst < 1, {"shift": float(np.max(shifts)), "share": worst})
 
 
-def _predictive(surface: _Surface, rng: np.random.Generator, repeats: int = 3) -> Gate:
+def _predictive(surface: Surface, rng: np.random.Generator, repeats: int = 3) -> Gate:
     """Compare the normal log-score of unseen architectures with and without shape."""
     n = len(surface.t)
     squares = np.zeros((2, n))
@@ -384,14 +274,14 @@ def _predictive(surface: _Surface, rng: np.random.Generator, repeats: int = 3) -
         for k in range(5):
             train, test = fold != k, fold == k
             weights = np.linalg.lstsq(surface.base[train], surface.e[train], rcond=None)[0]
-            _, shaped = _fit(surface, np.flatnonzero(train))
+            _, shaped = fit_exponents(surface, np.flatnonzero(train))
             for m, predicted in enumerate((surface.base @ weights, shaped)):
                 squares[m, test] += (surface.e[test] - predicted[test]) ** 2 / repeats
     gain = float(0.5 * np.log(squares[0].mean() / squares[1].mean()))
     return Gate("laws.predictive", gain > 0, {"gain": gain})
 
 
-def _sum_rule(surface: _Surface, exponents: np.ndarray, names: Sequence[str]) -> Gate:
+def _sum_rule(surface: Surface, exponents: np.ndarray, names: Sequence[str]) -> Gate:
     """Hold the cost that the law's factors take up against the cost there is.
 
     With c = sum_j a_j z_j + rest, the exponents must satisfy sum_j a_j s_j <= 1: what is missing
