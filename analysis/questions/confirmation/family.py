@@ -103,7 +103,7 @@ def derive_family(
                 chosen.test[comparison.primary],
                 _provenance(table, comparison, chosen, groups) | {"trial": int(trial["trial"])},
                 int(trial["trial"]),
-                {name.replace("_", " ", 1): float(trial[name]) for name in TESTED},
+                {n.replace("_", " ", 1): float(trial[n]) for n in TESTED if n in trial},
             )
         )
     if not members:

@@ -149,8 +149,9 @@ def test_a_source_of_few_records_has_scores_and_no_interval():
     labels = rng.random((120, 2)) < 0.4
     labels[0] = True, False
     sources = np.where(np.arange(120) == 0, "one", "many")
+    said = rng.random(labels.shape)
     table = interval_table(
-        labels, rng.random(labels.shape), np.full(2, 0.5), np.arange(120), sources, rng,
+        labels, said, said > 0.5, np.arange(120), sources, rng,
         classes=("a", "b"), resamples=50,
     ).set_index(["source", "class", "score"])  # fmt: skip
     assert np.isfinite(table.loc[("one", "macro", "f1"), "estimate"])

@@ -157,8 +157,8 @@ def test_micro_batches_add_up_to_the_batch(network, monkeypatch, quick):
         for _ in range(3):
             run.step(trial.train.signals[:16].float() / 1000, trial.train.labels[:16])
         steps.append([p.detach().clone() for p in run.network.parameters()])
-    # bf16 keeps eight bits of a product; a sum in other parts is rounded elsewhere.
-    tolerance = {"fp32": 1e-5, "bf16": 2**-8}[quick.precision]
+    # bf16 keeps eight bits of a product; a sum in other parts is rounded elsewhere, in each step.
+    tolerance = {"fp32": 1e-5, "bf16": 3 * 2**-8}[quick.precision]
     for before, whole, parts in zip(start, *steps, strict=True):
         assert (whole - parts).norm() <= tolerance * (whole - before).norm()
 
