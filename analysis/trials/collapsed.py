@@ -24,14 +24,15 @@ GUESSES, BELOW_SEEDS, BELOW_ALL = "guesses", "far below its other seeds", "far b
 def why_collapsed(runs: pd.DataFrame, score: np.ndarray) -> pd.Series:
     """Say of every run with a score (n,), more being better, why it collapsed; "" if it did not.
 
-    A run guesses if its macro-AUROC says so, where it is known. Without one only a gap tells: a
+    A run guesses if its macro-AUROC says so, where it is known and there are enough runs: few are
+    of small studies, which could not do without any. Without one only a gap tells: a
     run further below the next than that is below the best, or further below the other seeds of
     its network than 6 times what seeds usually do (median, so that they do not hide themselves).
     """
     why = np.full(len(runs), "", dtype=object)
     why[_below_seeds(runs["architecture_hash"].to_numpy(), score)] = BELOW_SEEDS
     why[_below_gap(score)] = BELOW_ALL
-    if AUROC in runs:
+    if AUROC in runs and len(score) >= FEWEST_RUNS:
         why[(runs[AUROC].astype(float) < GUESSING_AUROC).to_numpy()] = GUESSES
     return pd.Series(why, index=runs.index, dtype=object)
 
