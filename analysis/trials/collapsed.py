@@ -15,7 +15,7 @@ GUESSING_AUROC = 0.56
 """Guessing has 0.5; on a few hundred records chance takes it 0.03 from there (sd of controls)."""
 SEED_SDS = 6.0
 FEWEST_NETWORKS = 6  # with several seeds, to know what seeds usually do
-FEWEST_RUNS = 20  # to know what scores usually do
+FEWEST_RUNS = 20  # to know what scores usually do, and to spare any
 FEW = 0.1  # more runs than this share, and it may be what some choice does
 
 GUESSES, BELOW_SEEDS, BELOW_ALL = "guesses", "far below its other seeds", "far below all others"
@@ -24,15 +24,14 @@ GUESSES, BELOW_SEEDS, BELOW_ALL = "guesses", "far below its other seeds", "far b
 def why_collapsed(runs: pd.DataFrame, score: np.ndarray) -> pd.Series:
     """Say of every run with a score (n,), more being better, why it collapsed; "" if it did not.
 
-    A run guesses if its macro-AUROC says so, where it is known and there are enough runs: few are
-    of small studies, which could not do without any. Without one only a gap tells: a
+    A run guesses if its macro-AUROC says so, where it is known. Without one only a gap tells: a
     run further below the next than that is below the best, or further below the other seeds of
     its network than 6 times what seeds usually do (median, so that they do not hide themselves).
     """
     why = np.full(len(runs), "", dtype=object)
     why[_below_seeds(runs["architecture_hash"].to_numpy(), score)] = BELOW_SEEDS
     why[_below_gap(score)] = BELOW_ALL
-    if AUROC in runs and len(score) >= FEWEST_RUNS:
+    if AUROC in runs:
         why[(runs[AUROC].astype(float) < GUESSING_AUROC).to_numpy()] = GUESSES
     return pd.Series(why, index=runs.index, dtype=object)
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.trials.collapsed import why_collapsed
+from analysis.trials.collapsed import FEWEST_RUNS, why_collapsed
 from analysis.trials.factors import FactorInfo, codes, from_distribution, from_values
 from search.study_plugins import is_traced
 from search.training.metric_table import METRICS, OBJECTIVE
@@ -127,9 +127,10 @@ class TrialTable:
 
     @cached_property
     def aside(self) -> pd.DataFrame:
-        """Collapsed runs that enter no estimate: all, unless they are the majority."""
-        few = 2 * len(self.collapsed) <= len(self.complete(self.roles))
-        return self.collapsed if self.sets_aside and few else self.collapsed.iloc[:0]
+        """Collapsed runs that enter no estimate: all, if they are no majority and can be spared."""
+        runs = len(self.complete(self.roles))
+        spared = FEWEST_RUNS <= runs >= 2 * len(self.collapsed)
+        return self.collapsed if self.sets_aside and spared else self.collapsed.iloc[:0]
 
     @cached_property
     def learned(self) -> pd.DataFrame:

@@ -33,7 +33,7 @@ CONFIRM = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.longest
 def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Path) -> None:
     """Interrupted, given again, confirmed once; then the same networks on fewer records."""
     definition, out = tmp_path / "whole.toml", tmp_path / "out"

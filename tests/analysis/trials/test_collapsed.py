@@ -76,6 +76,17 @@ def test_a_majority_is_no_exception() -> None:
     assert table.whole is table
 
 
+def test_of_few_runs_those_near_guessing_are_named_and_kept() -> None:
+    """A few epochs on a few records: half the networks guess, and none can be spared."""
+    table = simulate(architectures=10, replicates=(2, 2), seed=5)
+    guessing = table.frame.index < 5
+    frame = table.frame.assign(macro_auroc=np.where(guessing, 0.52, 0.62))
+    table = replace(table, frame=frame)
+    assert set(table.collapsed["trial"]) == {0, 1, 2, 3, 4}
+    assert table.aside.empty
+    assert len(table.designs()) == 10
+
+
 def test_a_wide_but_connected_range_of_scores_holds_no_outlier() -> None:
     for seed in range(5):
         table = without(simulate(LAW, architectures=100, seed=seed), "macro_auroc")
