@@ -143,7 +143,7 @@ def test_out_of_memory_at_the_smallest_micro_batch_is_raised(network, monkeypatc
 
 
 def test_micro_batches_add_up_to_the_batch(network, monkeypatch, quick):
-    """Without batch normalisation the steps are those of the whole batch; decay has no part in it."""
+    """Without batch normalisation and decay the steps are those of the whole batch."""
     quick = dataclasses.replace(quick, weight_decay=0.0)
     monkeypatch.setattr(search.training.run, "build", linear_network)
     trial = search.training.run.Trial(
