@@ -10,10 +10,12 @@ import pandas as pd
 
 from analysis.page.blocks import Banner, Header
 from analysis.page.quantities import quantity, short
-from analysis.page.text import networks, unit_of_cost
+from analysis.page.text import listed, networks, unit_of_cost
 from analysis.page.words import Text
 from analysis.questions.context import Context
 from analysis.questions.training.numbers import runs_without_learning
+from analysis.questions.trust.precision import PrecisionDifference, precision_difference
+from analysis.stats.interval import ALPHA
 
 
 def header(context: Context) -> Header:
@@ -97,6 +99,13 @@ def _banners(context: Context) -> tuple[Banner, ...]:
                 Text("training")("banner", aside=nothing.aside),
             )
         )
+    precisions = precision_difference(table)
+    if precisions is not None:
+        banners.append(
+            Banner(
+                "caution", "Trained in more than one precision.", _precisions(context, precisions)
+            )
+        )
     ended = int(table.frame["state"].isin(["complete", "failed"]).sum())
     if ended < table.study.planned:
         banners.append(
@@ -108,6 +117,16 @@ def _banners(context: Context) -> tuple[Banner, ...]:
             )
         )
     return tuple(banners)
+
+
+def _precisions(context: Context, found: PrecisionDifference) -> str:
+    """Say how many trials each precision has, and what it does to the score."""
+    counts = listed([f"{count} in {name}" for name, count in found.trials.items()])
+    size = context.unit.written(found.effect) if found.effect.known else ""
+    metric = context.table.objective
+    return Text("trust")(
+        "precisions", counts=counts, found=found, size=size, metric=metric, alpha=ALPHA
+    )
 
 
 def _data_facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:

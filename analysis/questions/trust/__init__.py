@@ -1,1 +1,1 @@
-"""Whether the trials can be trusted: leaks and noise."""
+"""Whether the trials can be trusted: leaks, noise, precision."""
