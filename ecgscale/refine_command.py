@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.confirm_commands import DryRunOption, read_budgets
+from ecgscale.confirm_commands import BudgetOption, DryRunOption, read_budgets
 from ecgscale.output import command_line, counted, engineering, print_table
 from ecgscale.study_commands import StorageOption, StudyArgument
 
@@ -22,14 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def refine(
     study: StudyArgument,
-    budgets: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--budget",
-            help="FLOPs of one record, e.g. 100M; repeatable. Default: those of 10M, 30M, 100M, "
-            "300M and 1G within the study's range.",
-        ),
-    ] = None,
+    budgets: BudgetOption = None,
     networks: Annotated[
         int, typer.Option(min=1, help="Networks to train, as many for each budget.")
     ] = 20,
