@@ -122,14 +122,19 @@ def walk(layer: Layer, channels: int, length: int, tally: Tally) -> tuple[int, i
         case Flatten():
             return channels * layer.length, 1
         case Custom():
-            from models.custom import traced_cost
-
-            traced = traced_cost(layer, channels, length, tally.outputs)
-            tally.params += traced.params
-            tally.flops += traced.flops
-            tally.activations += traced.activations
-            return tally.outputs, 1
+            return _walk_custom(layer, channels, length, tally)
     return channels, length
+
+
+def _walk_custom(layer: Custom, channels: int, length: int, tally: Tally) -> tuple[int, int]:
+    """Add what tracing a plug-in's network counts."""
+    from models.custom import traced_cost
+
+    traced = traced_cost(layer, channels, length, tally.outputs)
+    tally.params += traced.params
+    tally.flops += traced.flops
+    tally.activations += traced.activations
+    return tally.outputs, 1
 
 
 def _check_divides(parts: int, channels: int, what: str) -> None:

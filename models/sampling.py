@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -71,18 +71,15 @@ def sample_architectures(
     found: list[list[Architecture]] = [[] for _ in range(bins)]
     known: set[str] = set()
     hits = [0] * bins
-    flops_seen: list[int] = []
-    extremes: dict[str, tuple[int, dict[str, Value]]] = {}
+    offered = _Offered()
     duplicates = proposals = latest = 0
-    shape = Shape(samples, leads, outputs)
     chunk, haste = (CHUNK_TRACED, HASTE_TRACED) if space.traced else (CHUNK, 1)
     while sum(map(len, found)) < count:
         if _is_hopeless(found, count, proposals * haste, (proposals - latest) * haste):
-            raise _too_few(space, found, wanted, edges, flops_seen, proposals, extremes, shape)
+            raise _too_few(space, found, wanted, edges, offered, proposals, shape)
         proposals += chunk
-        for values, layers, flops in _propose(space, rng, chunk, shape):
-            flops_seen.append(flops)
-            _note_extremes(extremes, flops, values)
+        for values, layers, flops in points_of(space, rng, chunk, shape):
+            offered.add(flops, values)
             if not low <= flops <= high:
                 continue
             place = min(int((math.log(flops) - log_edges[0]) / width), bins - 1)
@@ -105,11 +102,11 @@ def sample_architectures(
         hits=tuple(hits),
         proposals=proposals,
         duplicates=duplicates,
-        refused=proposals - len(flops_seen),
+        refused=proposals - len(offered.flops),
     )
 
 
-def _propose(
+def points_of(
     space: Space, rng: np.random.Generator, count: int, shape: Shape
 ) -> Iterator[tuple[dict[str, Value], Sequence, int]]:
     """Draw points independently; yield those that the space allows, with their layers and FLOPs."""
@@ -121,63 +118,24 @@ def _propose(
             yield values, layers, tree_cost(layers, **shape).flops
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pool:
-    """Points of a space with the exact FLOPs of their networks: values by factor, flops (n,)."""
+@dataclass(slots=True)
+class _Offered:
+    """What a space offers: the FLOPs of all proposals, the points of the fewest and the most."""
 
-    space: Space
-    values: dict[str, list[Value]]
-    flops: np.ndarray
+    flops: list[int] = field(default_factory=list)
+    least: dict[str, Value] = field(default_factory=dict)
+    most: dict[str, Value] = field(default_factory=dict)
+    ends: tuple[float, float] = (math.inf, -math.inf)
 
-    def __len__(self) -> int:
-        return len(self.flops)
-
-    def architecture(self, place: int) -> Architecture:
-        """Return one of its networks."""
-        return self.space.resolve({name: column[place] for name, column in self.values.items()})
-
-
-def pool_of(
-    space: Space,
-    count: int,
-    *,
-    flops_range: tuple[float, float],
-    seed: int = 0,
-    samples: int = DEFAULT.samples,
-    leads: int = DEFAULT.leads,
-    outputs: int = DEFAULT.outputs,
-) -> Pool:
-    """Draw `count` points independently, as in a sample but without bins, within a range of FLOPs.
-
-    Two points may build the same network. ModelError if the range holds next to none.
-    """
-    low, high = flops_range
-    _check_request(space, 1, low, high, 1)
-    rng, shape = np.random.default_rng(seed), Shape(samples, leads, outputs)
-    rows: list[tuple[dict[str, Value], int]] = []
-    proposals, chunk = 0, CHUNK_TRACED if space.traced else CHUNK
-    while len(rows) < count:
-        if proposals >= HOPELESS_AFTER + PROPOSALS_PER_ARCHITECTURE * len(rows):
-            raise ModelError(
-                f"expected {count:,} networks of {space.name} between {low:.3g} and {high:.3g} "
-                f"FLOPs, found {len(rows):,} in {proposals:,} proposals: choose FLOPs that the "
-                "space offers"
-            )
-        proposals += chunk
-        proposed = _propose(space, rng, chunk, shape)
-        rows += [(values, flops) for values, _, flops in proposed if low <= flops <= high]
-    by_factor = {f.name: [values[f.name] for values, _ in rows[:count]] for f in space.factors}
-    return Pool(space, by_factor, np.array([flops for _, flops in rows[:count]], float))
-
-
-def _note_extremes(
-    extremes: dict[str, tuple[int, dict[str, Value]]], flops: int, values: dict[str, Value]
-) -> None:
-    """Remember the points of the fewest and of the most FLOPs."""
-    if not extremes or flops > extremes["most"][0]:
-        extremes["most"] = flops, values
-    if "least" not in extremes or flops < extremes["least"][0]:
-        extremes["least"] = flops, values
+    def add(self, flops: int, values: dict[str, Value]) -> None:
+        """Note one more."""
+        self.flops.append(flops)
+        low, high = self.ends
+        if flops < low:
+            self.least = values
+        if flops > high:
+            self.most = values
+        self.ends = min(low, flops), max(high, flops)
 
 
 def _balanced_order(wanted: list[int], rng: np.random.Generator) -> list[tuple[int, int]]:
@@ -217,13 +175,12 @@ def _too_few(
     found: list[list[Architecture]],
     wanted: list[int],
     edges: np.ndarray,
-    flops_seen: list[int],
+    offered: _Offered,
     tried: int,
-    extremes: dict[str, tuple[int, dict[str, Value]]],
     shape: Shape,
 ) -> ModelError:
     """Say what was found, what is missing and what the space offers."""
-    if not flops_seen:
+    if not offered.flops:
         return ModelError(
             f"none of {tried} proposals of {space.name} meets {' and '.join(space.constraints)}; "
             "widen the ranges of the factors or drop a constraint"
@@ -233,29 +190,24 @@ def _too_few(
     count = sum(wanted)
     gaps = [f"{edges[i]:.3g} to {edges[i + 1]:.3g}" for i in short]
     more = f" and {len(gaps) - 1} more bins" if len(gaps) > 1 else ""
-    lowest, low, high, highest = np.quantile(flops_seen, (0, 0.01, 0.99, 1))
+    lowest, low, high, highest = np.quantile(offered.flops, (0, 0.01, 0.99, 1))
     return ModelError(
         f"expected {count} different architectures of {space.name} in {len(found)} bins, found "
         f"{sum(map(len, found))} in {tried} proposals and too few at {gaps[0]} FLOPs{more}; choose "
         f"FLOPs that the space offers: 98 % lie between {low:.3g} and {high:.3g}, all between "
-        f"{lowest:.3g} and {highest:.3g}{_advice(space, edges, short, extremes, shape)}"
+        f"{lowest:.3g} and {highest:.3g}{_advice(space, edges, short, offered, shape)}"
     )
 
 
 def _advice(
-    space: Space,
-    edges: np.ndarray,
-    short: list[int],
-    extremes: dict[str, tuple[int, dict[str, Value]]],
-    shape: Shape,
+    space: Space, edges: np.ndarray, short: list[int], offered: _Offered, shape: Shape
 ) -> str:
     """Say which factor to widen for the bins at the ends of what a space offers."""
-    (most, largest), (least, smallest) = extremes["most"], extremes["least"]
-    said = []
+    (least, most), said = offered.ends, []
     if _middle(edges, short[-1]) > most:
-        said.append(advice(space, largest, _middle(edges, short[-1]), shape))
+        said.append(advice(space, offered.most, _middle(edges, short[-1]), shape))
     if _middle(edges, short[0]) < least:
-        said.append(advice(space, smallest, _middle(edges, short[0]), shape))
+        said.append(advice(space, offered.least, _middle(edges, short[0]), shape))
     wider = ", and ".join(filter(None, said))
     return f"; or widen {wider}" if wider else ""
 

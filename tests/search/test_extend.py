@@ -9,7 +9,7 @@ from conftest import define
 from processes import slow_trainer
 
 from models import Space, load_space, reference
-from models.sampling import pool_of
+from models.pool import pool_of
 from search.database.storage import open_storage
 from search.definition import ReplicatePlan, StudyDefinition
 from search.errors import StudyError

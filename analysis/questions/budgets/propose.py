@@ -23,7 +23,7 @@ from analysis.stats.refusal import Refusal
 from analysis.surrogates.surrogate import Data, Surrogate, fit_target
 from analysis.trials.table import TrialTable
 from models import Architecture
-from models.sampling import Pool
+from models.pool import Pool
 
 Floats = NDArray[np.float64]
 

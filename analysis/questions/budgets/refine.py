@@ -11,7 +11,7 @@ from analysis.questions.context import Context
 from analysis.questions.laws.scaled import study_space
 from analysis.stats.refusal import Refusal
 from analysis.trials.find import read_table
-from models.sampling import pool_of
+from models.pool import pool_of
 from search.confirm import budgets_within
 from search.reading.status import require_finished
 from search.study import Study

@@ -15,8 +15,8 @@ from analysis.questions.estimates import estimate
 from analysis.stats.noise import noise
 from analysis.stats.refusal import Refusal
 from analysis.trials.table import TrialTable
-from models import load_space
-from models.sampling import Pool, pool_of
+from models import ModelError, load_space
+from models.pool import Pool, pool_of
 from tests.analysis.simulate import NOTHING, PLANTED, simulate, true_error
 from tests.analysis.told import refused
 
@@ -45,6 +45,11 @@ def test_a_pool_holds_points_of_the_space_with_their_exact_flops(pool: Pool) -> 
         assert network.factors == {name: column[place] for name, column in pool.values.items()}
     again = pool_of(load_space("ecg-cnn"), 300, flops_range=(3e6, 3e8), seed=5)
     np.testing.assert_array_equal(again.flops, pool.flops[:300])
+
+
+def test_a_range_of_flops_that_the_space_lacks_is_refused() -> None:
+    with pytest.raises(ModelError, match="choose FLOPs that the space offers"):
+        pool_of(load_space("ecg-cnn"), 10, flops_range=(1.0, 10.0))
 
 
 def test_proposals_are_new_distinct_and_within_their_budgets(
