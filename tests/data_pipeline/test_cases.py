@@ -1,17 +1,14 @@
 """Inputs on which files were once spoiled in silence, each with the right value."""
 
 import json
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.signal import resample_poly
 
 from data_pipeline import DataError, PrepareOptions, Store, prepare_store
-from data_pipeline.filters import resampled
 from data_pipeline.headers import read_header
 from data_pipeline.layouts import Candidate
 from data_pipeline.lead_names import parse_lead
@@ -194,21 +191,6 @@ def test_segments_are_parts_of_their_record(
     (raw / "R2b.dat").unlink()
     again = raw_mode(raw, tmp_path / "again", layout=layout)
     assert reason(again, "R2")[0] == "no signal file"
-
-
-@pytest.mark.parametrize("rate", [257.123, 999.7, 333.333333, 50.0001, 1e5])
-def test_odd_rates_equal_scipy_in_bounded_time(rate: float, rng: np.random.Generator) -> None:
-    values = np.cumsum(rng.normal(size=(12, 2000)), axis=1)
-    started = time.process_time()
-    ours = resampled(values, rate, 100)
-    assert time.process_time() - started < 5
-    up, down = 100 * 10**6, round(rate * 10**6)
-    common = np.gcd(up, down)
-    up, down = up // common, down // common
-    assert ours.shape[1] == -(-2000 * up // down)
-    if max(up, down) < 300_000:  # beyond it SciPy takes minutes
-        expected = resample_poly(values, up, down, axis=1, padtype="mean")
-        np.testing.assert_allclose(ours, expected, atol=1e-8)
 
 
 def test_a_rate_that_carries_no_ecg_is_excluded(tmp_path: Path) -> None:

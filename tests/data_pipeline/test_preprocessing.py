@@ -1,3 +1,4 @@
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +44,22 @@ def test_resampling_equals_scipy_at_any_rate(rate: int, target: int, samples: in
     values = noise(samples)[:2]
     expected = signal.resample_poly(values, target, rate, axis=1, padtype="mean")
     np.testing.assert_allclose(resampled(values, rate, target), expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("rate", [257.123, 999.7, 333.333333, 50.0001, 1e5])
+def test_odd_rates_equal_scipy_in_bounded_time(rate: float) -> None:
+    rng = np.random.default_rng(0)
+    values = np.cumsum(rng.normal(size=(12, 2000)), axis=1)
+    started = time.process_time()
+    ours = resampled(values, rate, 100)
+    assert time.process_time() - started < 5
+    up, down = 100 * 10**6, round(rate * 10**6)
+    common = np.gcd(up, down)
+    up, down = up // common, down // common
+    assert ours.shape[1] == -(-2000 * up // down)
+    if max(up, down) < 300_000:  # beyond it SciPy takes minutes
+        expected = signal.resample_poly(values, up, down, axis=1, padtype="mean")
+        np.testing.assert_allclose(ours, expected, atol=1e-8)
 
 
 @pytest.mark.parametrize("samples", [9000, 3200, 1000, 300, 150, 51, 50, 2])

@@ -26,6 +26,19 @@ def keys(frame) -> list[tuple]:
     return list(zip(frame["architecture_hash"], frame["seed"], frame["role"], strict=True))
 
 
+def rates_of_a_worker(name: str, storage, store) -> list[float]:
+    """Let a worker run all trials; return the learning rates its trainer was given."""
+    used: list[float] = []
+    inner = slow_trainer(0.01)
+
+    def spy(architecture, train, valid, recipe, seed, **rest):
+        used.append(recipe.learning_rate)
+        return inner(architecture, train, valid, recipe, seed, **rest)
+
+    run_worker(name, storage, store, "cpu", train=spy, say=lambda _: None)
+    return used
+
+
 def test_extension_adds_what_was_asked_and_leaves_the_rest(make_study, storage, store):
     study = make_study(controls={"shuffled_labels": 1})
     before = read_trials(study.name, storage)
@@ -68,14 +81,7 @@ def test_drawn_learning_rates_reach_the_trainer_and_the_table(make_study, storag
     sample = {"architectures": 3, "flops": [1e5, 2e6], "bins": 3, "learning_rate": [1e-3, 1e-2]}
     study = make_study(sample=sample, replicates={"architectures": 2})
     extend_study(study, Extension(architectures=2, replicates=ReplicatePlan(1, 1), controls=1))
-    used: list[float] = []
-    inner = slow_trainer(0.01)
-
-    def spy(architecture, train, valid, recipe, seed, **rest):
-        used.append(recipe.learning_rate)
-        return inner(architecture, train, valid, recipe, seed, **rest)
-
-    run_worker(study.name, storage, store, "cpu", train=spy, say=lambda _: None)
+    used = rates_of_a_worker(study.name, storage, store)
     frame = read_trials(study.name, storage)
     assert set(frame["state"]) == {"complete"}
     assert used == frame["learning_rate"].tolist()
@@ -111,14 +117,7 @@ def test_references_have_the_same_seeds_at_every_learning_rate(make_study, stora
     extend_study(study, Extension(references=networks, seeds=2, learning_rates=(1e-3, usual)))
     extend_study(study, Extension(references=networks, seeds=2, learning_rates=(2e-2,)))
     extend_study(study, Extension(references=networks[:1], learning_rates=(1e-3,)))  # a third seed
-    used: list[float] = []
-    inner = slow_trainer(0.01)
-
-    def spy(architecture, train, valid, recipe, seed, **rest):
-        used.append(recipe.learning_rate)
-        return inner(architecture, train, valid, recipe, seed, **rest)
-
-    run_worker(study.name, storage, store, "cpu", train=spy, say=lambda _: None)
+    used = rates_of_a_worker(study.name, storage, store)
     frame = read_trials(study.name, storage)
     frame["rate"] = used
     new = frame[frame["role"] == "reference"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from models import Architecture, reference
 from models.export import load_network
@@ -13,6 +15,7 @@ from search.confirm import Candidate, confirm_study
 from search.kept import Keepable, KeptNetworks, best_numbers
 from search.reading.records import read_trials
 from search.study import Study
+from search.training.scores import score_fold
 from search.worker import WorkerOptions, run_worker
 
 SMALL = {"architectures": 4, "flops": [1e5, 2e6], "bins": 2}
@@ -113,3 +116,48 @@ def test_all_are_counted_and_a_full_disk_is_told(
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("search.kept.shutil.disk_usage", lambda _: usage)
     assert "that is not enough" in networks.describe()
+
+
+def test_a_kept_network_names_the_rate_it_was_trained_with(make_study, store, tmp_path):
+    study = make_study(
+        sample={"architectures": 1, "flops": [1e6, 3e6], "bins": 1, "learning_rate": [1e-3, 1e-2]},
+        recipe={"epochs": 1, "learning_rate": 5e-2},
+    )
+    options = WorkerOptions(weights=tmp_path)
+    assert run_worker(study.name, study.storage, store, "cpu", options=options, say=str) == 0
+    (path,) = tmp_path.rglob("*.safetensors")
+    drawn = read_trials(study.name, study.storage)["learning_rate"][0]
+    assert load_network(path).card.recipe["learning_rate"] == pytest.approx(drawn)
+    assert drawn <= 1e-2
+
+
+def test_a_kept_network_has_the_bits_of_validation_and_says_everything(
+    make_study, store, tmp_path, one_thread
+):
+    study = make_study(
+        sample={"architectures": 1, "flops": [1e6, 3e6], "bins": 1}, recipe={"epochs": 1}
+    )
+    options = WorkerOptions(weights=tmp_path)
+    assert run_worker(study.name, study.storage, store, "cpu", options=options, say=str) == 0
+    (path,) = tmp_path.rglob("*.safetensors")
+    network, rows = load_network(path), store.rows("validation")
+    said = network.predictor().of_prepared(np.asarray(store.signals[rows]), store.step)
+    recipe = study.definition.recipe
+    scores = score_fold(
+        store.labels[rows],
+        said,
+        network.card.thresholds,
+        empty_classes=recipe.empty_classes,
+    )
+    trial = read_trials(study.name, study.storage).iloc[0]
+    card = network.card
+    for name in ("macro_f1", "macro_auroc", "macro_auprc", "ece"):
+        assert trial[name] == card.scores[f"validation {name}"] == scores.values[name]
+    low, high = card.intervals["validation macro_auroc"]
+    assert low < scores.values["macro_auroc"] < high
+    assert card.diagnoses[0] == "atrial fibrillation"
+    assert card.codes[4] == ("733534002", "164909002")
+    assert card.records == {fold: len(store.rows(fold)) for fold in ("train", "validation", "test")}
+    assert sum(card.positives.values()) == store.labels[store.rows("train")].sum()
+    assert card.precision in ("fp32", "bf16")
+    assert card.versions["torch"] == torch.__version__
