@@ -326,10 +326,20 @@ class StudyDefinition:
         values["plugins"] = load_listed(listed, path.parent) if isinstance(listed, list) else listed
         try:
             defined = cls.from_dict({"name": path.stem, **_with_init(values, path.parent)})
+            _require_period(values.get("recipe", {}))
             load_space(defined.space)
         except (StudyError, ModelError) as error:
             raise StudyError(f"{path}: {error}") from None
         return defined
+
+
+def _require_period(recipe: Mapping[str, Any]) -> None:
+    """Refuse a weight decay that does not say of what: files of before meant each step."""
+    if "weight_decay" in recipe and "weight_decay_per" not in recipe:
+        raise StudyError(
+            "expected recipe.weight_decay_per beside recipe.weight_decay, got none: say "
+            '"epoch", as is usual now, or "step", as it was before that was a choice'
+        )
 
 
 def _with_init(values: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:

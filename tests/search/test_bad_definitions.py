@@ -88,6 +88,7 @@ STUDIES: list[tuple[str | bytes, tuple[str, ...]]] = [
     ("seed = " + "9" * 1900, ("seed to be a whole number", "1900 digits")),
     ("seed = 99999999999999999999", ("seed", "1e15")),
     ("[recipe]\nwarmup = nan", ("recipe.warmup", "got nan")),
+    ("[recipe]\nweight_decay = 0.05", ("recipe.weight_decay_per beside", '"step"')),
     ("[recipe]\nweight_decay = inf", ("recipe.weight_decay", "got inf")),
     ("[recipe]\ngradient_clip = -inf", ("recipe.gradient_clip", "got -inf")),
     ("[sample]\nflops = [nan, inf]", ("sample.flops", "nan")),
