@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,14 @@ from ecgscale.study_commands import StorageOption, StudyArgument
 
 if TYPE_CHECKING:
     from analysis.questions.budgets.propose import Proposal
+
+
+class Sampler(StrEnum):
+    """Optuna's samplers that may propose networks."""
+
+    tpe = "tpe"
+    gp = "gp"
+    nsga2 = "nsga2"
 
 
 def register(app: typer.Typer) -> None:
@@ -27,8 +36,12 @@ def refine(
         int, typer.Option(min=1, help="Networks to train, as many for each budget.")
     ] = 20,
     candidates: Annotated[
-        int, typer.Option(min=100, help="Networks of the space to choose them from.")
+        int, typer.Option(min=100, help="Networks of the space that the surrogate chooses from.")
     ] = 100_000,
+    sampler: Annotated[
+        Sampler | None,
+        typer.Option(help="Let one of Optuna's samplers propose, in place of the surrogate."),
+    ] = None,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Propose although planned trials are left.")
     ] = False,
@@ -47,12 +60,14 @@ def refine(
     from search.trials.plan import Extension
 
     found = open_study(study, open_storage(storage))
-    print(f"Predicting the scores of {candidates:,} networks ...", flush=True)
+    if sampler is None:
+        print(f"Predicting the scores of {candidates:,} networks ...", flush=True)
     chosen = choose_refinements(
         found,
         budgets=read_budgets(budgets),
         count=networks,
         candidates=candidates,
+        sampler=sampler,
         unfinished=unfinished,
     )
     _show(chosen)
@@ -68,15 +83,23 @@ def refine(
 def _show(chosen: Sequence[Proposal]) -> None:
     import pandas as pd
 
-    rows = [
-        {
-            "budget": engineering(one.budget),
-            "network": one.architecture.hash[:8],
-            "FLOPs": engineering(one.flops),
-            "expected": round(one.expected, 4),
-            "sd": round(one.sd, 4),
-            "P(beats the best)": f"{one.probability:.0%}",
-        }
-        for one in sorted(chosen, key=lambda one: (one.budget, -one.expected))
-    ]
-    print_table(pd.DataFrame(rows))
+    print_table(pd.DataFrame([_row(one) for one in sorted(chosen, key=_best_first)]))
+
+
+def _best_first(one: Proposal) -> tuple[float, float]:
+    return one.budget, -one.outlook.expected if one.outlook else one.flops
+
+
+def _row(one: Proposal) -> dict[str, str]:
+    row = {
+        "budget": engineering(one.budget),
+        "network": one.architecture.hash[:8],
+        "FLOPs": engineering(one.flops),
+    }
+    if one.outlook is None:
+        return row
+    return row | {
+        "expected": f"{one.outlook.expected:.4f}",
+        "sd": f"{one.outlook.sd:.4f}",
+        "P(beats the best)": f"{one.outlook.probability:.0%}",
+    }

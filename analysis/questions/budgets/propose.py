@@ -31,19 +31,26 @@ REFITS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """A network to train for a budget.
+class Outlook:
+    """What a surrogate expects of a network (`expected` score, its `sd`; in the objective).
 
-    `expected` score and its `sd` are those of the surrogate (in the objective); `probability` is
-    that of a true score above that of the best expected network trained within the budget.
+    `probability` is that of a true score above that of the best expected network trained within
+    the budget.
     """
+
+    expected: float
+    sd: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A network to train for a budget, and what to expect of it where a surrogate says that."""
 
     architecture: Architecture
     budget: float
     flops: int
-    expected: float
-    sd: float
-    probability: float
+    outlook: Outlook | None = None
 
 
 def propose(
@@ -82,7 +89,8 @@ def propose(
         lead, doubt = mean - known.mean[rival], np.hypot(sd, np.sqrt(known.variance[rival]))
         beats = float(stats.norm.cdf(lead / doubt)) if doubt > 0 else float(lead > 0)
         flops = int(pool.flops[place])
-        found.append(Proposal(architecture, budget, flops, sign * mean, sd, beats))
+        outlook = Outlook(sign * mean, sd, beats)
+        found.append(Proposal(architecture, budget, flops, outlook))
     return tuple(found)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from analysis.errors import AnalysisError
 from analysis.page.words import say
 from analysis.questions.budgets.propose import Proposal, propose
+from analysis.questions.budgets.samplers import ask_samplers
 from analysis.questions.context import Context
 from analysis.questions.laws.scaled import study_space
 from analysis.stats.refusal import Refusal
@@ -26,12 +27,14 @@ def choose_refinements(
     budgets: Sequence[float] = (),
     count: int = COUNT,
     candidates: int = CANDIDATES,
+    sampler: str | None = None,
     unfinished: bool = False,
 ) -> tuple[Proposal, ...]:
     """Propose networks of the study's space, by default for the usual budgets within its range.
 
-    Every call looks at other candidates. Raises StudyError while planned trials are left, unless
-    `unfinished`; AnalysisError where the trials do not tell one network from another.
+    By the surrogate from a number of `candidates`, others in every call, or by one of Optuna's
+    SAMPLERS. Raises StudyError while planned trials are left, unless `unfinished`; AnalysisError
+    where the trials do not tell one network from another.
     """
     require_finished(study, unfinished)
     table = read_table(study.name, study.storage)
@@ -42,10 +45,12 @@ def choose_refinements(
             f"Expected budgets within the {low:g} to {high:g} FLOPs that {study.name} sampled, got "
             f"{', '.join(f'{budget:g}' for budget in wanted)}: give --budget."
         )
-    pool = pool_of(
-        space, candidates, flops_range=(low, wanted[-1]), seed=study.planned, **study.shape
-    )
-    found = propose(Context(table, seed=study.planned), pool, wanted, count)
+    seed, shape = study.planned, study.shape
+    if sampler is not None:
+        known = table.candidates
+        return ask_samplers(sampler, space, known, wanted, count, low=low, shape=shape, seed=seed)
+    pool = pool_of(space, candidates, flops_range=(low, wanted[-1]), seed=seed, **shape)
+    found = propose(Context(table, seed=seed), pool, wanted, count)
     if isinstance(found, Refusal):
         raise AnalysisError(say(found))
     return found

@@ -25,6 +25,10 @@ from analysis.stats.interval import PERCENT
 from analysis.trials.table import TrialTable
 
 GRID = "expected of the best within this cost"
+BESIDE = (
+    ("refine", "proposed network", GREEN, "triangle-up"),
+    ("reference", "reference architecture", ORANGE, "diamond"),
+)
 
 
 def pareto_front(
@@ -37,7 +41,7 @@ def pareto_front(
 ) -> Drawn:
     """Draw all networks over a cost with the observed front and, where given, the estimated one.
 
-    Reference networks are drawn beside the random ones but are no part of either front.
+    Proposed and reference networks are drawn beside the random ones but are no part of a front.
     """
     designs = table.designs()
     designs = designs[designs[metric].notna()].reset_index(drop=True)
@@ -70,15 +74,16 @@ def pareto_front(
     )
     if estimated is not None:
         _add_likely(figure, estimated, x, y, texts)
-    references = _references(table, metric, cost)
-    if len(references):
-        frames.append(references)
-        figure.points(
-            references[cost], references[metric], "known networks", ORANGE, size=10,
-            symbol="diamond", line={"color": BLACK, "width": 1},
-            text=references["architecture_hash"].tolist(),
-            hover="%{text}: %{y:.3f}<extra>known network</extra>",
-        )  # fmt: skip
+    for role, kind, color, symbol in BESIDE:
+        others = _means(table, role, metric, cost)
+        if len(others):
+            frames.append(others.assign(series=kind))
+            figure.points(
+                others[cost], others[metric], f"{kind}s", color, size=6 if small else 10,
+                symbol=symbol, line={"color": BLACK, "width": 1},
+                text=others["architecture_hash"].tolist(),
+                hover=f"%{{text}}: %{{y:.3f}}<extra>{kind}</extra>",
+            )  # fmt: skip
     figure.axes(x=column_axis(cost, x), y=axis(quantity(metric).axis))
     if small:
         figure.small()
@@ -114,13 +119,12 @@ def _add_estimated(
     )
 
 
-def _references(table: TrialTable, metric: str, cost: str) -> pd.DataFrame:
-    """Average the seeds of the known networks that were trained beside the random ones."""
-    frame = table.complete(["reference"])
+def _means(table: TrialTable, role: str, metric: str, cost: str) -> pd.DataFrame:
+    """Average the seeds of the networks of another role than the random ones."""
+    frame = table.complete([role])
     if metric not in frame or frame.empty:
         return pd.DataFrame()
-    means = frame.groupby("architecture_hash", sort=True)[[cost, metric]].mean().reset_index()
-    return means.assign(series="known network")
+    return frame.groupby("architecture_hash", sort=True)[[cost, metric]].mean().reset_index()
 
 
 def hypervolume_curve(

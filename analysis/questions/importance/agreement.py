@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from analysis.stats.refusal import Refusal
 from analysis.stats.regression import fit_spline
 from analysis.trials.factors import plain
 from analysis.trials.table import TrialTable
+from search.quiet import quiet_optuna
 
 TOP = 0.1
 FEWEST_ON_TOP = 5
@@ -63,22 +63,18 @@ def _ped_anova(table: TrialTable, designs: pd.DataFrame, equal_cost: bool) -> pd
     if equal_cost:
         y = y - fit_spline(c, y)(c)
     distributions = {factor.name: factor.distribution() for factor in table.factors}
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it announces studies, even in memory
-    study = optuna.create_study(direction="minimize")
-    optuna.logging.set_verbosity(verbosity)
-    study.add_trials(
-        [
-            optuna.trial.create_trial(
-                params={name: plain(row[name]) for name in distributions},
-                distributions=distributions,
-                value=-float(score),
-            )
-            for row, score in zip(designs.to_dict("records"), y, strict=True)
-        ]
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    with quiet_optuna():
+        study = optuna.create_study(direction="minimize")
+        study.add_trials(
+            [
+                optuna.trial.create_trial(
+                    params={name: plain(row[name]) for name in distributions},
+                    distributions=distributions,
+                    value=-float(score),
+                )
+                for row, score in zip(designs.to_dict("records"), y, strict=True)
+            ]
+        )
         found = optuna.importance.get_param_importances(
             study, evaluator=PedAnovaImportanceEvaluator(target_quantile=TOP), normalize=True
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.questions.budgets.propose import Proposal, propose
+from analysis.questions.budgets.propose import Outlook, Proposal, propose
 from analysis.questions.budgets.recommend import Recommendation, ranked, recommend
 from analysis.questions.context import Context
 from analysis.questions.estimates import estimate
@@ -21,6 +21,11 @@ from tests.analysis.simulate import NOTHING, PLANTED, simulate, true_error
 from tests.analysis.told import refused
 
 BUDGETS = (3e7, 3e8)
+
+
+def outlook(proposal: Proposal) -> Outlook:
+    assert proposal.outlook is not None
+    return proposal.outlook
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +81,13 @@ def test_proposals_are_truly_better_than_what_was_trained(
         assert truth.max() > trained[within].max()
         alike = within & (designs["flops"] >= budget / 2).to_numpy()
         assert truth.mean() > trained[alike].mean() + 2 * trained[alike].std()
-        assert np.abs(truth - [one.expected for one in own]).mean() < 0.006
+        assert np.abs(truth - [outlook(one).expected for one in own]).mean() < 0.006
         rival = np.argmax(np.where(within, known.mean, -1.0))
         beaten += (truth > trained[rival]).tolist()
     # The surrogate knows: it says about how often they are better than the best expected one.
-    assert np.mean(beaten) == pytest.approx(np.mean([one.probability for one in found]), abs=0.25)
+    assert np.mean(beaten) == pytest.approx(
+        np.mean([outlook(one).probability for one in found]), abs=0.25
+    )
 
 
 def test_nothing_is_proposed_where_the_trials_tell_nothing(pool: Pool) -> None:
@@ -93,7 +100,12 @@ def test_proposed_networks_are_candidates_and_enter_nothing_else(
 ) -> None:
     like = planted.frame[planted.frame["role"] == "sample"].iloc[0]
     rows = [
-        {**like, **one.architecture.factors, "role": "refine", "macro_f1": one.expected + 0.02}
+        {
+            **like,
+            **one.architecture.factors,
+            "role": "refine",
+            "macro_f1": outlook(one).expected + 0.02,
+        }
         | {"architecture_hash": one.architecture.hash, "flops": one.flops, "number": 10_000 + i}
         for i, one in enumerate(found)
     ]
