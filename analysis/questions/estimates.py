@@ -70,7 +70,7 @@ def _expected(context: Context, table: TrialTable) -> Shrunken | Refusal:
     cost, score = designs[table.cost].to_numpy(float), designs["score"].to_numpy(float)
     if best is not None:
         predicted = best.predictions.set_index("architecture_hash")["predicted"]
-        prior = predicted.reindex(designs["architecture_hash"]).to_numpy(float)
+        prior = predicted.reindex(designs["architecture_hash"]).to_numpy(float, copy=True)
         new = np.isnan(prior)
         if new.any():  # proposed networks, which the surrogate of the random ones never saw
             model = fit_target(best.model, best.target, Data.of(context.table), context.seed)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from analysis.trials.table import TrialTable
 from tests.analysis.simulate import FLOPS_ONLY, PLANTED, simulate
+
+
+@pytest.fixture(autouse=True)
+def nothing_breaks(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator:
+    """Fail a test in which a result broke: a context says so in a page, and goes on."""
+    yield
+    if request.node.get_closest_marker("breaks") is None:
+        records = [*caplog.get_records("setup"), *caplog.get_records("call")]
+        broken = [one for one in records if one.name == "analysis.questions.context"]
+        assert not broken, [one.getMessage() for one in broken]
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ asks for are known before it is trained: beyond the budget, and trained before, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from analysis.questions.budgets.propose import Proposal
 from analysis.trials.factors import plain
 from analysis.trials.table import TrialTable
 from models import Space
+from models.architecture import Value
 from models.shape import Shape
 from search.quiet import quiet_optuna
 from search.trials.distributions import distributions
@@ -44,18 +45,20 @@ class Asked:
         names = [factor.name for factor in space.factors]
         order = np.random.default_rng(seed).permutation(len(designs))
         for values in designs[[*names, table.cost, "score"]].iloc[order].to_dict("records"):
-            self.study.enqueue_trial({name: plain(values[name]) for name in names})
-            self.tell(self.ask(), values["score"], values[table.cost] / budget)
+            known = {name: plain(values[name]) for name in names}
+            self.learn(known, values["score"], values[table.cost] / budget)
 
     def ask(self) -> optuna.Trial:
         """Return the next trial that the sampler wants; until it is told, it looks elsewhere."""
         with quiet_optuna():
             return self.study.ask(self._distributions)
 
-    def tell(self, trial: optuna.Trial, score: float, share_of_budget: float) -> None:
-        """Tell what a trial scored, more being better, and its FLOPs as a share of the budget."""
+    def learn(self, values: Mapping[str, Value], score: float, share_of_budget: float) -> None:
+        """Tell what a network scored, more being better, and its FLOPs as a share of the budget."""
         import optuna
 
+        self.study.enqueue_trial(dict(values))
+        trial = self.ask()
         trial.set_constraint("flops", float(np.log(share_of_budget)))
         sampler, told = self.study.sampler, self.study.get_trials(deepcopy=False)[trial.number]
         if isinstance(sampler, optuna.samplers.BaseGASampler):

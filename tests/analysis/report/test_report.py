@@ -380,6 +380,7 @@ def test_pairs_of_choices_are_told_denied_or_refused(context: Context, planted: 
     assert "Pairs of choices need 60 architectures" in told(context.of(effects_of_pairs))
 
 
+@pytest.mark.breaks
 def test_an_unforeseen_error_costs_one_part_and_is_told(small: TrialTable) -> None:
     def broken(_: Context) -> int:
         raise ZeroDivisionError("by nothing")
