@@ -42,6 +42,14 @@ def refine(
         Sampler | None,
         typer.Option(help="Let one of Optuna's samplers propose, in place of the surrogate."),
     ] = None,
+    halving: Annotated[
+        int | None,
+        typer.Option(
+            help="End those that are in the worse half of the proposed ones of like FLOPs after "
+            "this epoch; the first four of each bin go on.",
+            metavar="EPOCH",
+        ),
+    ] = None,
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Propose although planned trials are left.")
     ] = False,
@@ -74,7 +82,7 @@ def refine(
     if dry_run:
         return
     architectures = tuple(one.architecture for one in chosen)
-    extended = extend_study(found, Extension(refinements=architectures))
+    extended = extend_study(found, Extension(refinements=architectures, halving=halving))
     further = counted(extended.planned - found.planned, "further trial")
     following = command_line("worker", study, "--data", "STORE", storage=storage)
     print(f"Study {study}: {further}, {extended.planned:,} now. Next: {following}")

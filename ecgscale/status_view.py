@@ -24,6 +24,8 @@ def counts(status: StudyStatus) -> dict[str, object]:
         "waiting": status.waiting,
         "failed": status.failed,
     }
+    if status.pruned:
+        facts["halved"] = status.pruned
     facts["precision"] = status.precision or "settled by the first worker"
     if status.trials_per_hour and not status.done:
         facts["rate"] = rate(status.trials_per_hour)
@@ -50,6 +52,8 @@ def line(status: StudyStatus) -> str:
     """Return the state of a study in one line."""
     words = [f"{status.complete:,} of {status.planned:,} complete"]
     words += [f"{status.running:,} running", f"{status.waiting:,} waiting"]
+    if status.pruned:
+        words.append(f"{status.pruned:,} halved")
     if status.failed:
         reasons = ", ".join(f"{n} × {reason}" for reason, n in status.failures.items())
         words.append(f"{status.failed} failed ({reasons})")
@@ -91,7 +95,7 @@ def page(status: StudyStatus) -> RenderableType:
         facts.add_row(name, str(value))
     for reason, number in status.failures.items():
         facts.add_row("", f"failed: {number} × {reason}")
-    ended = status.complete + status.failed
+    ended = status.complete + status.pruned + status.failed
     parts: list[RenderableType] = [
         Text(f"Study {status.name}", style="bold"),
         ProgressBar(total=max(status.planned, 1), completed=ended),

@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 SECONDS_FOR_ROOM = 600.0  # a full folder of networks may be emptied meanwhile
 SECONDS_BETWEEN_TRIES = 5.0
 
-Kind = Literal["complete", "failed", "error", "fault", "interrupted", "refused", "lost"]
-Settled = Literal["complete", "failed", "again", "handed_back", "lost"]
+Kind = Literal["complete", "pruned", "failed", "error", "fault", "interrupted", "refused", "lost"]
+Settled = Literal["complete", "pruned", "failed", "again", "handed_back", "lost"]
+
+
+class FellBehind(Exception):
+    """The trial is in the worse half of its peers and ends early."""
 
 
 class Trainer(Protocol):
@@ -70,10 +74,10 @@ class Result:
 class Ending:
     """How an attempt ended, before the database was told.
 
-    complete: with a result. failed: by the trial itself, for good (diverged, out of time). error:
-    an exception of the trial, which may be tried again. fault: the machine's (disk, GPU, memory
-    that others hold), no error of the trial. interrupted: told to stop. refused: the set-up is
-    wrong for every trial. lost: another worker has the trial.
+    complete: with a result. pruned: early, behind its peers. failed: by the trial itself, for good
+    (diverged, out of time). error: an exception of the trial, which may be tried again. fault: the
+    machine's (disk, GPU, memory that others hold), no error of the trial. interrupted: told to
+    stop. refused: the set-up is wrong for every trial. lost: another worker has the trial.
     """
 
     kind: Kind
@@ -96,6 +100,8 @@ class Ending:
                     self.result.outputs,
                 )
                 return "complete" if held else "lost"
+            case "pruned":
+                return "pruned" if queue.prune(claim, facts) else "lost"
             case "failed":
                 return "failed" if queue.fail(claim, self.reason, facts) else "lost"
             case "error":
@@ -137,6 +143,8 @@ class Attempt:
                 return Ending("complete", result=self._result())
         except LeaseLost:
             return Ending("lost", "another worker has it, result dropped")
+        except FellBehind as error:
+            return Ending("pruned", str(error))
         except Diverged as error:
             return Ending("failed", f"diverged: {error}")
         except Interrupted:
@@ -207,6 +215,17 @@ class Attempt:
     def _after_epoch(self, epoch: int, value: float) -> None:
         self.lease.report(epoch + 1, value)
         self.on_epoch(epoch + 1, value)
+        if epoch + 1 == self.claim.halving and self._falls_behind(epoch + 1, value):
+            raise FellBehind(f"in the worse half of its peers after epoch {epoch + 1}")
+
+    def _falls_behind(self, epoch: int, value: float) -> bool:
+        from search.trials.halving import falls_behind
+
+        study, trial = self.study, self.claim.trial_id
+        try:
+            return falls_behind(study.storage, study.study_id, trial, epoch, value)
+        except (DBAPIError, Unreachable):  # too many are trained on rather than too few
+            return False
 
     def _keep(self, scores: TrialScores, kept: list[Trained]) -> None:
         """Save the network before the trial is complete, so that complete means kept.

@@ -20,6 +20,7 @@ from search.reading.status import count_trials
 # What became of an attempt, by the event that tells it.
 OUTCOMES = {
     "trial_complete": "complete",
+    "trial_pruned": "pruned",
     "trial_failed": "failed",
     "trial_error": "error",
     "machine_fault": "fault",
@@ -105,7 +106,7 @@ class StudyCollector(Collector):
         up.add_metric([], 1)
         trials = GaugeMetricFamily("ecgscale_trials", "Trials by state", labels=["study", "state"])
         for study in counted:
-            for state in ("complete", "running", "waiting", "failed"):
+            for state in ("complete", "running", "waiting", "pruned", "failed"):
                 trials.add_metric([study["study"], state], study.get(state, 0))
         reasons = GaugeMetricFamily(
             "ecgscale_failed_trials", "Failed trials by reason", labels=["study", "reason"]

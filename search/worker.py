@@ -40,6 +40,7 @@ ERRORS_IN_A_ROW = 6
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 # How an attempt that did not complete is told.
 EVENTS: dict[Settled, tuple[str, str]] = {
+    "pruned": ("trial_pruned", ""),
     "failed": ("trial_failed", ""),
     "again": ("trial_error", "will be tried again"),
     "handed_back": ("trial_handed_back", "handed back"),
@@ -239,7 +240,7 @@ class Worker:
             with suppress(DBAPIError, Unreachable):  # the next one removes what is left
                 kept.prune()
         # Of a trial that is not done it is somebody's who goes on with it.
-        if checkpoint is not None and settled in ("complete", "failed"):
+        if checkpoint is not None and settled in ("complete", "pruned", "failed"):
             from search.training.checkpoint import remove_checkpoint
 
             remove_checkpoint(checkpoint)
@@ -285,7 +286,7 @@ class Worker:
         """
         from search.training.device import is_broken
 
-        if ending.kind == "complete":
+        if ending.kind in ("complete", "pruned"):
             self.errors_in_a_row = 0
         if ending.kind == "refused" and ending.cause is not None:
             raise ending.cause

@@ -71,7 +71,7 @@ class DumpedTrial(_Strict):
     """A trial with everything that hangs on it."""
 
     number: NonNegativeInt
-    state: Literal["WAITING", "COMPLETE", "FAIL"]
+    state: Literal["WAITING", "COMPLETE", "PRUNED", "FAIL"]
     started: datetime | None
     finished: datetime | None
     params: list[tuple[str, FiniteFloat, Text]]

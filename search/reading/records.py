@@ -27,7 +27,13 @@ from search.trials.plan import nuisance_factors
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-STATES = {"WAITING": "waiting", "RUNNING": "running", "COMPLETE": "complete", "FAIL": "failed"}
+STATES = {
+    "WAITING": "waiting",
+    "RUNNING": "running",
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+}
 BEFORE = ("role", "seed", "architecture_hash", "architecture")
 COSTS = ("flops", "params", "activations")
 AFTER = (

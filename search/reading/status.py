@@ -21,6 +21,7 @@ COUNTS = """
 SELECT count(*) FILTER (WHERE state = 'COMPLETE') AS complete,
     count(*) FILTER (WHERE state = 'RUNNING') AS running,
     count(*) FILTER (WHERE state = 'WAITING') AS waiting,
+    count(*) FILTER (WHERE state = 'PRUNED') AS pruned,
     count(*) FILTER (WHERE state = 'FAIL') AS failed
 FROM trials WHERE study_id = :study
 """
@@ -115,6 +116,7 @@ class StudyStatus:
     complete: int
     running: int
     waiting: int
+    pruned: int
     failed: int
     failures: dict[str, int]
     epochs: int
@@ -184,6 +186,7 @@ def read_status(study_name: str, storage: Storage) -> StudyStatus:
         complete=counts.complete,
         running=counts.running,
         waiting=counts.waiting,
+        pruned=counts.pruned,
         failed=counts.failed,
         failures={row.reason: row.number for row in failures},
         epochs=study.definition.recipe.epochs,

@@ -20,13 +20,17 @@ Key = tuple[str, int, str, tuple[tuple[str, Any], ...]]
 
 @dataclass(frozen=True, slots=True)
 class PlannedTrial:
-    """One training: a network, a seed, what it is for, and what it changes of the recipe."""
+    """One training: a network, a seed, what it is for, and what it changes of the recipe.
+
+    `halving`: the epoch after which it ends unless it is in the better half of its peers.
+    """
 
     index: int
     architecture: Architecture
     seed: int
     role: Role
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    halving: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class Extension:
     `architectures` further networks of the sample, `replicates` further seeds of networks it has,
     `controls` on shuffled labels, other networks (reference CNNs, say) with `seeds` each, all of
     them at each of the `learning_rates` (without any: at the recipe's), and `refinements`: networks
-    of the space that were proposed for what the others scored.
+    of the space that were proposed for what the others scored, halved after an epoch on wish.
     """
 
     architectures: int = 0
@@ -134,6 +138,7 @@ class Extension:
     seeds: int = 1
     learning_rates: tuple[float, ...] = ()
     refinements: tuple[Architecture, ...] = ()
+    halving: int | None = None
 
     @property
     def most_trials(self) -> int:
@@ -160,19 +165,30 @@ def extend(
     has the same seeds at every learning rate.
     """
     check_planned(len(known) + extension.most_trials)
+    if extension.halving is not None and not 0 < extension.halving < definition.recipe.epochs:
+        raise StudyError(
+            f"expected an epoch to halve after from 1 to {definition.recipe.epochs - 1}, one less "
+            f"than the study's, got {extension.halving}: change it"
+        )
     shape = Shape(samples, leads, outputs)
     taken = {_key(t.architecture, t.seed, t.role, t.recipe) for t in known}
     trials: list[PlannedTrial] = []
 
     def add(
-        network: Architecture, role: Role, repeat: int, index: int, changes: Mapping[str, Any]
+        network: Architecture,
+        role: Role,
+        repeat: int,
+        index: int,
+        changes: Mapping[str, Any],
+        halving: int | None = None,
     ) -> None:
         seed = trial_seed(definition.seed, index, repeat)
         while (key := _key(network, seed, role, changes)) in taken:
             repeat += 1
             seed = trial_seed(definition.seed, index, repeat)
         taken.add(key)
-        trials.append(PlannedTrial(len(known) + len(trials), network, seed, role, changes))
+        number = len(known) + len(trials)
+        trials.append(PlannedTrial(number, network, seed, role, changes, halving))
 
     hashes = {trial.architecture.hash for trial in known}
     for network in _further(definition, space, hashes, extension.architectures, len(known), shape):
@@ -197,7 +213,7 @@ def extend(
                 add(network, "reference", 0, int(network.hash[:8], 16), changes)
     for network in extension.refinements:
         changes = _nuisances(definition, len(known) + len(trials))
-        add(network, "refine", 0, int(network.hash[:8], 16), changes)
+        add(network, "refine", 0, int(network.hash[:8], 16), changes, extension.halving)
     return tuple(trials)
 
 

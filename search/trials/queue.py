@@ -63,7 +63,10 @@ class WorkerName:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A trial that is ours as long as the token holds; `recipe` has what it changes of it."""
+    """A trial that is ours as long as the token holds; `recipe` has what it changes of it.
+
+    `halving`: the epoch after which it ends unless it is in the better half of its peers.
+    """
 
     trial_id: int
     number: int
@@ -73,6 +76,7 @@ class Claim:
     architecture: str
     claims: int
     recipe: dict[str, Any] = field(default_factory=dict)
+    halving: int | None = None
 
     @classmethod
     def planned(cls, number: int, role: str, seed: int, architecture: str, recipe: str) -> Claim:
@@ -168,11 +172,18 @@ class Queue:
 
     def fail(self, claim: Claim, reason: str, attributes: Mapping[str, Any] | None = None) -> bool:
         """Record a failed trial with its reason; False when the lease is lost."""
+        return self._close(claim, "FAIL", {**(attributes or {}), "failure": reason})
+
+    def prune(self, claim: Claim, attributes: Mapping[str, Any]) -> bool:
+        """Record that a trial ended for falling behind its peers; False when the lease is lost."""
+        return self._close(claim, "PRUNED", attributes)
+
+    def _close(self, claim: Claim, ended: str, attributes: Mapping[str, Any]) -> bool:
         with self.storage.engine.begin() as connection:
             state = _hold(connection, claim)
             if state != "RUNNING":
-                return state == "FAIL"
-            _end(connection, claim.trial_id, "FAIL", {**(attributes or {}), "failure": reason})
+                return state == ended
+            _end(connection, claim.trial_id, ended, attributes)
             return True
 
     def error(self, claim: Claim, reason: str) -> Outcome:
@@ -227,6 +238,7 @@ def _claim(row: Row[Any], token: str) -> Claim:
         architecture=row.architecture,
         claims=row.claims,
         recipe=json.loads(row.recipe or "{}"),
+        halving=row.halving,
     )
 
 

@@ -36,7 +36,9 @@ SELECT taken.trial_id, taken.number, lease.claims, lease.losses,
     (SELECT value_json FROM trial_user_attributes a
      WHERE a.trial_id = taken.trial_id AND key = 'architecture') AS architecture,
     (SELECT value_json FROM trial_user_attributes a
-     WHERE a.trial_id = taken.trial_id AND key = 'recipe') AS recipe
+     WHERE a.trial_id = taken.trial_id AND key = 'recipe') AS recipe,
+    (SELECT value_json::int FROM trial_user_attributes a
+     WHERE a.trial_id = taken.trial_id AND key = 'halving') AS halving
 FROM taken JOIN lease USING (trial_id)
 """
 

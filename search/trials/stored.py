@@ -75,6 +75,8 @@ def add_trials(
         }
         if trial.recipe:
             described["recipe"] = json.dumps(dict(trial.recipe))
+        if trial.halving is not None:
+            described["halving"] = json.dumps(trial.halving)
         attributes += [
             {"number": trial.index, "key": key, "value": value} for key, value in described.items()
         ]

@@ -28,6 +28,7 @@ def a_status(**changes) -> StudyStatus:
         complete=5,
         running=1,
         waiting=13,
+        pruned=0,
         failed=1,
         failures={"diverged": 1},
         epochs=10,

@@ -14,10 +14,9 @@ import numpy as np
 
 from analysis.errors import AnalysisError
 from analysis.questions.budgets.propose import Proposal
-from analysis.trials.factors import plain
+from analysis.trials.factors import Level, plain
 from analysis.trials.table import TrialTable
 from models import Space
-from models.architecture import Value
 from models.shape import Shape
 from search.quiet import quiet_optuna
 from search.trials.distributions import distributions
@@ -53,7 +52,7 @@ class Asked:
         with quiet_optuna():
             return self.study.ask(self._distributions)
 
-    def learn(self, values: Mapping[str, Value], score: float, share_of_budget: float) -> None:
+    def learn(self, values: Mapping[str, Level], score: float, share_of_budget: float) -> None:
         """Tell what a network scored, more being better, and its FLOPs as a share of the budget."""
         import optuna
 
