@@ -95,6 +95,7 @@ def test_a_databases_metrics_and_the_board(worked, make_study, own_storage):
         "complete": 5.0,
         "running": 0.0,
         "waiting": 0.0,
+        "pruned": 0.0,
         "failed": 1.0,
     }
     busy = make_study()
