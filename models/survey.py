@@ -46,11 +46,6 @@ class Survey:
         """Return a quantile of a cost among the draws."""
         return float(np.quantile([getattr(cost, of) for cost in self.costs], share))
 
-    def share_within(self, low: float, high: float) -> float:
-        """Return the share of draws with FLOPs in a range."""
-        inside = sum(low <= cost.flops <= high for cost in self.costs)
-        return inside / len(self.costs)
-
 
 def survey(space: Space, shape: Shape = DEFAULT, *, draws: int = DRAWS, seed: int = 0) -> Survey:
     """Draw from a space as a study does, and count its networks.

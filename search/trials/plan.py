@@ -164,12 +164,7 @@ def extend(
     No (network, seed, role, recipe) is planned twice, and no network is sampled twice. A reference
     has the same seeds at every learning rate.
     """
-    check_planned(len(known) + extension.most_trials)
-    if extension.halving is not None and not 0 < extension.halving < definition.recipe.epochs:
-        raise StudyError(
-            f"expected an epoch to halve after from 1 to {definition.recipe.epochs - 1}, one less "
-            f"than the study's, got {extension.halving}: change it"
-        )
+    _check(definition, len(known), extension)
     shape = Shape(samples, leads, outputs)
     taken = {_key(t.architecture, t.seed, t.role, t.recipe) for t in known}
     trials: list[PlannedTrial] = []
@@ -215,6 +210,16 @@ def extend(
         changes = _nuisances(definition, len(known) + len(trials))
         add(network, "refine", 0, int(network.hash[:8], 16), changes, extension.halving)
     return tuple(trials)
+
+
+def _check(definition: StudyDefinition, known: int, extension: Extension) -> None:
+    check_planned(known + extension.most_trials)
+    last = definition.recipe.epochs - 1
+    if extension.halving is not None and not 1 <= extension.halving <= last:
+        raise StudyError(
+            f"expected an epoch to halve after from 1 to {last}, before the study's last, got "
+            f"{extension.halving}: change it"
+        )
 
 
 def _key(architecture: Architecture, seed: int, role: str, recipe: Mapping[str, Any]) -> Key:

@@ -74,14 +74,6 @@ class Effects:
             n=self.n
         )
 
-    def levels_frame(self) -> pd.DataFrame:
-        """Return one row per factor and level, for the CSV."""
-        return pd.DataFrame(
-            {"factor": effect.factor} | row_of(level)
-            for effect in self.effects
-            for level in effect.levels
-        )
-
 
 def effects(table: TrialTable) -> Effects | Refusal:
     """Regress the score on a spline in ln cost plus one factor at a time.

@@ -53,19 +53,6 @@ def front(cost: ArrayLike, score: ArrayLike) -> Ints:
     return order[scores[order] > best_before[: order.size]].astype(np.int64)
 
 
-def best_within(cost: ArrayLike, score: ArrayLike, limits: ArrayLike) -> Floats:
-    """Best score among the rows that cost at most each limit; NaN where there is none."""
-    costs = np.asarray(cost, dtype=np.float64)
-    order = np.argsort(costs, kind="stable")
-    best = np.maximum.accumulate(np.asarray(score, dtype=np.float64)[order])
-    count = np.searchsorted(costs[order], np.asarray(limits, dtype=np.float64), side="right")
-    return (
-        np.where(count > 0, best[np.maximum(count, 1) - 1], np.nan)
-        if best.size
-        else (np.full(np.shape(count), np.nan))
-    )
-
-
 def reference_point(cost: ArrayLike, score: ArrayLike) -> tuple[float, float]:
     """Return the hypervolume's corner: the greatest cost and the lowest score there are."""
     return float(np.max(np.asarray(cost))), float(np.min(np.asarray(score)))

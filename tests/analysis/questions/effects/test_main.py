@@ -50,10 +50,11 @@ def test_planted_factors_are_settled_with_the_right_sign(planted: TrialTable) ->
 
 
 def test_levels_average_to_zero(planted: TrialTable) -> None:
-    levels = effects(planted).levels_frame()
-    for _, group in levels.groupby("factor"):
-        assert group["n"].sum() == len(planted.designs())
-        assert np.average(group["estimate"], weights=group["n"]) == pytest.approx(0, abs=1e-12)
+    for effect in effects(planted).effects:
+        counts = [level.n for level in effect.levels]
+        assert sum(counts) == len(planted.designs())
+        estimates = [level.effect.estimate for level in effect.levels]
+        assert np.average(estimates, weights=counts) == pytest.approx(0, abs=1e-12)
 
 
 def test_a_two_level_factor_alone_is_the_difference_of_means() -> None:
