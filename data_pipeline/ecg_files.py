@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data_pipeline.errors import DataError
 from data_pipeline.headers import read_header
 from data_pipeline.layouts import scan_challenge
-from data_pipeline.signals import read_leads
+from data_pipeline.segments import read_recording
 from data_pipeline.store import LEADS
 
 _SIGNALS = (".hea", ".mat", ".dat")
@@ -67,7 +67,7 @@ def read_ecg(path: Path, *, csv_rate_hz: float | None = None, fix_gains: bool = 
     """
     if path.suffix.lower() == ".csv":
         return _read_csv(path, csv_rate_hz)
-    leads = read_leads(read_header(path), fix_gains=fix_gains)
+    leads = read_recording(read_header(path), fix_gains=fix_gains)
     return Ecg(leads.values, leads.sample_rate_hz, LEADS)
 
 

@@ -22,8 +22,9 @@ from data_pipeline.layouts import Candidate
 from data_pipeline.memory import require_memory
 from data_pipeline.options import PrepareOptions
 from data_pipeline.preprocessing import Rejected, Window, prepare_windows
+from data_pipeline.segments import read_recording
 from data_pipeline.signal_files import MissingFile
-from data_pipeline.signals import Checksum, Leads, read_leads
+from data_pipeline.signals import Checksum, Leads
 from data_pipeline.store import row_digest
 from data_pipeline.units import Scale, UnknownUnit
 
@@ -140,7 +141,7 @@ def _prepare(
         raise Rejected("missing leads", str(error)) from error
     require_memory(header, options.sample_rate_hz)
     try:
-        leads = read_leads(header, fix_gains=options.layout == "challenge")
+        leads = read_recording(header, fix_gains=options.layout == "challenge")
     except MissingFile as error:
         raise Rejected("no signal file", str(error)) from error
     except Checksum as error:

@@ -34,12 +34,19 @@ def segment_names(path: Path) -> tuple[str, ...]:
     return tuple(line[0] for line in words[1:] if line[0] != GAP)
 
 
-def read_segments(header: Header) -> Leads:
-    """Read the segments of a recording one after the other, with NaN in the gaps.
+def read_recording(header: Header, *, fix_gains: bool = False) -> Leads:
+    """Read the twelve leads of a record, whether it is one piece or has segments.
+
+    fix_gains replaces the gains known to be wrong in copies of the Challenge by 1000 per mV.
 
     Raises:
-        DataError: a segment is missing or is not what the header says.
+        DataError: a lead, file or segment is missing, or is not what the header says.
     """
+    return _read_segments(header) if header.segments else read_leads(header, fix_gains=fix_gains)
+
+
+def _read_segments(header: Header) -> Leads:
+    """Read the segments of a recording one after the other, with NaN in the gaps."""
     # A first segment of no length describes the signals of all that follow; each has some.
     variable = header.segments[0][1] == 0
     parts = header.segments[1:] if variable else header.segments

@@ -67,7 +67,7 @@ class Leads:
 
 
 def read_leads(header: Header, *, fix_gains: bool = False, partial: bool = False) -> Leads:
-    """Read the twelve leads of a record.
+    """Read the twelve leads of a record, or of one segment of a recording.
 
     fix_gains replaces the gains known to be wrong in copies of the Challenge by 1000 per mV.
     partial fills leads that the record lacks with NaN.
@@ -75,10 +75,6 @@ def read_leads(header: Header, *, fix_gains: bool = False, partial: bool = False
     Raises:
         DataError: a lead or the file is missing, too short or not what the header says.
     """
-    if header.segments:
-        from data_pipeline.segments import read_segments
-
-        return read_segments(header)
     rows = header.lead_rows(partial=partial)
     wrong_gain = None
     if fix_gains and has_wrong_gain(header):

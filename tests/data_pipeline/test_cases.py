@@ -220,7 +220,7 @@ def test_whatever_one_record_does_the_others_are_stored(
             raise error
         return read_leads(header, **options)
 
-    monkeypatch.setattr("data_pipeline.parts.read_leads", reader)
+    monkeypatch.setattr("data_pipeline.parts.read_recording", reader)
     store = prepare_store(tmp_path / "raw", tmp_path / "store", PrepareOptions())
     assert store.records["record"].tolist() == ["A1", "A3"]
     assert reason(store, "A2")[0] == expected[0]
