@@ -1,7 +1,7 @@
 # make demo [RAW=DIR] [OUT=DIR] [TRIALS=N]   the whole path on real ECGs: prepare, search, report
 # make test                                  checks and tests;  make test-all adds the slow suites
 # make docs                                  the documentation as a site: build/site/index.html
-# make secrets                               the password that docker-compose.yml needs
+# make secrets                               what docker-compose.yml needs: a password, .env, folders
 # make image-test                            build the image (docker, podman or buildah) and try it
 PYTHON ?= python3
 OUT ?= demo-output
@@ -44,7 +44,8 @@ test-all: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 secrets:
-	mkdir -p -m 700 secrets reports && chmod 777 reports
+	mkdir -p -m 700 secrets reports stores && chmod 777 reports stores
+	test -e .env || echo "COMPOSE_PROFILES=$$(nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)" > .env
 	test -s secrets/database-password || (umask 077; $(PYTHON) -c 'import secrets; print(secrets.token_hex(24))' > secrets/database-password)
 	chmod 444 secrets/database-password # another user reads it in the container; the folder is closed
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_pipeline.errors import DataError
+from definitions.files import read_at_most
 
+MOST_BYTES = 64_000_000
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -29,7 +31,7 @@ def read_table(path: Path, required: Sequence[str], what: str) -> Table:
         DataError: it cannot be read, lacks a column, or a line has more cells than columns.
     """
     try:
-        text = _decoded(path.read_bytes())
+        text = _decoded(read_at_most(path, MOST_BYTES))
         records = list(csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text)))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"Expected {what} at {path}, but it cannot be read: {error}.") from error

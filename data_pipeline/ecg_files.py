@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from data_pipeline.csv_files import MOST_BYTES
 from data_pipeline.errors import DataError
 from data_pipeline.headers import read_header
 from data_pipeline.layouts import scan_challenge
 from data_pipeline.segments import read_recording
 from data_pipeline.store import LEADS
+from definitions.files import read_at_most
 
 _SIGNALS = (".hea", ".mat", ".dat")
 _TIME = {"time": 1.0, "t": 1.0, "time_s": 1.0, "seconds": 1.0, "time_ms": 1e-3, "ms": 1e-3}
@@ -73,8 +77,9 @@ def read_ecg(path: Path, *, csv_rate_hz: float | None = None, fix_gains: bool = 
 
 def _read_csv(path: Path, rate_hz: float | None) -> Ecg:
     try:
-        table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
+        content = io.BytesIO(read_at_most(path, MOST_BYTES))
+        table = pd.read_csv(content, sep=None, engine="python", encoding="utf-8-sig")
+    except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"cannot be read: {error}") from error
     table.columns = [str(name).strip() for name in table.columns]
     times = [name for name in table.columns if name.lower() in _TIME]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import tomllib
 from pathlib import Path
 from typing import Any
+
+from definitions.files import read_at_most
 
 MOST_BYTES = 65_536
 LONGEST_PATH = 300
@@ -36,16 +39,16 @@ def _text(path: Path, expected: str, error: type[ValueError]) -> str:
         if path.exists() and not path.is_file():
             got = "a folder" if path.is_dir() else "something that is no file"
             raise error(f"{expected} {got}: give the path of a TOML file")
-        with path.open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
+        content = read_at_most(path, MOST_BYTES)
     except OSError as wrong:
+        if wrong.errno == errno.EFBIG:
+            got = f"more than {MOST_BYTES:,} bytes"
+            raise error(f"{expected} {got}: give the path of a TOML file") from None
         raise error(f"{expected}: {wrong.strerror}; check the path") from None
     except ValueError as wrong:  # a NUL in the path
         if isinstance(wrong, error):
             raise
         raise error(f"{expected} a path that no file can have: check it") from None
-    if len(content) > MOST_BYTES:
-        raise error(f"{expected} more than {MOST_BYTES:,} bytes: give the path of a TOML file")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

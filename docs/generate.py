@@ -128,7 +128,10 @@ def command_line() -> str:
     context = Context(command, info_name="ecgscale")
     text = get_docs_for_click(obj=command, ctx=context, name="ecgscale", title="Made")
     first = text.index("\n## ")  # the list of commands is the table of contents of the page
-    return text[first + 1 :].rstrip() + "\n"
+    own = re.search(r"\n(\* `--version`.*?)\n\n", text[:first], re.DOTALL)
+    assert own is not None
+    options = f"Options of `ecgscale` itself, for every command:\n\n{own[1]}\n"
+    return f"{options}{text[first:].rstrip()}\n"
 
 
 def factors(space: str) -> str:

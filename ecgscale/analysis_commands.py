@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ecgscale.option_groups import MOST_SEED
 from ecgscale.output import engineering, print_facts
 from ecgscale.study_commands import StartOption, StorageOption, StudyArgument
 
@@ -49,9 +50,10 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder for report.html and tables/*.csv.")],
     storage: StorageOption = None,
     bootstraps: Annotated[
-        int, typer.Option(min=10, help="Refits behind every interval of an importance.")
+        int,
+        typer.Option(min=10, max=100_000, help="Refits behind every interval of an importance."),
     ] = BOOTSTRAPS,
-    seed: Annotated[int, typer.Option(help="Same seed, same report.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Same seed, same report.")] = 0,
     where: WhereOption = None,
     against: Annotated[
         str | None,
@@ -117,10 +119,11 @@ def recommend(
     from search.database.storage import open_storage
     from search.definition import parse_count
 
+    budget = parse_count(flops, "--flops")
     table = read_table(study, open_storage(storage), where)
     context = Context(table)
     expected = context.known(expected_candidates)
-    result = choose(table.candidates, parse_count(flops, "--flops"), expected)
+    result = choose(table.candidates, budget, expected)
     if isinstance(result, Refusal):
         raise AnalysisError(say(result))
     law = _by_law(table, result.budget) if by_law else {}
@@ -196,16 +199,16 @@ def dashboard(
     them); /healthz says, without a password, whether the database is reached.
     """
     from ecgscale.dashboard import complete_notes, is_loopback, make_dashboard
-    from ecgscale.dashboard_guard import read_password
     from search.database.schema import require_schema
     from search.database.storage import open_storage, when_there
+    from search.secret_file import read_secret
 
     tell = partial(print, file=sys.stderr, flush=True)
     opened = open_storage(storage, patience_seconds=start_within, say=tell)
     when_there(lambda: require_schema(opened), start_within, tell)
     for why in complete_notes(opened)[1].values():
         print(f"Skipped: {why}", file=sys.stderr)
-    password = None if password_file is None else read_password(password_file)
+    password = None if password_file is None else read_secret(password_file, "the password")
     server = make_dashboard(opened, host, port, hosts=allow_host or (), password=password)
     if not is_loopback(host) and password is None:
         print(

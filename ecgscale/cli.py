@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -32,6 +32,8 @@ from search.errors import StudyError
 
 EXIT_USER_ERROR = 2
 """Exit code of every error that a user can mend: a path, a name, an option, a database."""
+
+LONGEST_MESSAGE = 2_000
 
 USER_ERRORS = (DataError, ModelError, StudyError, AnalysisError, PluginError)
 
@@ -104,17 +106,25 @@ def main() -> None:
     try:
         app(_plugins_first(sys.argv[1:]))
     except USER_ERRORS as error:
-        print(f"ecgscale: {error}", file=sys.stderr)
-        sys.exit(EXIT_USER_ERROR)
+        _refuse(str(error))
     except OSError as error:
         if error.filename is None:
             raise
-        print(
-            f"ecgscale: expected to read or write {error.filename}, got: {error.strerror}; check "
-            "the path, its folder and its rights",
-            file=sys.stderr,
+        _refuse(
+            f"expected to read or write {error.filename}, got: {error.strerror}; check the path, "
+            "its folder and its rights"
         )
-        sys.exit(EXIT_USER_ERROR)
+
+
+def _refuse(why: str) -> NoReturn:
+    """Say in one line what is to be changed, whatever bytes of a file or argument are quoted."""
+    shown = "".join(one if one.isprintable() else "�" for one in " ".join(why.split()))
+    cut = len(shown) - LONGEST_MESSAGE
+    shown = (
+        shown if cut <= 0 else f"{shown[: LONGEST_MESSAGE // 2]} … {shown[-LONGEST_MESSAGE // 2 :]}"
+    )
+    print(f"ecgscale: {shown}", file=sys.stderr)
+    sys.exit(EXIT_USER_ERROR)
 
 
 def _plugins_first(words: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.option_groups import MOST_SEED
 from ecgscale.output import command_line, counted, engineering, print_table
 from ecgscale.study_commands import StorageOption, StudyArgument
 
@@ -27,7 +28,7 @@ BudgetOption = Annotated[
     ),
 ]
 TopOption = Annotated[
-    int | None, typer.Option(min=1, help="Searched networks per budget. Default: 5.")
+    int | None, typer.Option(min=1, max=1_000, help="Searched networks per budget. Default: 5.")
 ]
 ReferenceOption = Annotated[
     list[str] | None,
@@ -38,7 +39,7 @@ ReferenceOption = Annotated[
     ),
 ]
 SeedsOption = Annotated[
-    int | None, typer.Option(min=1, help="Fresh seeds per network. Default: 3.")
+    int | None, typer.Option(min=1, max=1_000, help="Fresh seeds per network. Default: 3.")
 ]
 RateOption = Annotated[
     list[float] | None,
@@ -145,7 +146,8 @@ def confirm_like(
         typer.Option("--budget", help="Only this budget of OTHER; repeatable."),
     ] = None,
     top: Annotated[
-        int | None, typer.Option(min=1, help="Only the first searched networks of each budget.")
+        int | None,
+        typer.Option(min=1, max=1_000, help="Only the first searched networks of each budget."),
     ] = None,
     reference: Annotated[
         list[str] | None, typer.Option(help="Only this known CNN; repeatable.")
@@ -175,7 +177,7 @@ def family(
     study: StudyArgument,
     out: Annotated[Path, typer.Option(help="Folder for one architecture file per budget.")],
     name: Annotated[str | None, typer.Option(help="Name of the family; the study's.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the bootstrap.")] = 0,
     weights: Annotated[
         Path | None,
         typer.Option(help="Folder where workers kept networks: writes the trained ones, too."),

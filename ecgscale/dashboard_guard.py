@@ -10,7 +10,6 @@ import json
 import platform
 import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -150,14 +149,6 @@ class Guard:
         except StudyError as error:
             return _answer_json(start_response, "403 Forbidden", {"reason": str(error)})
         return _answer_json(start_response, "204 No Content", None)
-
-
-def read_password(path: Path) -> str:
-    """Read the dashboard's password from a file of one line."""
-    password = path.read_text(encoding="utf-8").strip()
-    if not password or "\n" in password:
-        raise StudyError(f"expected one line with the password in {path}, got none or more")
-    return password
 
 
 def _host_name(host: str) -> str:

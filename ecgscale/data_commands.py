@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.option_groups import grouped
+from ecgscale.option_groups import MOST_SEED, grouped
 from ecgscale.output import Progress, command_line, print_facts, print_table
 from ecgscale.prepare_options import PrepareArguments
 
@@ -31,7 +31,8 @@ def download(
     dataset: Annotated[str, typer.Argument(help="challenge-2021 or ptb-xl.")],
     out: Annotated[Path, typer.Option(help="Folder for the files; an earlier run is continued.")],
     records: Annotated[
-        int | None, typer.Option(min=1, help="Stop after this many records; default: all.")
+        int | None,
+        typer.Option(min=1, max=10_000_000, help="Stop after this many records; default: all."),
     ] = None,
     connections: Annotated[int, typer.Option(min=1, max=32, help="Connections at once.")] = 8,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -54,12 +55,12 @@ def download(
 
 def synthesize(
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
-    records: Annotated[int, typer.Option(min=1, help="How many ECGs.")],
-    seed: Annotated[int, typer.Option(help="Same seed, same files.")] = 0,
+    records: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many ECGs.")],
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Same seed, same files.")] = 0,
     quirks: Annotated[
         float, typer.Option(min=0, max=1, help="Share of records with the faults of real files.")
     ] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=1_024, help="Processes at once.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Write synthetic twelve-lead ECGs as Challenge files, for tests of scale."""
@@ -75,7 +76,7 @@ def prepare(
     raw: Annotated[Path, typer.Argument(help="Folder of WFDB files, nested in any way.")],
     out: Annotated[Path, typer.Option(help="Folder of the store to make.")],
     how: PrepareArguments,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes at once.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=1_024, help="Processes at once.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Turn raw ECG files into a store: resampled, filtered, standardised, labelled and split."""

@@ -49,14 +49,18 @@ def demo(
         int,
         typer.Option(
             min=8,
+            max=20_000,
             help="Trainings in all; one in 14 is a replicate, one a negative control, at least 1 "
             "each.",
         ),
     ] = 56,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the training records.", show_default="10")
+        int | None,
+        typer.Option(
+            min=1, max=10_000, help="Passes over the training records.", show_default="10"
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Workers side by side.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, max=1_024, help="Workers side by side.")] = 2,
     storage: StorageOption = None,
 ) -> None:
     """Walk the whole path: prepare, create, train with two workers, report.

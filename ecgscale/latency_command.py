@@ -19,7 +19,7 @@ def latency(
     study: StudyArgument,
     storage: StorageOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="Threads on a CPU.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1_024, help="Threads on a CPU.")] = 1,
     again: Annotated[
         bool, typer.Option("--again", help="Also those measured before, here or elsewhere.")
     ] = False,
@@ -31,9 +31,11 @@ def latency(
     """
     from search.database.storage import open_storage
     from search.latency import measure_latencies
+    from search.machine import choose_device
     from search.study import open_study
 
     opened = open_study(study, open_storage(storage))
+    device = choose_device(device)
     with Progress("Measuring", "networks") as progress:
         count = measure_latencies(
             opened, device=device, threads=threads, again=again, progress=progress

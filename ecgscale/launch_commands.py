@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from definitions.plugins import LOADED
 from ecgscale.option_groups import grouped
 from ecgscale.output import command_line
 from ecgscale.steps import keep_workers, tell_kept
@@ -44,12 +45,16 @@ def launch_local(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="At most this many; default: --per-gpu on each GPU, or one per core."
+            min=1,
+            max=1_024,
+            help="At most this many; default: --per-gpu on each GPU, or one per core.",
         ),
     ] = None,
-    per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
+    per_gpu: Annotated[int, typer.Option(min=1, max=100, help="Workers that share one GPU.")] = 1,
     checkpoints: CheckpointsOption = None,
-    logs: Annotated[Path, typer.Option(help="Folder for what the workers say.")] = Path("logs"),
+    logs: Annotated[
+        Path, typer.Option(file_okay=False, help="Folder for what the workers say.")
+    ] = Path("logs"),
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Keep workers on this machine until the study is done; Ctrl-C hands their work back."""
@@ -66,9 +71,10 @@ class SlurmArguments:
     """What each worker of an array job is given."""
 
     gpus: Annotated[
-        int, typer.Option(min=0, help="GPUs per worker; one that gets none refuses to train.")
+        int,
+        typer.Option(min=0, max=64, help="GPUs per worker; one that gets none refuses to train."),
     ] = 1
-    cpus: Annotated[int, typer.Option(min=1, help="Cores per worker.")] = 4
+    cpus: Annotated[int, typer.Option(min=1, max=1_024, help="Cores per worker.")] = 4
     memory: Annotated[str, typer.Option(help="Memory per worker, as Slurm writes it.")] = "16G"
     time: Annotated[str, typer.Option(help="Time limit, as Slurm writes it: 1-0 is a day.")] = "1-0"
     option: Annotated[
@@ -95,10 +101,14 @@ def launch_slurm(
     data: Annotated[
         Path | None, typer.Option(metavar="STORE", help="Store that the study was created on.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Elements of the array job.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Elements of the array job.")
+    ] = None,
     storage: StorageOption = None,
     checkpoints: CheckpointsOption = None,
-    logs: Annotated[Path, typer.Option(help="Folder on a shared disk.")] = Path("logs"),
+    logs: Annotated[Path, typer.Option(file_okay=False, help="Folder on a shared disk.")] = Path(
+        "logs"
+    ),
     wait: WaitOption = True,
     script: Annotated[
         Path | None, typer.Option(help="Only write the batch script here, to edit and submit.")
@@ -131,7 +141,7 @@ def launch_slurm(
     from search.launchers.slurm import SlurmJob, require_shared
 
     if script is None:  # which is submitted by others, perhaps elsewhere
-        require_password_file(storage)
+        require_password_file(storage, seen="which the batch system would keep with the job")
         require_shared(_check(study, data, storage, how))
     command = _slurm_command(study, data, checkpoints, how, wait=wait, gpus=given.gpus)
     job = SlurmJob(study, workers, command, logs.resolve(), given.options())
@@ -180,23 +190,35 @@ def _write_or_submit(job: SlurmJob, storage: str | None, logs: Path, script: Pat
 def launch_kubernetes(
     study: StudyArgument,
     how: WorkerArguments,
-    workers: Annotated[int, typer.Option(min=1, help="Pods of the indexed job.")],
+    workers: Annotated[int, typer.Option(min=1, max=10_000, help="Pods of the indexed job.")],
     image: Annotated[str, typer.Option(help="Image with its tag, as in name:1.0.")],
-    out: Annotated[Path, typer.Option(help="Folder for the manifests.")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder for the manifests.")],
     store_claim: Annotated[
         str, typer.Option(help="Volume claim that holds the store.")
     ] = "ecgscale-store",
     gpu: Annotated[bool, typer.Option(help="One GPU per worker.")] = True,
+    definition: Annotated[
+        Path | None,
+        typer.Option(help="Also a job that creates the study, from this file, as `create` does."),
+    ] = None,
 ) -> None:
     """Write kustomize manifests: an indexed job of workers, the dashboard, the tables.
 
     In a pod the store is /data, and the disk that all pods share is /checkpoints: give
-    `--weights /checkpoints/networks`.
+    `--weights /checkpoints/networks`. Files of --plugin go along.
     """
     from search.launchers.kubernetes import KubernetesJob, write_manifests
 
     more = (*how.options(), *(("--device=cuda",) if gpu else ()))
-    job = KubernetesJob(study, workers, image, store_claim, gpu, options=more)
+    if definition is not None:
+        _require_study(definition, study)
+    plugins = tuple(Path(plugin.where) for plugin in LOADED.values())
+    job = KubernetesJob(
+        *(study, workers, image, store_claim, gpu),
+        options=more,
+        definition=definition,
+        plugins=plugins,
+    )
     overlay = write_manifests(job, out)
     apply = shlex.join(["kubectl", "apply", "-k", str(overlay)])
     print(
@@ -205,9 +227,31 @@ def launch_kubernetes(
         "  a storage class for ReadWriteMany (ecgscale-checkpoints takes 50 GiB of it)\n"
         "  kubectl create secret generic ecgscale-storage "
         "--from-literal=storage=postgresql://USER@HOST/DATABASE --from-file=password=FILE\n"
+        + _created(study, definition)
+        + f"Next: {apply}   (workers wait ten minutes for tables and study)"
+    )
+
+
+def _require_study(definition: Path, study: str) -> None:
+    """Refuse a definition of another study than the one that workers are started for."""
+    from search.definition import StudyDefinition
+    from search.errors import StudyError
+
+    found = StudyDefinition.from_toml(definition).name
+    if found != study:
+        raise StudyError(
+            f"expected the definition of {study} in --definition, got that of {found} in "
+            f"{definition}: change its name, or the study's"
+        )
+
+
+def _created(study: str, definition: Path | None) -> str:
+    """Say how the study comes into the database."""
+    if definition is not None:
+        return ""
+    return (
         f"  the study {study}: {command_line()} create DEFINITION.toml --data STORE "
-        "--storage postgresql://USER@HOST/DATABASE, before or after\n"
-        f"Next: {apply}   (workers wait ten minutes for tables and study)"
+        "--storage postgresql://USER@HOST/DATABASE, before or after (or give --definition)\n"
     )
 
 

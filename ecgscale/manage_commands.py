@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ecgscale.option_groups import MOST_TRIAL
 from ecgscale.study_commands import PANEL, StorageOption, StudyArgument
 
 
@@ -19,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def retry(
     study: StudyArgument,
     trial: Annotated[
-        int | None, typer.Option(min=0, help="The failed trial of this number.")
+        int | None, typer.Option(min=0, max=MOST_TRIAL, help="The failed trial of this number.")
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All failed trials.")] = False,
     storage: StorageOption = None,
@@ -128,3 +129,8 @@ def load(
 
     study = load_study(file, open_storage(storage), name=name)
     print(f"Study {study.name} with {study.planned} trials is in {study.storage.label}.")
+    if start := study.definition.recipe.init_hash:
+        print(
+            f"Its trainings start from the network {Path(study.definition.recipe.init).name} "
+            f"(SHA-256 {start[:16]}…), which no dump holds: copy it, and give workers --init FILE."
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecgscale.option_groups import grouped
+from ecgscale.option_groups import MOST_SEED, grouped
 from ecgscale.output import counted, engineering, print_table
 from models.shape import DEFAULT, Shape
 
@@ -29,18 +29,22 @@ class ShapeArguments:
         int | None,
         typer.Option(
             min=1,
+            max=10**9,
             help=f"Samples per lead of one record. Default: the study's, else {DEFAULT.samples}.",
             show_default=False,
         ),
     ] = None
     leads: Annotated[
         int | None,
-        typer.Option(min=1, help=f"Leads. Default: {DEFAULT.leads}.", show_default=False),
+        typer.Option(
+            min=1, max=1_000, help=f"Leads. Default: {DEFAULT.leads}.", show_default=False
+        ),
     ] = None
     outputs: Annotated[
         int | None,
         typer.Option(
             min=1,
+            max=100_000,
             help=f"Classes to tell apart. Default: the study's, else {DEFAULT.outputs}.",
             show_default=False,
         ),
@@ -131,8 +135,8 @@ def space(
         Path | None,
         typer.Option(metavar="STORE", help="Count costs for the records and classes of a store."),
     ] = None,
-    draws: Annotated[int, typer.Option(min=20, help="Networks to draw.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    draws: Annotated[int, typer.Option(min=20, max=1_000_000, help="Networks to draw.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the draws.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
     """Show a design space: its factors, how many networks it has, their costs, a few of them."""

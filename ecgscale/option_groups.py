@@ -10,6 +10,11 @@ from typing import Any, TypeVar, get_type_hints
 
 Result = TypeVar("Result")
 
+MOST_SEED = 10**15
+"""As in definitions: every generator takes it."""
+MOST_TRIAL = 2**31 - 1
+"""The largest number of a trial that its column holds."""
+
 
 def grouped(command: Callable[..., Result]) -> Callable[..., Result]:
     """Let a command take each argument that is a dataclass as the options of its fields."""

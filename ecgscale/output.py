@@ -74,11 +74,7 @@ def print_table(frame: pd.DataFrame, format: Format = Format.table, title: str =
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame to a file, in the format that its name ends in."""
-    from search.errors import StudyError
-
-    kind = path.suffix.lower()
-    if kind not in (".csv", ".json", ".parquet"):
-        raise StudyError(f"Expected a file that ends in .csv, .json or .parquet, got {path}.")
+    kind = require_table(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == ".csv":
         frame.to_csv(path, index=False)
@@ -86,6 +82,16 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
         path.write_text(frame.to_json(orient="records", indent=2, double_precision=15) + "\n")
     else:
         path.write_bytes(_parquet(frame))
+
+
+def require_table(path: Path) -> str:
+    """Return the format of a table by the name of its file; StudyError where it has none."""
+    from search.errors import StudyError
+
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".json", ".parquet"):
+        raise StudyError(f"Expected a file that ends in .csv, .json or .parquet, got {path}.")
+    return kind
 
 
 def print_facts(facts: Mapping[str, Any], title: str = "") -> None:

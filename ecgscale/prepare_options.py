@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ecgscale.option_groups import MOST_SEED
+
 if TYPE_CHECKING:
     from data_pipeline import PrepareOptions
 
@@ -45,7 +47,10 @@ class PrepareArguments:
         str, typer.Option(help="Unit variance of each lead, of each record, or none (mV).")
     ] = "lead"
     windows: Annotated[
-        int, typer.Option(min=0, help="Windows of a longer record: 1 the middle, 0 all that fit.")
+        int,
+        typer.Option(
+            min=0, max=100_000, help="Windows of a longer record: 1 the middle, 0 all that fit."
+        ),
     ] = 1
     flat: Annotated[
         str, typer.Option(help="Flat lead: zero (and mark it), or drop the record.")
@@ -67,7 +72,10 @@ class PrepareArguments:
         ),
     ] = None
     split_seed: Annotated[
-        int, typer.Option(min=0, help="Another number, another split in the same shares.")
+        int,
+        typer.Option(
+            min=0, max=MOST_SEED, help="Another number, another split in the same shares."
+        ),
     ] = 0
     keep_unlabelled: Annotated[
         bool, typer.Option(help="Keep records without any scored label (they are not normal!).")

@@ -33,10 +33,13 @@ def refine(
     study: StudyArgument,
     budgets: BudgetOption = None,
     networks: Annotated[
-        int, typer.Option(min=1, help="Networks to train, as many for each budget.")
+        int, typer.Option(min=1, max=20_000, help="Networks to train, as many for each budget.")
     ] = 20,
     candidates: Annotated[
-        int, typer.Option(min=100, help="Networks of the space that the surrogate chooses from.")
+        int,
+        typer.Option(
+            min=100, max=10_000_000, help="Networks of the space that the surrogate chooses from."
+        ),
     ] = 100_000,
     sampler: Annotated[
         Sampler | None,

@@ -46,11 +46,14 @@ StoreOption = Annotated[
     Path | None, typer.Option(metavar="STORE", help="Instead of --raw: a prepared store.")
 ]
 JobsOption = Annotated[
-    int | None, typer.Option(min=1, help="Processes that prepare; default: one per core.")
+    int | None,
+    typer.Option(min=1, max=1_024, help="Processes that prepare; default: one per core."),
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(min=1, help="At most this many; default: --per-gpu on each GPU, or one per core."),
+    typer.Option(
+        min=1, max=1_024, help="At most this many; default: --per-gpu on each GPU, or one per core."
+    ),
 ]
 ConfirmOption = Annotated[
     bool,
@@ -78,7 +81,7 @@ def run(
     jobs: JobsOption = None,
     long_first: LongFirstOption = False,
     workers: WorkersOption = None,
-    per_gpu: Annotated[int, typer.Option(min=1, help="Workers that share one GPU.")] = 1,
+    per_gpu: Annotated[int, typer.Option(min=1, max=100, help="Workers that share one GPU.")] = 1,
     confirm: ConfirmOption = True,
     budgets: BudgetOption = None,
     top: TopOption = None,
@@ -97,12 +100,15 @@ def run(
 
     The keys of the definition stand below, as a file that holds each at its default.
     """
+    from models.find import find_architecture
     from search.definition import StudyDefinition
 
     started = time.monotonic()
     _require_one(raw, data, prepared)
     how = replace(how, weights=how.weights or out / "networks", keep=how.keep or Keep.best)
     planned = StudyDefinition.from_toml(definition)
+    for name in reference or ():
+        find_architecture(name)  # told now, not when the training is over
     asked = Confirming(read_budgets(budgets), top, reference, seeds, learning_rate)
     opened = _storage(storage, start_within)
     print(f"[1/5] ECGs in {raw or data}")

@@ -30,7 +30,7 @@ def status(
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on until the study is done; Ctrl-C ends it.")
     ] = False,
-    every: Annotated[float, typer.Option(min=0.5, help="Seconds between looks.")] = 5.0,
+    every: Annotated[float, typer.Option(min=0.5, max=3_600, help="Seconds between looks.")] = 5.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object (one per look with --watch).")
     ] = False,

@@ -34,7 +34,9 @@ DataOption = Annotated[
 ]
 CheckpointsOption = Annotated[
     Path | None,
-    typer.Option(help="Folder that all workers share: any goes on where another stopped."),
+    typer.Option(
+        file_okay=False, help="Folder that all workers share: any goes on where another stopped."
+    ),
 ]
 StudyArgument = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 
@@ -45,6 +47,7 @@ StartOption = Annotated[
         "--start-within",
         metavar="SECONDS",
         min=0,
+        max=604_800,
         envvar="ECGSCALE_START_WITHIN",
         show_envvar=True,
         help="Wait so long at the start for what others still make: the database, its tables, the "
@@ -94,7 +97,8 @@ def init_db(
     """Create or upgrade the tables in the database; safe to repeat, and by many at once.
 
     With --listen, the password comes from $PGPASSWORD or the file $ECGSCALE_PASSWORD_FILE, or is
-    made up. The connection is not encrypted: open it within a network you trust, or tunnel it.
+    made up. The connection is not encrypted (the bundled PostgreSQL has no TLS): open it within a
+    network you trust, or listen on 127.0.0.1 and tunnel it.
     """
     from search.database import schema
     from search.database.listen import Address, close
@@ -144,14 +148,9 @@ def grant(
     """Let a login of a shared server work or read, and nothing more."""
     from search.database.roles import grant_access
     from search.database.storage import open_storage
-    from search.errors import StudyError
+    from search.secret_file import read_secret
 
-    try:
-        password = None if password_file is None else password_file.read_text("utf-8").strip()
-    except OSError as error:
-        raise StudyError(
-            f"expected the password in {password_file}, got: {error.strerror}"
-        ) from None
+    password = None if password_file is None else read_secret(password_file, "the password")
     opened = open_storage(storage)
     grant_access(opened, login, access, password=password)  # type: ignore[arg-type]
     print(f"{login} may be a {access} in {opened.label}.")
@@ -192,11 +191,15 @@ def create(
 
 def extend(
     study: StudyArgument,
-    architectures: Annotated[int, typer.Option(min=0, help="Further networks of the sample.")] = 0,
-    replicates: Annotated[
-        int, typer.Option(min=0, help="Networks of the sample to train again.")
+    architectures: Annotated[
+        int, typer.Option(min=0, max=20_000, help="Further networks of the sample.")
     ] = 0,
-    controls: Annotated[int, typer.Option(min=0, help="Trials on shuffled labels.")] = 0,
+    replicates: Annotated[
+        int, typer.Option(min=0, max=20_000, help="Networks of the sample to train again.")
+    ] = 0,
+    controls: Annotated[
+        int, typer.Option(min=0, max=20_000, help="Trials on shuffled labels.")
+    ] = 0,
     reference: Annotated[
         list[str] | None,
         typer.Option(
@@ -204,7 +207,9 @@ def extend(
             "file, or a folder of such; repeatable."
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds per replicate and reference.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=1_000, help="Seeds per replicate and reference.")
+    ] = 1,
     learning_rate: Annotated[
         list[float] | None,
         typer.Option(
@@ -247,7 +252,9 @@ def trials(
     sort: Annotated[
         str, typer.Option(help="Column to sort by; a minus sorts down, as in -macro_f1.")
     ] = "trial",
-    limit: Annotated[int | None, typer.Option(min=1, help="Show at most this many.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, max=10**9, help="Show at most this many.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="How to print.")] = Format.table,
 ) -> None:
     """List the trials with their factors, costs and scores."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ecgscale.output import Format, Progress, print_table, write_table
+from ecgscale.option_groups import MOST_SEED, MOST_TRIAL
+from ecgscale.output import Format, Progress, print_table, require_table, write_table
 from ecgscale.study_commands import StorageOption
 from ecgscale.worker_command import DeviceOption
 from models.shape import DEFAULT
@@ -62,6 +63,7 @@ def export(
         int | None,
         typer.Option(
             min=0,
+            max=MOST_TRIAL,
             help="Number of a trial of STUDY: the network that was kept in --weights, or else the "
             "trial is trained again on --data, which has to give the same scores.",
         ),
@@ -89,9 +91,9 @@ def export(
     ] = None,
     device: DeviceOption = "auto",
     samples: Annotated[
-        int, typer.Option(min=1, help="Samples per lead, if untrained.")
+        int, typer.Option(min=1, max=1_000_000, help="Samples per lead, if untrained.")
     ] = DEFAULT.samples,
-    rate: Annotated[float, typer.Option(min=1, help="Hz, if untrained.")] = 100,
+    rate: Annotated[float, typer.Option(min=1, max=100_000, help="Hz, if untrained.")] = 100,
     storage: StorageOption = None,
 ) -> None:
     """Write a network with its model card: everything from a raw ECG to a decision."""
@@ -196,16 +198,22 @@ def predict(
         Format, typer.Option(help="What to print: findings as a table, or all probabilities.")
     ] = Format.table,
     rate: Annotated[
-        float | None, typer.Option(min=1, help="Sampling rate of CSV files, Hz.")
+        float | None, typer.Option(min=1, max=100_000, help="Sampling rate of CSV files, Hz.")
     ] = None,
     windows: Annotated[
-        int, typer.Option(min=0, help="Windows of a longer ECG: 0 all that fit, 1 the middle.")
+        int,
+        typer.Option(
+            min=0, max=100_000, help="Windows of a longer ECG: 0 all that fit, 1 the middle."
+        ),
     ] = 0,
     aggregate: Annotated[
         Aggregate, typer.Option(help="How their probabilities become one.")
     ] = Aggregate.mean,
     plot: Annotated[
-        Path | None, typer.Option(help="Folder for a drawing (.svg) of each ECG with its findings.")
+        Path | None,
+        typer.Option(
+            file_okay=False, help="Folder for a drawing (.svg) of each ECG with its findings."
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
@@ -217,6 +225,8 @@ def predict(
     from data_pipeline.ecg_files import list_ecgs
     from models.export import load_predictor
 
+    if out is not None:
+        require_table(out)
     predictor = load_predictor(network)
     paths = list_ecgs(ecgs)
     note = f"by {network.name}; a research tool, no diagnosis"
@@ -227,12 +237,12 @@ def predict(
         for one in predict_files(predictor, paths, seen=seen, **how):
             said.append(one)
             progress(len(said), len(paths))
-    if out is not None:
-        write_table(prediction_table(said), out)
     if format is Format.table:
         print_table(findings_table(said))
     else:
         print_table(prediction_table(said), format)
+    if out is not None:
+        write_table(prediction_table(said), out)
     _tell_unread(said)
 
 
@@ -265,8 +275,10 @@ def evaluate(
             "trained on, test."
         ),
     ] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Draws of patients for the intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    draws: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Draws of patients for the intervals.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the draws.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Score networks on records of another hospital: external validation, with one page."""
@@ -275,6 +287,7 @@ def evaluate(
     from analysis.use.tables import summary_table
     from data_pipeline import open_store
 
+    out.mkdir(parents=True, exist_ok=True)  # told before the work, not after it
     with Progress("evaluating", "networks", quiet) as progress:
         evaluation = evaluating.evaluate(networks, open_store(data), split, progress)
     page, scored = write_evaluation(evaluation, out, seed=seed, draws=draws)

@@ -25,27 +25,6 @@ from ecgscale.worker_options import LogFormat, WorkerArguments
 if TYPE_CHECKING:
     from search.events import Log
 
-# As in search.trials.queue.Limits, which takes a second to import.
-LEASE_SECONDS, PATIENCE_SECONDS = 180.0, 600.0
-
-LeaseOption = Annotated[
-    float,
-    typer.Option(
-        min=10,
-        help="Seconds without a heartbeat after which other workers take the trial over.",
-    ),
-]
-PatienceOption = Annotated[
-    float,
-    typer.Option(
-        min=10,
-        help="Seconds that one step may take (the first one three times as long); then the worker "
-        "counts as hung, its trial goes to another, and its process ends with 75.",
-    ),
-]
-TrialSecondsOption = Annotated[
-    float | None, typer.Option(min=1, help="A trial that takes longer fails, also one that hangs.")
-]
 MetricsOption = Annotated[
     str | None,
     typer.Option(
@@ -72,9 +51,6 @@ def worker(
     storage: StorageOption = None,
     device: DeviceOption = "auto",
     checkpoints: CheckpointsOption = None,
-    trial_seconds: TrialSecondsOption = None,
-    lease_seconds: LeaseOption = LEASE_SECONDS,
-    patience_seconds: PatienceOption = PATIENCE_SECONDS,
     wait: WaitOption = True,
     start_within: StartOption = 60.0,
     metrics: MetricsOption = None,
@@ -88,11 +64,15 @@ def worker(
     from data_pipeline import open_store
     from search.database.storage import open_storage, when_there
     from search.events import Event
+    from search.launchers.secret import require_password_file
     from search.study import open_study
     from search.trials.queue import Limits
     from search.worker import WorkerOptions, run_worker
 
     how.require_folder()
+    require_password_file(
+        storage, seen="which stays visible while the worker runs", disk="this machine"
+    )
     tell = partial(print, file=sys.stderr, flush=True)
     opened = open_storage(storage, patience_seconds=start_within, say=tell)
     options = WorkerOptions(
@@ -100,8 +80,8 @@ def worker(
         weights=how.weights,
         keep="all" if how.keep is None else how.keep.value,
         init=how.init,
-        limits=Limits(grace_seconds=lease_seconds, patience_seconds=patience_seconds),
-        trial_seconds=trial_seconds,
+        limits=Limits(grace_seconds=how.lease_seconds, patience_seconds=how.patience_seconds),
+        trial_seconds=how.trial_seconds,
         wait=wait,
         emulate=how.emulate,
         name=f"{platform.node()}:{os.getpid()}",

@@ -24,6 +24,11 @@ class LogFormat(StrEnum):
     json = "json"
 
 
+# As in search.trials.queue.Limits, which takes a second to import.
+LEASE_SECONDS, PATIENCE_SECONDS = 180.0, 600.0
+A_WEEK = 604_800
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerArguments:
     """What the user gave; `options` is how a worker is told."""
@@ -31,6 +36,7 @@ class WorkerArguments:
     weights: Annotated[
         Path | None,
         typer.Option(
+            file_okay=False,
             help="Folder for trained networks, which workers may share: for `predict`, `evaluate` "
             "and `export`. Default: none is kept; by `run`: OUT/networks.",
             show_default=False,
@@ -63,6 +69,29 @@ class WorkerArguments:
             "times slower.",
         ),
     ] = False
+    trial_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=1, max=A_WEEK, help="A trial that takes longer fails, also one that hangs."
+        ),
+    ] = None
+    lease_seconds: Annotated[
+        float,
+        typer.Option(
+            min=10,
+            max=A_WEEK,
+            help="Seconds without a heartbeat after which other workers take the trial over.",
+        ),
+    ] = LEASE_SECONDS
+    patience_seconds: Annotated[
+        float,
+        typer.Option(
+            min=10,
+            max=A_WEEK,
+            help="Seconds that one step may take (the first one three times as long); then the "
+            "worker counts as hung, its trial goes to another, and its process ends with 75.",
+        ),
+    ] = PATIENCE_SECONDS
     log: Annotated[
         LogFormat, typer.Option(help="Sentences, or one JSON line per event (times in UTC).")
     ] = LogFormat.text
@@ -81,10 +110,13 @@ class WorkerArguments:
         """Return what differs from a worker's own choice, as options of `ecgscale worker`."""
         self.require_folder()
         given = {"weights": self.weights, "init": self.init}
+        own = {"lease": LEASE_SECONDS, "patience": PATIENCE_SECONDS, "trial": None}
+        asked = {name: getattr(self, f"{name}_seconds") for name in own}
         paths = {name: path for name, path in given.items() if path is not None}
         return (
             *(f"--{name}={path.resolve() if absolute else path}" for name, path in paths.items()),
             *((f"--keep={self.keep.value}",) if self.keep else ()),
+            *(f"--{name}-seconds={asked[name]:g}" for name in own if asked[name] != own[name]),
             *(("--emulate",) if self.emulate else ()),
             *((f"--log={self.log.value}",) if self.log is not LogFormat.text else ()),
         )

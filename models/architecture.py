@@ -102,7 +102,7 @@ class Architecture:
             data = json.loads(text)
             version, name, factors = data["version"], data["name"], data["factors"]
             tree, written = data["layers"], data["hash"]
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ModelError(
                 "expected the JSON that Architecture.to_json writes (version, name, hash, factors, "
                 f"layers), got {text[:60]!r}"

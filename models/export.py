@@ -54,7 +54,10 @@ def save_network(
         key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, path, {"format": "pt"} | _metadata(architecture, card))
+    try:
+        save_file(weights, path, {"format": "pt"} | _metadata(architecture, card))
+    except SafetensorError as error:  # of the system: no rights, no room
+        raise ModelError(f"expected to write {path}, got: {error}; make room, or move it") from None
     text, code = path.with_suffix(".md"), path.with_name(f"{module_name(path)}.py")
     custom = is_custom(architecture.layers)
     usage = custom_usage(path.name) if custom else torch_usage(code.stem)
@@ -131,6 +134,8 @@ def save_onnx(
             "expected the package onnx for this format; install it: pip install onnx onnxruntime"
         ) from None
     path = Path(path)
+    if path.suffix != ".onnx":
+        raise ModelError(f"expected a path that ends in .onnx, got {path.name!r}: rename it")
     _check_weights(architecture, network, card)
     model = onnx_model(network, leads=len(card.leads), samples=card.samples)
     if raw:

@@ -6,11 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from definitions.files import read_at_most
 from models.architecture import Architecture
 from models.errors import ModelError
 from models.family import family, family_names
 from models.references import reference, reference_names
 from models.shape import DEFAULT, Shape
+
+MOST_BYTES = 16_000_000
+"""Hundreds of times the largest architecture of ours."""
 
 
 def find_architecture(name: str | Path) -> Architecture:
@@ -37,12 +41,17 @@ def find_with_shape(name: str | Path) -> tuple[Architecture, Shape]:
             )
         return reference(str(name)), DEFAULT
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_at_most(path, MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"expected a readable architecture at {path}: {error}") from None
     chosen = Architecture.from_json(text)
-    made_for = json.loads(text).get("provenance", {}).get("input", {})
-    return chosen, Shape.of(made_for)
+    try:
+        return chosen, Shape.of(json.loads(text).get("provenance", {}).get("input", {}))
+    except (AttributeError, TypeError, ValueError):
+        raise ModelError(
+            f"expected provenance.input of samples, leads and outputs in {path}, got something "
+            "else: write the file again, or remove its provenance"
+        ) from None
 
 
 def find_architectures(name: str | Path) -> tuple[Architecture, ...]:

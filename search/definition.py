@@ -23,12 +23,22 @@ from search.training.recipe import Recipe
 from search.training.scores import Scoring
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
 UNITS = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 MOST_TRIALS = 20_000
 MOST_FLOPS = 1e15
 LARGEST_SEED = 10**15
 TESTED_OBJECTIVES = ("macro_f1", "macro_auroc", "macro_auprc")
 """Objectives that networks can be compared by on test records as well."""
+
+
+def require_name(name: str) -> None:
+    """Refuse what cannot be a study's name: it becomes part of paths, scripts and manifests."""
+    if not NAME.fullmatch(name):
+        raise StudyError(
+            "expected a name of letters, digits, '.', '_' and '-', at most 100 and the first a "
+            f"letter or digit, got {name[:120]!r}: choose another"
+        )
 
 
 def parse_count(value: Any, name: str = "number") -> float:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage
 from search.database.view import refresh_view
-from search.definition import NAME
+from search.definition import require_name
 from search.errors import StudyError
 from search.study import (
     read_attribute,
@@ -35,11 +35,7 @@ WHERE t.study_id = :study AND t.state = 'RUNNING'
 def rename_study(name: str, new: str, storage: Storage) -> None:
     """Give a study another name; its workers go on, its folders keep their names."""
     require_schema(storage)
-    if not NAME.fullmatch(new):
-        raise StudyError(
-            "expected a study name of letters, digits, '.', '_' and '-' (at most 100), "
-            f"got {new!r}: choose another"
-        )
+    require_name(new)
     with storage.begin() as connection:
         study_id = _locked(connection, name, storage)
         require_free(connection, new, storage)

@@ -183,13 +183,13 @@ class TrialTable:
         )
 
     def score(self, frame: pd.DataFrame) -> pd.Series:
-        """Turn the objective so that more is better."""
-        values = frame[self.objective].astype(float)
+        """Turn the objective so that more is better; a study without any result has no column."""
+        values = frame.reindex(columns=[self.objective])[self.objective].astype(float)
         return values if self.maximize else -values
 
     def error(self, frame: pd.DataFrame) -> pd.Series:
         """Turn the objective so that less is better, with 0 as the best conceivable if known."""
-        values = frame[self.objective].astype(float)
+        values = frame.reindex(columns=[self.objective])[self.objective].astype(float)
         if not self.maximize:
             return values
         return self._best_conceivable - values

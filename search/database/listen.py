@@ -20,6 +20,7 @@ from search.database.embedded import PORT, EmbeddedServer
 from search.database.roles import grant_access
 from search.database.storage import PASSWORD_FILE, Storage
 from search.errors import StudyError
+from search.secret_file import read_secret
 
 LOGIN = "ecgscale_worker"
 DATABASE = "postgres"
@@ -122,15 +123,7 @@ def _given() -> str | None:
     place = os.environ.get(PASSWORD_FILE)
     if not place:
         return os.environ.get("PGPASSWORD")
-    try:
-        password = Path(place).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise StudyError(
-            f"expected the password in the file of ${PASSWORD_FILE}, got {place}: {error.strerror}"
-        ) from None
-    if not password or "\n" in password:
-        raise StudyError(f"expected one line with the password in {place}, got none or more")
-    return password
+    return read_secret(Path(place), f"the password, as ${PASSWORD_FILE} says,")
 
 
 def _kept(pgpass: Path) -> str | None:

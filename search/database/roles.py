@@ -43,9 +43,10 @@ def grant_access(storage: Storage, login: str, access: Access, *, password: str 
     """
     if access not in get_args(Access):
         raise StudyError(f"expected worker or reader, got {access!r}")
-    if not LOGIN.fullmatch(login):
+    if not LOGIN.fullmatch(login) or login.startswith("pg_"):  # roles of PostgreSQL's own
         raise StudyError(
-            f"expected a login of small letters, digits and '_', got {login!r}: choose another"
+            "expected a login of at most 63 small letters, digits and '_', not pg_…, got "
+            f"{login[:80]!r}: choose another"
         )
     require_schema(storage)
     with storage.begin() as connection:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 from search.database.embedded import EmbeddedServer
 from search.database.schema import init_db
 from search.errors import NotYet, StudyError
+from search.secret_file import read_secret
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -175,7 +176,7 @@ def open_storage(
 
     It may take `patience_seconds` to answer: it may be about to restart. `say` is told of a wait.
     """
-    where = where or os.environ.get(VARIABLE) or EMBEDDED
+    where = chosen_storage(where)
     if is_embedded(where):
         server = embedded_server(where)
         storage = Storage(_engine(server.start()), server)
@@ -214,6 +215,20 @@ def without_password(url: URL) -> URL:
     )
 
 
+def chosen_storage(where: str | None) -> str:
+    """Return what was asked for, else $ECGSCALE_STORAGE, else the embedded database.
+
+    An empty option is refused: a variable that was forgotten must not mean another database.
+    """
+    chosen = (os.environ.get(VARIABLE) or EMBEDDED) if where is None else where
+    if chosen in ("", f"{EMBEDDED}:"):
+        raise StudyError(
+            "expected --storage as postgresql://USER@HOST/DATABASE, 'embedded' or "
+            f"'embedded:DIR', got {chosen!r}: leave it out, or complete it"
+        )
+    return chosen
+
+
 def is_embedded(where: str) -> bool:
     """Tell "embedded" and "embedded:DIR" from a URL."""
     return where == EMBEDDED or where.startswith(f"{EMBEDDED}:")
@@ -221,7 +236,7 @@ def is_embedded(where: str) -> bool:
 
 def embedded_server(where: str | None = None) -> EmbeddedServer:
     """Return the embedded server that `where` means, running or not."""
-    where = where or os.environ.get(VARIABLE) or EMBEDDED
+    where = chosen_storage(where)
     if not is_embedded(where):
         raise StudyError(
             f"expected the embedded database ('{EMBEDDED}' or '{EMBEDDED}:DIR'), got a server by "
@@ -273,13 +288,8 @@ def _parse(where: str) -> URL:
     url = url.set(drivername="postgresql+psycopg2")
     secret = os.environ.get(PASSWORD_FILE)
     if url.password is None and secret:
-        try:
-            url = url.set(password=Path(secret).read_text().strip())
-        except OSError as error:
-            raise StudyError(
-                f"expected the database's password in the file of ${PASSWORD_FILE}, "
-                f"got {secret}: {error.strerror}"
-            ) from None
+        what = f"the database's password, as ${PASSWORD_FILE} says,"
+        url = url.set(password=read_secret(Path(secret), what))
     return url
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from search.database.storage import (
+    EMBEDDED,
     PASSWORD_FILE,
     VARIABLE,
     Storage,
@@ -46,17 +47,18 @@ def worker_environment(storage: Storage) -> Iterator[dict[str, str]]:
         yield environment | {PASSWORD_FILE: str(file)}
 
 
-def require_password_file(where: str | None) -> None:
-    """Refuse a password that a batch system would store with the job's environment."""
-    where = where or os.environ.get(VARIABLE) or ""
+def require_password_file(where: str | None, *, seen: str, disk: str = "the shared disk") -> None:
+    """Refuse a password in the command line or the environment of a worker; `seen` says why."""
+    where = where or os.environ.get(VARIABLE) or EMBEDDED
+    if is_embedded(where):
+        return
     try:
-        in_url = bool(where) and not is_embedded(where) and make_url(where).password is not None
+        in_url = make_url(where).password is not None
     except (ArgumentError, ValueError):  # told by whoever opens it
         in_url = False
     if in_url or PLAIN_PASSWORD in os.environ:
-        place = "--storage" if in_url else f"${PLAIN_PASSWORD}"
+        place = "the URL of the storage" if in_url else f"${PLAIN_PASSWORD}"
         raise StudyError(
-            f"expected no password in {place}, which the batch system would keep with the job: put "
-            f"it into a file on the shared disk (chmod 600), and that file's path into "
-            f"${PASSWORD_FILE}"
+            f"expected no password in {place}, {seen}: put it into a file on {disk} "
+            f"(chmod 600), and that file's path into ${PASSWORD_FILE}"
         )

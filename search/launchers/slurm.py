@@ -14,9 +14,12 @@ from pathlib import Path
 from string import Template
 
 from search.database.storage import VARIABLE, Storage
+from search.definition import require_name
 from search.errors import StudyError
 
 OPTION = re.compile(r"--[a-z][a-z-]*(=\S.*)?")
+
+FORMS = (("memory", r"\d+[KMGT]?", "16G"), ("time", r"\d+([:-]\d+){0,3}", "1-0 or 12:00:00"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,12 @@ class Resources:
 
     def options(self) -> tuple[str, ...]:
         """Return sbatch's options."""
+        for name, form, example in FORMS:
+            if not re.fullmatch(form, getattr(self, name)):
+                raise StudyError(
+                    f"expected --{name} as Slurm writes it, such as {example}, got "
+                    f"{getattr(self, name)!r}: change it"
+                )
         gpus = (f"--gres=gpu:{self.gpus}",) if self.gpus else ()
         return (
             *gpus,
@@ -52,6 +61,7 @@ class SlurmJob:
 
     def script(self) -> str:
         """Return the batch script."""
+        require_name(self.study)
         if self.workers < 1:
             raise StudyError(f"expected at least one worker, got {self.workers}")
         for option in self.options:

@@ -17,7 +17,7 @@ from models.layers import is_custom
 from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage, first_line
 from search.database.view import refresh_view
-from search.definition import NAME
+from search.definition import require_name
 from search.errors import StudyError
 from search.reading.dump_format import FORMAT, VERSION, Dump, digest_of
 from search.study import (
@@ -174,8 +174,7 @@ def load_study(path: Path, storage: Storage, *, name: str | None = None) -> Stud
     require_schema(storage)
     dump = Dump(path)
     name = name or dump.header.name
-    if not NAME.fullmatch(name):
-        raise StudyError(f"expected a name of letters, digits, '.', '_' and '-', got {name!r}")
+    require_name(name)
     try:
         with storage.begin() as connection:
             return _load(connection, storage, dump, name)

@@ -137,11 +137,27 @@ def start_values(path: Path, known: str = "") -> dict[str, str]:
 def content_hash(path: Path) -> str:
     """Return the SHA-256 of a network's file."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as stream:
+            if path.suffix == ".safetensors":
+                _require_network(path)  # before a file of any length is read
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise StudyError(
             f"expected the network of recipe.init at {path}, got: {error.strerror}; give its "
             "place, workers by --init"
+        ) from None
+
+
+def _require_network(path: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            return
+    except SafetensorError as error:
+        raise StudyError(
+            f"expected the network of recipe.init at {path}, got no .safetensors ({error}): give "
+            "one that a worker kept"
         ) from None
 
 

@@ -18,7 +18,7 @@ from data_pipeline.signals import read_leads
 from data_pipeline.units import millivolts
 from tests.data_pipeline.files import AF, LEADS, SINUS, ecg_like, write_record
 from tests.data_pipeline.killed import prepare_and_be_killed
-from tests.data_pipeline.wfdb_files import Signal, noise, twelve, write
+from tests.data_pipeline.wfdb_files import Signal, checksum, noise, twelve, write
 
 RAW = {"band_hz": None, "standardise": "none", "sample_rate_hz": 500}
 
@@ -352,9 +352,18 @@ def test_flac_is_read(tmp_path: Path, rng: np.random.Generator) -> None:
         part = data[:, 6 * number : 6 * number + 6]
         soundfile.write(raw / f"f{1 + number}.flac", part, 8000, subtype="PCM_16", format="FLAC")
     (raw / "f.hea").write_text((raw / "f.hea").read_text().replace(".flac 16", ".flac 516"))
+    write_record(raw, "A1", dx=AF)  # so that a store is left when f is not taken
     store = raw_mode(raw, tmp_path / "store")
     np.testing.assert_allclose(stored_mv(store, "f"), data.T / 1000, atol=1e-9)
     assert len(store.excluded) == 0
+    header = (raw / "f.hea").read_text()
+    wrong = header.replace(f" {checksum(leads[9].values)} ", " 4711 ")
+    assert wrong != header
+    (raw / "f.hea").write_text(wrong)
+    store = raw_mode(raw, tmp_path / "sum")
+    assert reason(store, "f") == ("checksum", "the checksum of V4 does not fit")
+    (raw / "f.hea").write_text(header)
+    (raw / "A1.hea").unlink()
     (raw / "f1.flac").write_bytes((raw / "f1.flac").read_bytes()[:3000])
     with pytest.raises(DataError, match="unreadable"):
         raw_mode(raw, tmp_path / "again")

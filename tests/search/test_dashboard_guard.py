@@ -13,9 +13,9 @@ import pytest
 from test_manage import at_work
 
 from ecgscale.dashboard import make_dashboard
-from ecgscale.dashboard_guard import read_password
 from search.errors import StudyError
 from search.reading.records import read_class_scores, read_trials
+from search.secret_file import read_secret
 from search.study import open_study, study_names
 from search.trials.queue import Queue, WorkerName
 
@@ -92,9 +92,9 @@ def test_a_password_is_asked_for(storage, tmp_path):
         assert ask(port, "/healthz") == (200, "ok")
     (tmp_path / "two").write_text("a\nb\n")
     (tmp_path / "one").write_text(f"{PASSWORD}\n")
-    assert read_password(tmp_path / "one") == PASSWORD
+    assert read_secret(tmp_path / "one", "the password") == PASSWORD
     with pytest.raises(StudyError, match="one line"):
-        read_password(tmp_path / "two")
+        read_secret(tmp_path / "two", "the password")
 
 
 def test_a_rename_under_a_worker_loses_nothing(make_study, store, tmp_path):

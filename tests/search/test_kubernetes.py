@@ -123,6 +123,45 @@ def test_manifests_are_valid(tmp_path: Path, version: str, gpu: bool):
 
 
 @needs_kubectl
+def test_a_job_creates_the_study_and_plug_ins_go_along(tmp_path: Path):
+    plugin, definition = tmp_path / "mine.py", tmp_path / "odd name.toml"
+    plugin.write_text("MINE = 1\n")
+    definition.write_text('name = "s"\n')
+    job = KubernetesJob("s", 2, "ecgscale:1", "my-store", definition=definition, plugins=(plugin,))
+    rendered = render(write_manifests(job, tmp_path / "out"))
+    for version in ("1.31", "1.37"):
+        done = validate(rendered, version, tmp_path / "all.yaml")
+        assert done.returncode == 0, done.stdout + done.stderr
+    found = {(o["kind"], o["metadata"]["name"]): o for o in yaml.safe_load_all(rendered)}
+    (files,) = (o for (kind, _), o in found.items() if kind == "ConfigMap")
+    assert files["data"] == {"mine.py": "MINE = 1\n", "study.toml": 'name = "s"\n'}
+    for name, container in (("create", "create"), ("workers", "worker")):
+        pod = found["Job", f"ecgscale-{name}-s"]["spec"]["template"]["spec"]
+        (one,) = pod["containers"]
+        assert one["name"] == container
+        assert {"name": "ECGSCALE_PLUGINS", "value": "/files/mine.py"} in one["env"]
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        assert volumes["files"]["configMap"]["name"] == files["metadata"]["name"]
+        assert volumes["store"]["persistentVolumeClaim"]["claimName"] == "my-store"
+        mounts = {mount["name"]: mount["mountPath"] for mount in one["volumeMounts"]}
+        assert (mounts["files"], mounts["store"]) == ("/files", "/data")
+    create = found["Job", "ecgscale-create-s"]["spec"]["template"]["spec"]["containers"][0]
+    assert create["args"] == ["create", "/files/study.toml", "--data=/data"]
+
+
+@needs_kubectl
+def test_every_container_says_what_it_needs(tmp_path: Path):
+    definition = tmp_path / "s.toml"
+    definition.write_text('name = "s"\n')
+    job = KubernetesJob("s", 2, "ecgscale:1", definition=definition)
+    for (kind, name), one in objects(write_manifests(job, tmp_path / "out")).items():
+        if kind in ("Job", "Deployment"):
+            (container,) = one["spec"]["template"]["spec"]["containers"]
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
+            assert "memory" in container["resources"]["limits"], name
+
+
+@needs_kubectl
 def test_options_go_to_the_worker(tmp_path: Path):
     job = KubernetesJob("s", 2, "ecgscale:1", options=("--log=json", "--trial-seconds=60"))
     found = objects(write_manifests(job, tmp_path))
@@ -142,6 +181,8 @@ def test_options_go_to_the_worker(tmp_path: Path):
         KubernetesJob("s", 1, "ecgscale:1\nx: y"),
         KubernetesJob("s", 1, "ecgscale:1", store_claim="A b"),
         KubernetesJob("s", 1, "ecgscale:1", options=('--log="x"',)),
+        KubernetesJob("s", 1, "ecgscale:1", plugins=(Path("nowhere.py"),)),
+        KubernetesJob("s", 1, "ecgscale:1", plugins=(Path(__file__).parent,)),
     ],
 )
 def test_wrong_options_are_refused(job: KubernetesJob, tmp_path: Path):

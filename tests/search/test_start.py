@@ -140,22 +140,22 @@ def test_a_batch_system_gets_no_password(monkeypatch: pytest.MonkeyPatch):
     for name in ("PGPASSWORD", "ECGSCALE_STORAGE"):
         monkeypatch.delenv(name, raising=False)
     for fine in (None, "embedded", "postgresql://me@host/db"):
-        require_password_file(fine)
+        require_password_file(fine, seen="kept")
     secret = "postgresql://me:secret-word@host/db"
-    with pytest.raises(StudyError, match="--storage") as caught:
-        require_password_file(secret)
+    with pytest.raises(StudyError, match="URL of the storage, kept") as caught:
+        require_password_file(secret, seen="kept")
     assert "secret-word" not in str(caught.value)
     monkeypatch.setenv("PGPASSWORD", "secret-word")
     with pytest.raises(StudyError, match="PGPASSWORD"):
-        require_password_file("postgresql://me@host/db")
+        require_password_file("postgresql://me@host/db", seen="kept")
     monkeypatch.delenv("PGPASSWORD")
     monkeypatch.setenv("ECGSCALE_STORAGE", secret)
     with pytest.raises(StudyError, match="ECGSCALE_PASSWORD_FILE"):
-        require_password_file(None)
+        require_password_file(None, seen="kept")
 
 
 def test_the_commands_defaults_are_those_of_the_queue():
-    from ecgscale.worker_command import LEASE_SECONDS, PATIENCE_SECONDS
+    from ecgscale.worker_options import LEASE_SECONDS, PATIENCE_SECONDS
     from search.trials.queue import Limits
 
     assert Limits() == Limits(grace_seconds=LEASE_SECONDS, patience_seconds=PATIENCE_SECONDS)

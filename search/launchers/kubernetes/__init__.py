@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from search.definition import require_name
 from search.errors import StudyError
 
 # The names of pods have 63 characters: ecgscale-workers-…-123456-INDEX.
 LONGEST_NAME = 32
+STUDY_FILE = "study.toml"
 IMAGE = re.compile(r"[a-z0-9][a-z0-9._/:@-]*[a-z0-9]")
 OVERLAY = """\
 # Written by `ecgscale launch kubernetes`; edit freely, then: kubectl apply -k {folder}
@@ -21,7 +23,7 @@ kind: Kustomization
 nameSuffix: -{suffix}
 resources:
   - ../base
-images:
+{resources}images:
   - name: ecgscale
     newName: {name}
     newTag: {tag}
@@ -35,10 +37,34 @@ patches:
       - {{op: replace, path: /spec/template/spec/containers/0/args/1, value: "{study}"}}
       - {{op: replace, path: /spec/template/spec/volumes/0/persistentVolumeClaim/claimName,
          value: "{claim}"}}
-{options}{gpu}"""
+{options}{plugins}{gpu}{create}{files}"""
 OPTION = """\
       - {{op: add, path: /spec/template/spec/containers/0/args/-, value: "{option}"}}
 """
+PLUGINS = """\
+      - {{op: add, path: /spec/template/spec/containers/0/env/-,
+         value: {{name: ECGSCALE_PLUGINS, value: "{plugins}"}}}}
+"""
+MOUNT = """\
+      - {op: add, path: /spec/template/spec/containers/0/volumeMounts/-,
+         value: {name: files, mountPath: /files, readOnly: true}}
+      - {op: add, path: /spec/template/spec/volumes/-,
+         value: {name: files, configMap: {name: ecgscale-files}}}
+"""
+CREATE = """\
+  - target:
+      kind: Job
+      name: ecgscale-create
+    patch: |-
+      - {{op: replace, path: /spec/template/spec/volumes/0/persistentVolumeClaim/claimName,
+         value: "{claim}"}}
+{plugins}"""
+FILES = """\
+configMapGenerator:
+  - name: ecgscale-files
+    files: [{names}]
+"""
+MOST_BYTES = 1_000_000  # of a ConfigMap
 NO_GPU = """\
       - {op: remove, path: /spec/template/spec/containers/0/resources/limits/nvidia.com~1gpu}
 """
@@ -48,7 +74,8 @@ NO_GPU = """\
 class KubernetesJob:
     """Workers of one study; `store_claim` is a claim that holds the store.
 
-    `options` are further ones of `ecgscale worker`, such as "--log=json".
+    `options` are further ones of `ecgscale worker`, such as "--log=json". definition is the file of
+    the study, for a job that creates it; plugins are files that workers load.
     """
 
     study: str
@@ -57,6 +84,26 @@ class KubernetesJob:
     store_claim: str = "ecgscale-store"
     gpu: bool = True
     options: tuple[str, ...] = ()
+    definition: Path | None = None
+    plugins: tuple[Path, ...] = ()
+
+    def files(self) -> dict[str, Path]:
+        """Return what the pods find in /files, by name."""
+        files = {path.name: path for path in self.plugins}
+        for name, path in files.items():
+            if not path.is_file() or not re.fullmatch(r"[A-Za-z0-9_-]+\.py", name):
+                raise StudyError(
+                    f"expected plug-ins of one .py file for Kubernetes, got {path}: build an image "
+                    "in which it is installed, and name it in $ECGSCALE_PLUGINS of the overlay"
+                )
+        if self.definition is not None:
+            files[STUDY_FILE] = self.definition
+        if (size := sum(path.stat().st_size for path in files.values())) > MOST_BYTES:
+            raise StudyError(
+                f"expected files of at most {MOST_BYTES:,} bytes, got {size:,}: build an image in "
+                "which the plug-ins are installed"
+            )
+        return files
 
     @property
     def suffix(self) -> str:
@@ -71,6 +118,7 @@ class KubernetesJob:
 
     def overlay(self, folder: Path) -> str:
         """Return the overlay's kustomization."""
+        require_name(self.study)
         if self.workers < 1:
             raise StudyError(f"expected at least one worker, got {self.workers}")
         name, _, tag = self.image.rpartition(":")
@@ -87,7 +135,15 @@ class KubernetesJob:
                     "expected --weights below /checkpoints, the disk that all pods share, got "
                     f"{path}: give /checkpoints/networks"
                 )
+        files = self.files()
+        loaded = ":".join(f"/files/{path.name}" for path in self.plugins)
+        plugins = PLUGINS.format(plugins=loaded) if loaded else ""
+        create = CREATE.format(claim=self.store_claim, plugins=plugins)
         return OVERLAY.format(
+            resources="  - create.yaml\n" if self.definition else "",
+            plugins=plugins + MOUNT if loaded else "",
+            create=create if self.definition else "",
+            files=FILES.format(names=", ".join(files)) if files else "",
             folder=folder,
             suffix=self.suffix,
             name=name,
@@ -108,4 +164,8 @@ def write_manifests(job: KubernetesJob, out: Path) -> Path:
         shutil.copytree(base, out / "base", dirs_exist_ok=True)
     overlay.mkdir(parents=True, exist_ok=True)
     (overlay / "kustomization.yaml").write_text(text)
+    for name, path in job.files().items():
+        shutil.copyfile(path, overlay / name)
+    if job.definition is not None:
+        shutil.copyfile(out / "base" / "create.yaml", overlay / "create.yaml")
     return overlay
