@@ -48,6 +48,10 @@ def report(
     study: StudyArgument,
     out: Annotated[Path, typer.Option(help="Folder for report.html and tables/*.csv.")],
     storage: StorageOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="STORE", help="The study's store, to draw a few test ECGs from."),
+    ] = None,
     bootstraps: Annotated[
         int, typer.Option(min=10, help="Refits behind every interval of an importance.")
     ] = BOOTSTRAPS,
@@ -73,6 +77,7 @@ def report(
         study,
         out,
         storage=storage,
+        data=data,
         bootstraps=bootstraps,
         seed=seed,
         where=where,

@@ -69,7 +69,7 @@ def bootstrap_intervals(
         chosen = np.repeat(np.arange(len(owner)), draw_patients(count, rng)[owner])
         draw[:] = score(truth[chosen], values[chosen])
     return tuple(
-        Interval(float(value), *_limits(float(value), column))
+        Interval(float(value), *corrected_limits(float(value), column))
         for value, column in zip(estimate, draws.T, strict=True)
     )
 
@@ -150,7 +150,7 @@ _TABLE_SCORES: dict[str, Score] = {
 }
 
 
-def _limits(estimate: float, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def corrected_limits(estimate: float, draws: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return normal limits on the scale of log odds, less the bias that the draws have.
 
     Drawing a positive record twice raises average precision, as few records do by themselves, so

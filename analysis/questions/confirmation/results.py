@@ -90,8 +90,6 @@ class Comparison:
     candidates of later rounds that have no place here.
     Contestants are in the order of the candidates, the best by estimate first; `seeds` is how many
     each network was given.
-    `details` has F1, AUROC and AUPRC of one network, `detailed`, by source and class with
-    intervals over patients (`analysis.stats.patients.interval_table`), for its first seed.
     """
 
     contestants: tuple[Contestant, ...]
@@ -106,8 +104,6 @@ class Comparison:
     left_out: int
     seeds: int
     missing: tuple[str, ...]
-    detailed: str
-    details: pd.DataFrame
 
     def chosen(self, budget: float, groups: Sequence[str] = ("searched",)) -> Contestant | None:
         """Return the network that stands for a budget, None without any.

@@ -16,7 +16,7 @@ from analysis.questions.confirmation.sentences import (
     main_sentences,
     metric_sentences,
 )
-from analysis.questions.confirmation.tables import contestants_table, detail_tables, metrics_table
+from analysis.questions.confirmation.tables import contestants_table, metrics_table
 from analysis.questions.context import Context, Finding, Question
 from analysis.questions.fronts.numbers import Fronts, estimated_fronts
 from analysis.questions.laws.section import epochs_hedge
@@ -61,7 +61,6 @@ def section(context: Context) -> Section:
                 ),
             )
         )
-    blocks.append(Details("Diagnosis by diagnosis, and source by source", detail_tables(found)))
     return Section("rivals", TITLE, tuple(blocks))
 
 

@@ -10,8 +10,7 @@ from analysis.page.quantities import percent, quantity, score, short
 from analysis.questions.confirmation.classes import split
 from analysis.questions.confirmation.results import SEARCHED, Comparison, Contestant
 from analysis.questions.confirmation.sentences import margin, with_interval
-from analysis.stats.interval import ALPHA, PERCENT, Interval
-from analysis.stats.patients import FEWEST_PATIENTS
+from analysis.stats.interval import ALPHA, PERCENT
 
 GROUPS = ("searched", "law", "against the law", "reference")
 
@@ -80,48 +79,6 @@ def _column(found: Comparison, metric: str) -> str:
     prefix, base = split(metric)
     which = {"frequent_": f", n ≥ {found.sets.fewest}", "rare_": ", rare"}.get(prefix, "")
     return f"{quantity(base).name.removeprefix('Macro-')}{which}"
-
-
-def detail_tables(found: Comparison) -> tuple[TableBlock, ...]:
-    """Tabulate one network's scores per class over all sources, and its macro scores per source."""
-    data = found.details
-    cells = data.assign(
-        cell=[
-            with_interval(Interval(*values))
-            for values in zip(data["estimate"], data["low"], data["high"], strict=True)
-        ]
-    )
-    tables = []
-    for name, title, key, rows in (
-        ("test_classes", "Per diagnosis", "class", cells[cells["source"] == "all"]),
-        ("test_sources", "Per source", "source", cells[cells["class"] == "macro"]),
-    ):
-        wide = rows.pivot(index=key, columns="score", values="cell")
-        counts = rows.drop_duplicates(key).set_index(key)
-        order = counts.sort_values("positives", ascending=False).index
-        shown = pd.DataFrame(
-            {
-                key: order,
-                "positive records" if key == "class" else "records": counts.loc[
-                    order, "positives" if key == "class" else "records"
-                ].to_numpy(),
-                "F1": wide.loc[order, "f1"].to_numpy(),
-                "AUROC": wide.loc[order, "auroc"].to_numpy(),
-                "AUPRC": wide.loc[order, "auprc"].to_numpy(),
-            }
-        )
-        caption = (
-            f"Test scores of network {found.detailed}, one seed, with {PERCENT} intervals over "
-            "patients. A dash: undefined on these records. Without an interval: under "
-            f"{FEWEST_PATIENTS} patients with or without the diagnosis, too few for one (of a "
-            "macro score: with or without most diagnoses); with under 15, those of AUROC are still "
-            "somewhat too narrow. Average precision of few records is too high by itself, which "
-            "the intervals allow for: they lie lower than the scores."
-        )
-        tables.append(
-            TableBlock(name, f"{title}.", caption, shown, data if key == "class" else None)
-        )
-    return tuple(tables)
 
 
 def _beaten(contestant: Contestant) -> str:

@@ -330,7 +330,9 @@ def test_picks_are_resolved_into_stages(context: Context, tmp_path: Path) -> Non
     assert architecture is not None
     shape = study_shape(resolved.table)
     rows = stage_rows(shape, architecture)
-    assert drawing(shape, architecture).svg.startswith("<svg")
+    picture = drawing(shape, architecture, "ours", "as built")
+    assert picture.svg.startswith("<svg")
+    assert picture.caption == "as built"
     assert len(rows) == len(built.describe()) + 1
     assert rows["FLOPs"].iloc[-1] == short(built.cost(samples=500).flops)
     text = text_of(write_page(resolved, tmp_path).read_text("utf-8"))
