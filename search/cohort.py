@@ -68,14 +68,14 @@ class Cohort:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TestEcgs:
+class HeldOutEcgs:
     """A study's store, and the rows of its test records in the order of `Outputs`."""
 
     store: Store
     rows: NDArray[np.int64]
 
     @classmethod
-    def of(cls, store: Store, chosen: DataPlan) -> TestEcgs:
+    def of(cls, store: Store, chosen: DataPlan) -> HeldOutEcgs:
         """Find the rows of a study with these folds."""
         return cls(store, fold_rows(store, chosen)["test"])
 

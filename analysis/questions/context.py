@@ -17,7 +17,7 @@ from data_pipeline.labels import ABBREVIATIONS, CLASSES
 
 if TYPE_CHECKING:
     from analysis.page.blocks import Section
-    from search.cohort import Cohort, TestEcgs
+    from search.cohort import Cohort, HeldOutEcgs
     from search.reading.records import Confirmed
 
 Result = TypeVar("Result")
@@ -71,7 +71,7 @@ class Context:
     class_scores: pd.DataFrame | None = None
     confirmed: Confirmed | None = None
     cohort: Cohort | None = None
-    ecgs: TestEcgs | None = None
+    ecgs: HeldOutEcgs | None = None
     other: TrialTable | None = None
     progress: Callable[[str], None] | None = None
     results: dict[Callable[[Context], Any], Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from analysis.errors import AnalysisError
 from analysis.trials.find import find_table, our_study, table_of
 from analysis.trials.subset import only
 from analysis.trials.table import TrialTable
-from search.cohort import Cohort, TestEcgs, cohort_of, read_cohort
+from search.cohort import Cohort, HeldOutEcgs, cohort_of, read_cohort
 from search.database.storage import Storage
 from search.study import Study, open_study
 
@@ -32,7 +32,7 @@ class Material:
     class_scores: pd.DataFrame | None = None
     confirmed: Confirmed | None = None
     cohort: Cohort | None = None
-    ecgs: TestEcgs | None = None
+    ecgs: HeldOutEcgs | None = None
     other: TrialTable | None = None
 
 
@@ -71,7 +71,7 @@ def gather(
         read_cohort(reader.attributes)
         if store is None
         else cohort_of(store, opened.definition.data),
-        None if store is None else TestEcgs.of(store, opened.definition.data),
+        None if store is None else HeldOutEcgs.of(store, opened.definition.data),
         other,
     )
 

@@ -55,6 +55,7 @@ def section(context: Context) -> Section:
             blocks.append(text.paragraph("missing", "refusal", reason=say(expected)))
         blocks += [Paragraph(note) for note in _notes(chosen)]
         distinct = _distinct(chosen)
+        blocks.append(text.paragraph("scale"))
         for pick in distinct:
             own = [p for p in chosen if p.architecture_hash == pick.architecture_hash]
             blocks += _drawn(context, pick, [short(p.budget) for p in own])
@@ -139,7 +140,7 @@ def drawing(shape: Shape, architecture: Architecture, name: str, caption: str) -
     """Draw an architecture with its stages to scale."""
     from models.diagram import architecture_svg
 
-    return Drawing(architecture_svg(architecture, **shape, title=name), caption)
+    return Drawing(architecture_svg(architecture, **shape, title=name), caption, half=True)
 
 
 def stage_rows(shape: Shape, architecture: Architecture) -> pd.DataFrame:

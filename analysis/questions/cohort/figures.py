@@ -13,7 +13,7 @@ PAD = 9
 def flow_svg(flow: Flow) -> str:
     """Return the flow from the files that were found to the splits as SVG."""
     lost = [f"{reason}: {count:,}" for reason, count in flow.excluded.items()]
-    excluded = [f"Excluded: {sum(flow.excluded.values()):,}", *lost]
+    excluded = [f"Excluded: {sum(flow.excluded.values()):,}", *lost] if lost else []
     windows = [] if flow.rows == flow.kept else [f"in {flow.rows:,} windows"]
     unused = [f"of them not used: {flow.unused:,}"] if flow.unused else []
     found, kept = ["Records found", f"{flow.found:,}"], ["Records prepared", f"{flow.kept:,}"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.page.blocks import Block, Drawing, Heading
+from analysis.page.blocks import Block, Details, Drawing, Heading
 from analysis.page.words import Text
 from analysis.questions.confirmation.resampling import Predictions
 from analysis.questions.context import Context
@@ -34,7 +34,8 @@ def choose_examples(
     """Choose records by a rule: of each diagnosis, the commonest first, the first right or wrong.
 
     labels and decisions are (records, classes). Right: every decision about the record is. Wrong:
-    the diagnosis was missed, or named where it is not.
+    the diagnosis was missed, or named where it is not. A diagnosis that a chosen record of the same
+    kind has shown is passed over.
     """
     truth = labels.astype(bool)
     order = np.argsort(-truth.sum(axis=0), kind="stable")
@@ -43,6 +44,8 @@ def choose_examples(
     for is_right, fits in ((True, right), (False, wrong)):
         found: list[Example] = []
         for k in order.tolist():
+            if any(fits[one.record, k] for one in found):
+                continue
             taken = {one.record for one in (*chosen, *found)}
             fresh = [row for row in np.flatnonzero(fits[:, k]).tolist() if row not in taken]
             found += [Example(row, k, is_right) for row in fresh[:1]]
@@ -61,9 +64,23 @@ def example_blocks(context: Context, found: Diagnoses) -> list[Block]:
         text.paragraph("examples", network=name),
     ]
     store, rows = context.ecgs.store, context.ecgs.rows
-    for one in choose_examples(found.evaluated.labels, run.decisions):
-        svg = draw(store, int(rows[one.record]), _said(context, found, run, one))
-        blocks.append(Drawing(svg, _verdict(context, found, run, one)))
+    chosen = choose_examples(found.evaluated.labels, run.decisions)
+    first: list[Block] = []
+    more: list[Block] = []
+    for right in (True, False):
+        own = [one for one in chosen if one.right == right]
+        drawn = [
+            Drawing(
+                draw(store, int(rows[one.record]), _said(context, found, run, one)),
+                _verdict(context, found, one),
+            )
+            for one in own
+        ]
+        first += drawn[:1]
+        more += drawn[1:]
+    blocks += first
+    if more:
+        blocks.append(Details(text("more", n=len(more)), tuple(more)))
     return blocks
 
 
@@ -83,11 +100,11 @@ def _said(context: Context, found: Diagnoses, run: Predictions, one: Example) ->
     return [*lines, f"Missed: {listed(missed)}"] if missed.any() else lines
 
 
-def _verdict(context: Context, found: Diagnoses, run: Predictions, one: Example) -> str:
+def _verdict(context: Context, found: Diagnoses, one: Example) -> str:
     """Say under an ECG whether the network was right."""
     evaluated = found.evaluated
+    labels = evaluated.labels[one.record].astype(bool)
+    has = [full_name(evaluated.classes[k], context.names) for k in np.flatnonzero(labels)]
     name = full_name(evaluated.classes[one.diagnosis], context.names)
-    if one.right:
-        return f"Right in every decision: {name}."
-    missed = bool(evaluated.labels[one.record, one.diagnosis])
-    return f"Wrong: {name} was {'missed' if missed else 'named, but is not among the labels'}."
+    key = "right" if one.right else "missed" if labels[one.diagnosis] else "false_alarm"
+    return text(key, labels=has, diagnosis=name)

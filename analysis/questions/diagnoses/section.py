@@ -99,7 +99,7 @@ def _table(context: Context, found: Diagnoses) -> Block:
     shown = pd.DataFrame(
         {
             "diagnosis": [mean, *(full_name(name, context.names) for name in present)],
-            "n": ["", *(f"{counts[name]:,}" for name in present)],
+            "n": [f"{len(evaluated.labels):,}", *(f"{counts[name]:,}" for name in present)],
             **{LABELS[metric]: wide[LABELS[metric]] for metric in SHOWN},
         }
     )
