@@ -55,7 +55,8 @@ WorkersOption = Annotated[
 ConfirmOption = Annotated[
     bool,
     typer.Option(
-        help="Train the best networks and known CNNs anew and score them on the test split, once."
+        help="Train the best networks and reference architectures anew and score them on the test "
+        "split, once."
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""Searched networks against known CNNs per budget, on test records that nothing was chosen by.
+"""Searched networks against references per budget, on test records that nothing was chosen by.
 
 Every contestant was trained under the same recipe with the same number of fresh seeds and the same
 learning rates. Which searched network stands for its budget was decided before any of them was

@@ -71,12 +71,12 @@ class Pair:
 
     @property
     def better(self) -> bool:
-        """Whether `first` is better beyond doubt, all pairs of the kind considered."""
+        """Whether `first` is significantly better, all pairs of the kind considered."""
         return self.p_adjusted < ALPHA and self.interval.estimate > 0
 
     @property
     def worse(self) -> bool:
-        """Whether `first` is worse beyond doubt, all pairs of the kind considered."""
+        """Whether `first` is significantly worse, all pairs of the kind considered."""
         return self.p_adjusted < ALPHA and self.interval.estimate < 0
 
 
@@ -86,7 +86,7 @@ class Comparison:
 
     `primary` is the metric that decides, declared before any test score was read; the others are
     told beside it. `objective` is that of the validation records. `sets` has the classes that each
-    metric is over. `added` names known networks that a later round brought in, `left_out` counts
+    metric is over. `added` names references that a later round brought in, `left_out` counts
     candidates of later rounds that have no place here.
     Contestants are in the order of the candidates, the best by estimate first; `seeds` is how many
     each network was given.

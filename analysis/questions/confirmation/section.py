@@ -76,7 +76,7 @@ def _cautions(found: Comparison) -> list[Block]:
     if found.added:
         blocks.append(
             Paragraph(
-                "Brought in by a later confirmation, when the first one's test scores could be "
+                "Added by a later confirmation, when the first one's test scores could be "
                 f"read: {listed(found.added)}. A reference architecture is fitted into its budget "
                 "by rule, not chosen by scores, and was trained like the others, so it counts, and "
                 "Holm's adjustment is over all pairs."

@@ -74,10 +74,10 @@ def pareto_front(
     if len(references):
         frames.append(references)
         figure.points(
-            references[cost], references[metric], "known networks", ORANGE, size=10,
+            references[cost], references[metric], "reference architectures", ORANGE, size=10,
             symbol="diamond", line={"color": BLACK, "width": 1},
             text=references["architecture_hash"].tolist(),
-            hover="%{text}: %{y:.3f}<extra>known network</extra>",
+            hover="%{text}: %{y:.3f}<extra>reference architecture</extra>",
         )  # fmt: skip
     figure.axes(x=column_axis(cost, x), y=axis(quantity(metric).axis))
     if small:
@@ -115,12 +115,12 @@ def _add_estimated(
 
 
 def _references(table: TrialTable, metric: str, cost: str) -> pd.DataFrame:
-    """Average the seeds of the known networks that were trained beside the random ones."""
+    """Average the seeds of the reference architectures that were trained beside the random ones."""
     frame = table.complete(["reference"])
     if metric not in frame or frame.empty:
         return pd.DataFrame()
     means = frame.groupby("architecture_hash", sort=True)[[cost, metric]].mean().reset_index()
-    return means.assign(series="known network")
+    return means.assign(series="reference architecture")
 
 
 def hypervolume_curve(
