@@ -212,7 +212,7 @@ def show_candidates(study: Study, chosen: Chosen) -> None:
         rows.append(row | {"MFLOP": round(cost.flops / 1e6, 2), "params": cost.params})
     print_table(pd.DataFrame(rows))
     for note in chosen.notes:
-        print(f"  left out: {note}")
+        print(f"  excluded: {note}")
 
 
 def write_family(

@@ -128,8 +128,8 @@ def require_unconfirmed(study: Study, rounds: Sequence[Confirmation]) -> None:
         raise StudyError(
             f"expected {study.name} without a confirmation, got one of "
             f"{len(rounds[0].entries)} candidates: the test records were read for it, and a second "
-            "choice would know their scores; use --again if that is meant. Reference architectures can "
-            f"be brought in, and count: ecgscale confirm-references {study.name} --reference NAME"
+            "choice would know their scores; use --again if that is meant. Reference architectures "
+            f"can be brought in: ecgscale confirm-references {study.name} --reference NAME"
         )
 
 

@@ -97,8 +97,8 @@ def metric_sentences(found: Comparison) -> str:
     sets = found.sets
     text = (
         f"The primary metric is the test {sets.described(found.primary)}, fixed with the study's "
-        "definition; the others are reported beside it, adjusted for the pairs of a metric and not for "
-        "their number."
+        "definition; the others are reported beside it, adjusted for the pairs of a metric and not "
+        "for their number."
     )
     tiny = len(sets.occurring) - len(sets.frequent)
     if sets.frequent and tiny:
