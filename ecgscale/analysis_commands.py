@@ -27,6 +27,7 @@ WhereOption = Annotated[
     ),
 ]
 BOOTSTRAPS = 200
+ECGS = 3
 
 
 class FigureFormat(StrEnum):
@@ -52,6 +53,15 @@ def report(
         Path | None,
         typer.Option(metavar="STORE", help="The study's store, to draw a few test ECGs from."),
     ] = None,
+    ecgs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=10,
+            help="With --data: so many test ECGs that the network was right on, and as many that "
+            "it was wrong on. 0 leaves patients' ECGs out of the page.",
+        ),
+    ] = ECGS,
     bootstraps: Annotated[
         int, typer.Option(min=10, help="Refits behind every interval of an importance.")
     ] = BOOTSTRAPS,
@@ -78,6 +88,7 @@ def report(
         out,
         storage=storage,
         data=data,
+        ecgs=ecgs,
         bootstraps=bootstraps,
         seed=seed,
         where=where,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from data_pipeline import Store
 
 COHORT = "cohort"
+EACH = 3  # test ECGs on which a network was right, and as many on which it was wrong
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,15 +70,19 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOutEcgs:
-    """A study's store, and the rows of its test records in the order of `Outputs`."""
+    """A study's store, and the rows of its test records in the order of `Outputs`.
+
+    `each` is how many right ones, and how many wrong ones, are to be drawn.
+    """
 
     store: Store
     rows: NDArray[np.int64]
+    each: int = EACH
 
     @classmethod
-    def of(cls, store: Store, chosen: DataPlan) -> HeldOutEcgs:
+    def of(cls, store: Store, chosen: DataPlan, each: int = EACH) -> HeldOutEcgs:
         """Find the rows of a study with these folds."""
-        return cls(store, fold_rows(store, chosen)["test"])
+        return cls(store, fold_rows(store, chosen)["test"], each)
 
 
 def cohort_of(store: Store, chosen: DataPlan) -> Cohort:

@@ -13,7 +13,7 @@ from analysis.errors import AnalysisError
 from analysis.trials.find import find_table, our_study, table_of
 from analysis.trials.subset import only
 from analysis.trials.table import TrialTable
-from search.cohort import Cohort, HeldOutEcgs, cohort_of, read_cohort
+from search.cohort import EACH, Cohort, HeldOutEcgs, cohort_of, read_cohort
 from search.database.storage import Storage
 from search.study import Study, open_study
 
@@ -43,6 +43,7 @@ def gather(
     where: str | None = None,
     against: str | TrialTable | None = None,
     data: Path | None = None,
+    ecgs: int = EACH,
 ) -> Material:
     """Read a study of ours with all that its database holds, or anybody's table.
 
@@ -71,7 +72,7 @@ def gather(
         read_cohort(reader.attributes)
         if store is None
         else cohort_of(store, opened.definition.data),
-        None if store is None else HeldOutEcgs.of(store, opened.definition.data),
+        HeldOutEcgs.of(store, opened.definition.data, ecgs) if store is not None and ecgs else None,
         other,
     )
 

@@ -13,6 +13,7 @@ from analysis.report.chapters import chapters
 from analysis.report.gather import Material, gather
 from analysis.report.header import header
 from analysis.report.static import write_figures
+from search.cohort import EACH
 from search.study import Study
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def write_report(
     class_scores: pd.DataFrame | None = None,
     confirmed: Confirmed | None = None,
     data: Path | None = None,
+    ecgs: int = EACH,
     facts: Mapping[str, Any] | None = None,
     seed: int = 0,
     bootstraps: int = 200,
@@ -58,6 +60,8 @@ def write_report(
         confirmed: What was confirmed on test records, where `study` is a table.
         data: The study's store: ECGs are drawn from it, and a study that was made before studies
             kept their cohort gets its table and flow from it.
+        ecgs: How many test ECGs are drawn on which the recommended network was right, and as many
+            on which it was wrong; 0 for none.
         facts: Rows for the page's header; `synthetic` overrides what the table says.
         seed: Seed of every permutation, bootstrap and posterior draw.
         bootstraps: Refits per interval of an importance.
@@ -65,7 +69,7 @@ def write_report(
         publish: Whether to put figures and findings into optuna-dashboard too.
         progress: Called with the name of each result before it is computed.
     """
-    material = gather(study, storage, where=where, against=against, data=data)
+    material = gather(study, storage, where=where, against=against, data=data, ecgs=ecgs)
     published = _publishable(material, where) if publish else None
     context = Context(
         material.table,

@@ -14,8 +14,8 @@ from analysis.questions.context import Context
 from analysis.questions.diagnoses.numbers import Diagnoses
 from data_pipeline.cohort import full_name
 from data_pipeline.drawing import draw
+from search.cohort import EACH
 
-EACH = 3  # right ones, and as many wrong ones
 text = Text("diagnoses")
 
 
@@ -64,7 +64,7 @@ def example_blocks(context: Context, found: Diagnoses) -> list[Block]:
         text.paragraph("examples", network=name),
     ]
     store, rows = context.ecgs.store, context.ecgs.rows
-    chosen = choose_examples(found.evaluated.labels, run.decisions)
+    chosen = choose_examples(found.evaluated.labels, run.decisions, context.ecgs.each)
     first: list[Block] = []
     more: list[Block] = []
     for right in (True, False):
