@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import zlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from data_pipeline.store import LEADS, Store
 _MM_PER_S, _MM_PER_UNIT = 25.0, 10.0
 _LEFT_MM, _TOP_MM, _RIGHT_MM = 12.0, 24.0, 3.0
 _ROW_MM, _LINE_MM = 15.0, 5.0
+_UNIT_MM = 0.05  # of traces: whole numbers keep the picture small
 _PINK, _PALE, _INK = "#eaa0a8", "#f8dcdf", "#1b1b2f"
 
 
@@ -62,8 +64,11 @@ def _diagnoses(store: Store, row: int) -> list[str]:
     return [name for name, positive in names if positive] or ["no scored label"]
 
 
-def draw(store: Store, row: int) -> str:
-    """Return one row of a store as SVG, with its diagnoses above and every lead named."""
+def draw(store: Store, row: int, said: Sequence[str] = ()) -> str:
+    """Return one row of a store as SVG, with its diagnoses above and every lead named.
+
+    `said` are further lines of text.
+    """
     record = store.records.iloc[row]
     valid = int(record["valid_samples"])
     positive = [name for name, y in zip(store.classes, store.labels[row], strict=True) if y]
@@ -78,7 +83,7 @@ def draw(store: Store, row: int) -> str:
         np.asarray(store.signals[row, :, :valid] * store.step, dtype=np.float64),
         store.sample_rate_hz,
         title=f"{record['record']} · {', '.join(positive) or 'no scored label'}",
-        lines=(below,),
+        lines=(below, *said),
         blank={*str(record["flat_leads"]).split("|"), *str(record["nan_leads"]).split("|")},
         unit="mV" if store.manifest["content"]["options"]["standardise"] == "none" else "sd",
     )
@@ -106,7 +111,7 @@ def draw_signal(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.1f} {height:.1f}" '
         f'width="{width:.1f}mm" role="img" aria-label="{html.escape(title)}" '
         'font-family="system-ui, sans-serif">',
-        _grid(width, height, top),
+        _grid(width, height, top, f"{zlib.crc32(title.encode()):x}"),
         f'<text x="{_LEFT_MM}" y="7" font-size="5" font-weight="600">{html.escape(title)}</text>',
     ]
     for number, line in enumerate(lines):
@@ -138,26 +143,37 @@ def _mm_per_unit(signal: NDArray[np.float64]) -> float:
 
 
 def _trace(lead: NDArray[np.float64], y_mm: float, rate_hz: float, scale: float) -> str:
-    x = _LEFT_MM + np.arange(len(lead)) / rate_hz * _MM_PER_S
+    """Draw a lead as steps from sample to sample, to a tenth of a mm (the line has 0.3)."""
+    x = np.round((_LEFT_MM + np.arange(len(lead)) / rate_hz * _MM_PER_S) / _UNIT_MM).astype(int)
     y = y_mm - np.clip(lead * scale, -1.5 * _ROW_MM, 1.5 * _ROW_MM)
-    points = " ".join(f"{a:.2f},{b:.2f}" for a, b in zip(x.tolist(), y.tolist(), strict=True))
+    y = np.round(y / (2 * _UNIT_MM)).astype(int) * 2
+    steps = np.stack([np.diff(x), np.diff(y)])
+    steps = steps[:, steps.any(axis=0)]
+    # Where the direction stays, one line does for several samples.
+    (a, b), (c, d) = steps[:, :-1], steps[:, 1:]
+    starts = np.concatenate([[0], np.flatnonzero((a * d != b * c) | (a * c + b * d < 0)) + 1])
+    joined = np.add.reduceat(steps, starts, axis=1).T.tolist() if steps.size else []
+    path = "".join(f" {a}{b}" if b < 0 else f" {a} {b}" for a, b in joined)
     return (
-        f'<polyline points="{points}" fill="none" stroke="{_INK}" stroke-width="0.3" '
-        'stroke-linejoin="round"/>'
+        f'<path d="M{x[0]} {y[0]}l{path}" transform="scale({_UNIT_MM})" fill="none" '
+        f'stroke="{_INK}" stroke-width="{0.3 / _UNIT_MM:g}" stroke-linejoin="round"/>'
     )
 
 
-def _grid(width: float, height: float, top: float) -> str:
-    """Draw small squares of 1 mm (40 ms) and large ones of 5 mm (200 ms)."""
+def _grid(width: float, height: float, top: float, key: str) -> str:
+    """Draw small squares of 1 mm (40 ms) and large ones of 5 mm (200 ms).
+
+    `key` tells the patterns of one picture from those of another on the same page.
+    """
     return (
-        '<defs><pattern id="mm" width="1" height="1" patternUnits="userSpaceOnUse">'
+        f'<defs><pattern id="mm{key}" width="1" height="1" patternUnits="userSpaceOnUse">'
         f'<path d="M1 0H0V1" fill="none" stroke="{_PALE}" stroke-width="0.15"/></pattern>'
-        '<pattern id="cm" width="5" height="5" patternUnits="userSpaceOnUse">'
-        '<rect width="5" height="5" fill="url(#mm)"/>'
+        f'<pattern id="cm{key}" width="5" height="5" patternUnits="userSpaceOnUse">'
+        f'<rect width="5" height="5" fill="url(#mm{key})"/>'
         f'<path d="M5 0H0V5" fill="none" stroke="{_PINK}" stroke-width="0.25"/></pattern></defs>'
         f'<rect width="{width:.1f}" height="{height:.1f}" fill="#fffdfb"/>'
         f'<rect x="{_LEFT_MM}" y="{top - 4}" width="{width - _LEFT_MM - _RIGHT_MM:.1f}" '
-        f'height="{height - top - 2:.1f}" fill="url(#cm)"/>'
+        f'height="{height - top - 2:.1f}" fill="url(#cm{key})"/>'
     )
 
 

@@ -28,6 +28,7 @@ WhereOption = Annotated[
     ),
 ]
 BOOTSTRAPS = 200
+ECGS = 3
 
 
 class FigureFormat(StrEnum):
@@ -49,6 +50,19 @@ def report(
     study: StudyArgument,
     out: Annotated[Path, typer.Option(help="Folder for report.html and tables/*.csv.")],
     storage: StorageOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="STORE", help="The study's store, to draw a few test ECGs from."),
+    ] = None,
+    ecgs: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=10,
+            help="With --data: so many test ECGs that the network was right on, and as many that "
+            "it was wrong on. 0 leaves patients' ECGs out of the page.",
+        ),
+    ] = ECGS,
     bootstraps: Annotated[
         int,
         typer.Option(min=10, max=100_000, help="Refits behind every interval of an importance."),
@@ -75,6 +89,8 @@ def report(
         study,
         out,
         storage=storage,
+        data=data,
+        ecgs=ecgs,
         bootstraps=bootstraps,
         seed=seed,
         where=where,

@@ -33,9 +33,9 @@ TopOption = Annotated[
 ReferenceOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="A known CNN, fitted into each budget; repeatable. Default: resnet18, xresnet1d50, "
-        "resnet1d-wang, inception1d, ribeiro, net1d, mobilenetv2, efficientnet-b0, regnetx-200mf, "
-        "convnext-atto."
+        help="A reference architecture, fitted into each budget; repeatable. Default: resnet18, "
+        "xresnet1d50, resnet1d-wang, inception1d, ribeiro, net1d, mobilenetv2, efficientnet-b0, "
+        "regnetx-200mf, convnext-atto."
     ),
 ]
 SeedsOption = Annotated[
@@ -78,13 +78,13 @@ def confirm(
             "--again",
             help="Confirm searched networks once more, although test records were read before: the "
             "report keeps them out of its comparison, as they may have been chosen by test scores. "
-            "Known CNNs are brought in by confirm-references.",
+            "Reference architectures are brought in by confirm-references.",
         ),
     ] = False,
     dry_run: DryRunOption = False,
     storage: StorageOption = None,
 ) -> None:
-    """Plan fresh-seed trials of the best networks and of known CNNs, scored on the test split.
+    """Plan fresh-seed trials of the best networks and reference architectures, on the test split.
 
     Candidates are chosen per budget by their estimated score on validation records. Every one gets
     the same seeds and learning rates under the study's recipe; workers run them like other trials,
@@ -121,10 +121,10 @@ def confirm_references(
     dry_run: DryRunOption = False,
     storage: StorageOption = None,
 ) -> None:
-    """Bring further known CNNs into the confirmation that a study has.
+    """Bring further reference architectures into the confirmation that a study has.
 
-    A known CNN is fitted into its budget by rule, not chosen by scores, so it counts although test
-    records were read before. It gets the seeds and learning rates that the others had.
+    A reference architecture is fitted into its budget by rule, not by scores: it counts although
+    test records were read before. It gets the seeds and learning rates that the others had.
     """
     from analysis.questions.confirmation.choose import RIVALS
     from analysis.questions.confirmation.rounds import choose_further_references
@@ -150,7 +150,7 @@ def confirm_like(
         typer.Option(min=1, max=1_000, help="Only the first searched networks of each budget."),
     ] = None,
     reference: Annotated[
-        list[str] | None, typer.Option(help="Only this known CNN; repeatable.")
+        list[str] | None, typer.Option(help="Only this reference architecture; repeatable.")
     ] = None,
     seeds: SeedsOption = None,
     learning_rate: RateOption = None,
@@ -214,7 +214,7 @@ def show_candidates(study: Study, chosen: Chosen) -> None:
         rows.append(row | {"MFLOP": round(cost.flops / 1e6, 2), "params": cost.params})
     print_table(pd.DataFrame(rows))
     for note in chosen.notes:
-        print(f"  left out: {note}")
+        print(f"  excluded: {note}")
 
 
 def write_family(

@@ -88,6 +88,7 @@ def demo(
         definition.name,
         out / "report",
         storage=opened,
+        data=store.path,
         bootstraps=BOOTSTRAPS,
         publish=True,
         progress=show_step,

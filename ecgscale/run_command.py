@@ -58,7 +58,8 @@ WorkersOption = Annotated[
 ConfirmOption = Annotated[
     bool,
     typer.Option(
-        help="Train the best networks and known CNNs anew and score them on the test split, once."
+        help="Train the best networks and reference architectures anew and score them on the test "
+        "split, once."
     ),
 ]
 
@@ -128,7 +129,7 @@ def run(
         if code := fit():
             raise typer.Exit(code)
         write_family(study.name, opened, out / "family", weights=how.weights)
-    _report(study, out, how.weights)
+    _report(study, store, out, how.weights)
     print(f"Done in {duration(time.monotonic() - started)}.")
 
 
@@ -193,7 +194,7 @@ def _study(planned: StudyDefinition, store: Store, storage: Storage, *, long_fir
     return find_or_create(planned, store, storage, long_first=long_first)
 
 
-def _report(study: Study, out: Path, weights: Path) -> None:
+def _report(study: Study, store: Store, out: Path, weights: Path) -> None:
     """Analyse the study, keep it as a file, and say where everything is."""
     from analysis.report import write_report
     from ecgscale.analysis_commands import show_step
@@ -202,7 +203,12 @@ def _report(study: Study, out: Path, weights: Path) -> None:
 
     print("\n[5/5] Analysing")
     page = write_report(
-        study.name, out / "report", storage=study.storage, publish=True, progress=show_step
+        study.name,
+        out / "report",
+        storage=study.storage,
+        data=store.path,
+        publish=True,
+        progress=show_step,
     )
     dump_study(study.name, study.storage, out / "study.jsonl.gz")
     print(f"\nReport:    {page.resolve()}")

@@ -65,7 +65,7 @@ def line(status: StudyStatus) -> str:
 
 
 def worker_cells(worker: RunningWorker, epochs: int) -> tuple[str, ...]:
-    """Return a worker's row: name, host, device, trial, epoch, time at it, speed, sign of life."""
+    """Return a worker's row: name, host, device, trial, epoch, time at it, speed, heartbeat."""
     speed = worker.records_per_second
     ago = f"{duration(worker.silent_seconds)} ago"
     return (
@@ -80,7 +80,7 @@ def worker_cells(worker: RunningWorker, epochs: int) -> tuple[str, ...]:
     )
 
 
-COLUMNS = ("worker", "host", "device", "trial", "epochs", "at it", "records/s", "sign of life")
+COLUMNS = ("worker", "host", "device", "trial", "epochs", "at it", "records/s", "last heartbeat")
 
 
 def page(status: StudyStatus) -> RenderableType:

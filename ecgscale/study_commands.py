@@ -203,8 +203,8 @@ def extend(
     reference: Annotated[
         list[str] | None,
         typer.Option(
-            help="A known CNN, such as xresnet1d18 or mobilenetv2@0.5, an architecture's .json "
-            "file, or a folder of such; repeatable."
+            help="A reference architecture, such as xresnet1d18 or mobilenetv2@0.5, an "
+            "architecture's .json file, or a folder of such; repeatable."
         ),
     ] = None,
     seeds: Annotated[

@@ -1,4 +1,4 @@
-"""Confirmation: fresh seeds for the best candidates and the known CNNs, scored on the test split.
+"""Confirmation: fresh seeds for the best candidates and the references, scored on the test split.
 
 The candidates are chosen by `analysis.questions.confirmation` from scores on validation records.
 Their trials run like all others; only they are scored on the test records, once each.
@@ -128,8 +128,8 @@ def require_unconfirmed(study: Study, rounds: Sequence[Confirmation]) -> None:
         raise StudyError(
             f"expected {study.name} without a confirmation, got one of "
             f"{len(rounds[0].entries)} candidates: the test records were read for it, and a second "
-            "choice would know their scores; use --again if that is meant. Known networks can be "
-            f"brought in, and count: ecgscale confirm-references {study.name} --reference NAME"
+            "choice would know their scores; use --again if that is meant. Reference architectures "
+            f"can be brought in: ecgscale confirm-references {study.name} --reference NAME"
         )
 
 

@@ -102,7 +102,7 @@ class DataPlan:
         Literal["multilabel", "exclusive"],
         key(
             "Whether classes go together, or exclude each other (softmax): records that have not "
-            "exactly one are then left out."
+            "exactly one are then excluded."
         ),
     ] = "multilabel"
 

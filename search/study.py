@@ -15,6 +15,7 @@ from definitions.plugins import Plugin, Registry
 from models import Factor, Space, load_space
 from models.shape import Shape
 from models.space import FAMILIES
+from search.cohort import COHORT, cohort_of
 from search.database.schema import ADVISORY_LOCK, require_schema
 from search.database.storage import Storage
 from search.database.view import METRIC_NAMES, refresh_view, require_free_columns
@@ -134,6 +135,7 @@ def create_study(
     attributes = {
         "definition": definition.to_dict(),
         "data": data,
+        COHORT: cohort_of(store, definition.data).to_dict(),
         "factors": [asdict(factor) for factor in factors],
         # As it was resolved: a file that it came from is not where the study may go.
         "space": {key: value for key, value in space.to_dict().items() if key != "factors"},

@@ -62,10 +62,14 @@ class TableBlock:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A ready SVG of ours, with what it shows; the text around it is escaped, the SVG is not."""
+    """A ready SVG of ours, with what it shows; the text around it is escaped, the SVG is not.
+
+    On a wide screen two `half` ones stand side by side.
+    """
 
     svg: str
     caption: str
+    half: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,10 +5,16 @@
   var touch = window.matchMedia("(pointer: coarse)").matches;
   var plots = Array.prototype.slice.call(document.querySelectorAll(".plot"));
 
-  plots.forEach(function (plot) {
-    var source = plot.querySelector("script");
-    var drawing = JSON.parse(source.textContent);
-    source.remove();
+  function unpacked(id) {
+    var bytes = Uint8Array.from(atob(document.getElementById(id).textContent),
+      function (c) { return c.charCodeAt(0); });
+    var stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Response(stream).text();
+  }
+
+  function draw(plot) {
+    var drawing = plot.drawing;
+    plot.drawing = null;
     // The legend takes more lines on a narrow screen: leave the curves their height.
     if (plot.clientWidth < 480 && drawing.layout.showlegend) {
       drawing.layout.height += 70;
@@ -16,7 +22,30 @@
     }
     if (touch) { drawing.layout.dragmode = false; }
     Plotly.newPlot(plot, drawing.data, drawing.layout, config);
-  });
+  }
+
+  function start(texts) {
+    var library = document.createElement("script");
+    library.textContent = texts[0];
+    document.head.appendChild(library);
+    var packed = JSON.parse(texts[1]);
+    // A long text is kept once; what uses it has a mark and its number.
+    var drawings = JSON.parse(JSON.stringify(packed.figures), function (key, value) {
+      return typeof value === "string" && value[0] === "\u0001"
+        ? packed.texts[value.slice(1)] : value;
+    });
+    plots.forEach(function (plot) { plot.drawing = drawings[plot.dataset.figure]; });
+    // A folded part is drawn when it is opened.
+    plots.forEach(function (plot) {
+      if (!plot.closest("details:not([open])")) { draw(plot); }
+    });
+  }
+
+  if (plots.length && typeof DecompressionStream === "undefined") {
+    document.querySelector("header").append(document.getElementById("old-browser").content);
+  } else if (plots.length) {
+    Promise.all([unpacked("plotly"), unpacked("figures")]).then(start);
+  }
 
   document.querySelectorAll("button.svg").forEach(function (button) {
     button.addEventListener("click", function () {
@@ -31,7 +60,9 @@
 
   // Paper has another width than the window, and folded parts must be on it.
   function fit(width) {
+    if (typeof Plotly === "undefined") { return; }
     plots.forEach(function (plot) {
+      if (plot.drawing) { draw(plot); }
       var small = plot.closest(".grid") !== null;
       Plotly.relayout(plot, width ? { autosize: false, width: small ? width / 2 - 12 : width }
                                   : { autosize: true, width: null });
@@ -49,7 +80,10 @@
   });
   document.querySelectorAll("details").forEach(function (part) {
     part.addEventListener("toggle", function () {
-      part.querySelectorAll(".plot").forEach(function (plot) { Plotly.Plots.resize(plot); });
+      part.querySelectorAll(".plot").forEach(function (plot) {
+        if (plot.drawing && !plot.closest("details:not([open])")) { draw(plot); }
+        else if (plot.data) { Plotly.Plots.resize(plot); }
+      });
     });
   });
 })();

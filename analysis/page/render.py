@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from analysis.page.blocks import (
     Block,
@@ -23,6 +19,7 @@ from analysis.page.blocks import (
     Section,
     TableBlock,
 )
+from analysis.page.pack import packed_figures, packed_plotly
 from analysis.page.style import Drawn
 
 
@@ -50,14 +47,20 @@ REPORT = Words()
 def render(top: Header, sections: Sequence[Section], words: Words = REPORT) -> Page:
     """Render all sections and collect their tables."""
     tables = dict(table for section in sections for table in _tables(section.blocks))
-    drawn = any(_figures(section.blocks) for section in sections)
-    template = _environment().get_template("page.html")
-    html = template.render(
+    figures: list[Drawn] = []  # in the order in which the template places them
+
+    def place(drawn: Drawn) -> dict[str, int]:
+        figures.append(drawn)
+        return {"number": len(figures) - 1, "height": drawn.figure.layout.height}
+
+    environment = _environment()
+    environment.filters["place"] = place
+    html = environment.get_template("page.html").render(
         header=top,
         sections=sections,
         numbers=count(1),
-        # A "</script" within the library would end the element that holds it.
-        plotly=Markup(get_plotlyjs().replace("</script", "<\\/script")) if drawn else "",
+        figures=lambda: packed_figures(figures) if figures else "",
+        plotly=packed_plotly,
         tables=sorted(tables),
         **asdict(words),
     )
@@ -78,7 +81,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"unbroken": unbroken, "drawing": _drawing, "columns": _columns}
+    environment.filters |= {"unbroken": unbroken, "columns": _columns}
     environment.filters["kind"] = lambda block: type(block).__name__
     environment.globals["next"] = next
     return environment
@@ -97,24 +100,6 @@ def _tables(blocks: Sequence[Block]) -> Iterator[tuple[str, pd.DataFrame]]:
                 yield block.name, block.data
             case Details():
                 yield from _tables(block.blocks)
-
-
-def _figures(blocks: Sequence[Block]) -> bool:
-    """Say whether any block needs the library that draws."""
-    return any(
-        isinstance(block, FigureBlock | GridBlock)
-        or (isinstance(block, Details) and _figures(block.blocks))
-        for block in blocks
-    )
-
-
-def _drawing(drawn: Drawn) -> dict[str, Any]:
-    """Return a figure's data for the page's script, and its height in pixels."""
-    figure: dict[str, Any] = json.loads(drawn.figure.to_json())
-    text = json.dumps({"data": figure["data"], "layout": figure["layout"]}, separators=(",", ":"))
-    # Nothing in it may end the script element.
-    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return {"json": Markup(safe), "height": figure["layout"]["height"]}
 
 
 def _columns(frame: pd.DataFrame) -> list[dict[str, str]]:

@@ -104,6 +104,10 @@ class Sketch:
         said = {"hovertemplate": hover, "text": text} if hover else {"hoverinfo": "skip"}
         self.scatter(x=x, y=y, mode="markers", name=name, marker=look, **said)
 
+    def hide_last(self) -> None:
+        """Leave what was added last out of the legend."""
+        self._traces[-1]["showlegend"] = False
+
     def curve(
         self, x: Numbers, y: Numbers, name: str, color: str, *, hover: str = "", **line: Any
     ) -> None:

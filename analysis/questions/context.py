@@ -13,9 +13,11 @@ from analysis.errors import AnalysisError
 from analysis.page.quantities import Unit, difference
 from analysis.stats.refusal import Refusal
 from analysis.trials.table import SEARCHED, TrialTable
+from data_pipeline.labels import ABBREVIATIONS, CLASSES
 
 if TYPE_CHECKING:
     from analysis.page.blocks import Section
+    from search.cohort import Cohort, HeldOutEcgs
     from search.reading.records import Confirmed
 
 Result = TypeVar("Result")
@@ -55,6 +57,8 @@ class Context:
         curves: Validation score by epoch: trial, epoch, value.
         class_scores: Scores by class: trial, class, positives, f1, auroc, auprc.
         confirmed: What was confirmed on test records.
+        cohort: Who and what the study is of.
+        ecgs: The test ECGs, to draw some.
         other: A study of another design space to compare with at equal FLOPs.
         progress: Called with the name of each result before it is computed.
     """
@@ -66,6 +70,8 @@ class Context:
     curves: pd.DataFrame | None = None
     class_scores: pd.DataFrame | None = None
     confirmed: Confirmed | None = None
+    cohort: Cohort | None = None
+    ecgs: HeldOutEcgs | None = None
     other: TrialTable | None = None
     progress: Callable[[str], None] | None = None
     results: dict[Callable[[Context], Any], Any] = field(default_factory=dict)
@@ -80,6 +86,16 @@ class Context:
     def synthetic(self) -> bool:
         """Whether the ECGs were made up."""
         return bool(self.facts.get("synthetic", self.table.study.synthetic))
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Full names of the diagnoses by abbreviation; of classes of unknown origin none."""
+        if self.cohort is not None:
+            return self.cohort.names
+        labels = self.table.study.data.get("labels")
+        if not isinstance(labels, Mapping) or not set(labels) <= set(ABBREVIATIONS):
+            return {}
+        return {one.abbreviation: one.name for one in CLASSES}
 
     @property
     def unit(self) -> Unit:

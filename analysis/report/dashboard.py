@@ -23,6 +23,7 @@ PREFIX = "ecgscale-"
 CARD_HEIGHT = 440  # pixels; the dashboard cuts off what is taller
 END = "Methods, all figures and their tables are in the report (`ecgscale report`)."
 RULE = "\n\n---\n\n"
+NOTED = ("findings", "budgets")
 LEFT_OUT = ("learning_curves", "surrogate_", "hypervolume")  # the dashboard has its own, or minor
 
 
@@ -76,7 +77,7 @@ def note(context: Context, shown: Sequence[Section]) -> str:
     lines = [f"# {top.study}", "", top.subtitle, ""]
     for banner in top.banners:
         lines += [f"> **{banner.title}** {banner.text}", ""]
-    for chapter in shown[:2]:  # findings and budgets
+    for chapter in (one for one in shown if one.anchor in NOTED):
         lines += [f"## {chapter.title}", ""]
         for block in chapter.blocks:
             lines += [*_markdown(block), ""]

@@ -7,9 +7,11 @@ from importlib import import_module
 from analysis.questions.context import Question
 
 CHAPTERS = (
+    "cohort.section",
     "budgets.section",
     "fronts.section",
     "confirmation.section",
+    "diagnoses.section",
     "effects.section",
     "edges.section",
     "laws.section",

@@ -13,6 +13,7 @@ from analysis.report.chapters import chapters
 from analysis.report.gather import Material, gather
 from analysis.report.header import header
 from analysis.report.static import write_figures
+from search.cohort import EACH
 from search.study import Study
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def write_report(
     curves: pd.DataFrame | None = None,
     class_scores: pd.DataFrame | None = None,
     confirmed: Confirmed | None = None,
+    data: Path | None = None,
+    ecgs: int = EACH,
     facts: Mapping[str, Any] | None = None,
     seed: int = 0,
     bootstraps: int = 200,
@@ -55,6 +58,10 @@ def write_report(
         curves: Validation score by epoch (trial, epoch, value), where `study` is a table.
         class_scores: Scores by class, where `study` is a table.
         confirmed: What was confirmed on test records, where `study` is a table.
+        data: The study's store: ECGs are drawn from it, and a study that was made before studies
+            kept their cohort gets its table and flow from it.
+        ecgs: How many test ECGs are drawn on which the recommended network was right, and as many
+            on which it was wrong; 0 for none.
         facts: Rows for the page's header; `synthetic` overrides what the table says.
         seed: Seed of every permutation, bootstrap and posterior draw.
         bootstraps: Refits per interval of an importance.
@@ -62,7 +69,7 @@ def write_report(
         publish: Whether to put figures and findings into optuna-dashboard too.
         progress: Called with the name of each result before it is computed.
     """
-    material = gather(study, storage, where=where, against=against)
+    material = gather(study, storage, where=where, against=against, data=data, ecgs=ecgs)
     published = _publishable(material, where) if publish else None
     context = Context(
         material.table,
@@ -72,6 +79,8 @@ def write_report(
         curves=material.curves if curves is None else curves,
         class_scores=material.class_scores if class_scores is None else class_scores,
         confirmed=material.confirmed if confirmed is None else confirmed,
+        cohort=material.cohort,
+        ecgs=material.ecgs,
         other=material.other,
         progress=progress,
     )

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.errors import AnalysisError
 from analysis.questions.confirmation.resampling import Predictions
 from analysis.use.scores import Evaluated
+from data_pipeline.cohort import people
 from data_pipeline.store import SPLITS, Store
 from models.architecture import Architecture
 from models.card import ModelCard
 from models.export import load_network
 from models.prediction import decided
 
-AGES = ((0, 40, "under 40"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 200, "80 and over"))
 AT_ONCE = 1024
 # What may differ between the preparation of training records and of others.
 FREE = ("windows", "minimum_seconds", "flat", "nan", "layout")
@@ -109,7 +108,7 @@ def evaluate(
     evaluated = Evaluated(
         labels=np.asarray(store.labels[rows][:, of_store]),
         patients=store.patient_numbers(rows),
-        groups=_group_table(store.records.iloc[rows]),
+        groups=people(store.records.iloc[rows]),
         classes=classes,
         names=tuple(names[name] for name in classes),
         networks=runs,
@@ -197,19 +196,3 @@ def _label(network: Network, networks: Sequence[Network]) -> str:
     name, hash_ = network.architecture.name, network.architecture.hash
     alike = {n.architecture.hash for n in networks if n.architecture.name == name}
     return name if len(alike) == 1 else f"{name} {hash_[:8]}"
-
-
-def _group_table(records: pd.DataFrame) -> pd.DataFrame:
-    """Return source, sex and age group of each record."""
-    ages = records["age"].to_numpy(np.float64)
-    named = np.full(len(records), "unknown", dtype=object)
-    for low, high, name in AGES:
-        named[(ages >= low) & (ages < high)] = name
-    sex = records["sex"].replace("", "unknown").to_numpy(dtype=object)
-    source = records["source"].to_numpy(dtype=object)
-    in_order = {
-        "source": pd.Categorical(source, sorted(set(source)), ordered=True),
-        "sex": pd.Categorical(sex, sorted(set(sex)), ordered=True),
-        "age": pd.Categorical(named, [*(name for _, _, name in AGES), "unknown"], ordered=True),
-    }
-    return pd.DataFrame(in_order)

@@ -46,12 +46,15 @@ def scores_by_row(scores: pd.DataFrame, column: str, rows: Sequence[str], title:
     return figure.drawn(scores[scores[column].isin(names)])
 
 
-def reliability_curves(curves: pd.DataFrame, *, small: bool = False) -> Drawn:
+def reliability_curves(
+    curves: pd.DataFrame, *, small: bool = False, bars: bool | None = None
+) -> Drawn:
     """Draw the observed share over the mean probability of each bin, by network.
 
     Intervals of many networks would hide the curves; then only the table has them.
     """
-    bars = curves["network"].nunique() <= WITH_BARS
+    if bars is None:
+        bars = curves["network"].nunique() <= WITH_BARS
     figure = Sketch(300 if small else 460, legend=not small)
     figure.scatter(
         x=[0, 1],
@@ -80,5 +83,45 @@ def reliability_curves(curves: pd.DataFrame, *, small: bool = False) -> Drawn:
     figure.axes(
         x=axis("Mean probability", range=[-0.02, 1.02]),
         y=axis("Observed share", range=[-0.02, 1.02]),
+    )
+    return figure.drawn(curves)
+
+
+def ranking_lines(
+    curves: pd.DataFrame, points: pd.DataFrame, axes: tuple[str, str], *, small: bool = False
+) -> Drawn:
+    """Draw curves within the unit square, a colour per `name`; a dot is at the network's threshold.
+
+    curves: name, x, y; points: name, x, y.
+    """
+    figure = Sketch(300 if small else 430)
+    for number, (name, own) in enumerate(curves.groupby("name", sort=False)):
+        color = CYCLE[number % len(CYCLE)]
+        figure.curve(
+            own["x"],
+            own["y"],
+            str(name),
+            color,
+            width=1.8,
+            hover=f"%{{x:.2f}}, %{{y:.2f}}<extra>{name}</extra>",
+        )
+        at = points[points["name"] == name]
+        figure.points(
+            at["x"],
+            at["y"],
+            f"{name}, threshold",
+            color,
+            size=9,
+            hover=f"at the threshold: %{{x:.2f}}, %{{y:.2f}}<extra>{name}</extra>",
+            symbol="circle-open",
+            line={"width": 2},
+        )
+        figure.hide_last()
+    if small:
+        figure.small()
+    horizontal, vertical = axes
+    figure.axes(
+        x=axis(horizontal, range=[-0.02, 1.02]),
+        y=axis(vertical, range=[-0.02, 1.02]),
     )
     return figure.drawn(curves)

@@ -63,7 +63,7 @@ def _rule(evaluation: Evaluation) -> str:
         return ""
     return (
         "A network of exclusive classes decides the most probable one; "
-        f"{evaluation.left_out:,} records are left out that have not exactly one of the classes. "
+        f"{evaluation.left_out:,} records are excluded that have not exactly one of the classes. "
     )
 
 
@@ -102,7 +102,7 @@ def _found(evaluation: Evaluation, scored: Scored) -> Section:
         (evaluation.only_store, "the records"),
     ):
         if names:
-            blocks.append(Paragraph(f"Known to {who} alone, and left out: {', '.join(names)}."))
+            blocks.append(Paragraph(f"Known to {who} alone, and excluded: {', '.join(names)}."))
     blocks.append(
         TableBlock(
             "macro",

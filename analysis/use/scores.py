@@ -6,7 +6,7 @@ the same for all networks. A network trained several times has the mean score of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,12 +19,22 @@ from analysis.stats.patients import FEWEST_PATIENTS, kind_patients
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-METRICS = ("auroc", "auprc", "f1", "sensitivity", "specificity", "ece")
+METRICS = ("auroc", "auprc", "f1", "sensitivity", "specificity", "ppv", "ece")
 MACRO = "macro"
 EVERYONE = ("all", "all")
 BINS = 15
 # Entries of a matrix (records, draws): half a GB of them, whatever the number of records.
 LARGEST = 2e7
+
+
+Limits = Callable[[float, Floats], Floats]
+
+
+def percentiles(_: float, draws: Floats) -> Floats:
+    """Return the percentiles of those draws in which a score is defined, if they are the most."""
+    defined = draws[np.isfinite(draws)]
+    few = 2 * len(defined) < len(draws) or not len(defined)
+    return np.full(2, np.nan) if few else np.percentile(defined, [2.5, 97.5])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +72,17 @@ class Scored:
     differences: pd.DataFrame
 
 
-def score_evaluated(evaluated: Evaluated, rng: np.random.Generator, *, draws: int = 1000) -> Scored:
-    """Score every network on all records and in every group with records."""
+def score_evaluated(
+    evaluated: Evaluated,
+    rng: np.random.Generator,
+    *,
+    draws: int = 1000,
+    limits: Limits = percentiles,
+) -> Scored:
+    """Score every network on all records and in every group with records.
+
+    `limits` makes the 95 % limits of a score of its draws.
+    """
     count = int(evaluated.patients.max()) + 1
     drawn = np.ones((count, 1 + draws), np.int16)  # the first draw has everybody once
     for draw in range(1, 1 + draws):
@@ -87,14 +106,14 @@ def score_evaluated(evaluated: Evaluated, rng: np.random.Generator, *, draws: in
                 rows.append(
                     common
                     | {"class": MACRO, "positives": positives, "classes": int(enough.sum())}
-                    | _interval(macro)
+                    | _interval(macro, limits)
                 )
                 for k, label in enumerate(evaluated.classes):
                     few = {} if enough[k] else {"low": np.nan, "high": np.nan}
                     rows.append(
                         common
                         | {"class": label, "positives": int(labels[:, k].sum()), "classes": 1}
-                        | _interval(values[k])
+                        | _interval(values[k], limits)
                         | few
                     )
     columns = ["network", "kind", "group", "class", "metric", "estimate", "low", "high"]
@@ -118,6 +137,7 @@ def weighted_scores(
         "f1": weighted_f1(truth, decided, weights),
         "sensitivity": _ratio((truth & decided).T @ weights, positive),
         "specificity": _ratio((~truth & ~decided).T @ weights, negative),
+        "ppv": _ratio((truth & decided).T @ weights, decided.T @ weights),
         "ece": weighted_ece(truth, values, weights),
     }
 
@@ -181,11 +201,9 @@ def _differences(macros: Mapping[str, Mapping[str, Floats]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).rename(columns={"estimate": "difference"})
 
 
-def _interval(drawn: Floats) -> dict[str, float]:
+def _interval(drawn: Floats, limits: Limits = percentiles) -> dict[str, float]:
     """Return the estimate, which comes first, and the 95 % limits of the draws after it."""
-    defined = drawn[1:][np.isfinite(drawn[1:])]
-    few = 2 * len(defined) < len(drawn) - 1 or not len(defined)
-    low, high = (np.nan, np.nan) if few else np.percentile(defined, [2.5, 97.5])
+    low, high = limits(float(drawn[0]), drawn[1:])
     return {"estimate": float(drawn[0]), "low": float(low), "high": float(high)}
 
 

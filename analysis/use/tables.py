@@ -14,6 +14,7 @@ LABELS = {
     "f1": "F1",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
+    "ppv": "PPV",
     "ece": "Calibration error",
 }
 

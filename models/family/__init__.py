@@ -25,6 +25,11 @@ def family(name: str) -> Architecture:
     return Architecture.from_json(_read(name))
 
 
+def called(architecture_hash: str) -> str | None:
+    """Return the name of the network of the family with this hash, None of any other."""
+    return _names().get(architecture_hash)
+
+
 def provenance(name: str) -> dict[str, Any]:
     """Return the study, budget, costs, seeds, and validation and test scores of a network."""
     return dict(json.loads(_read(name))["provenance"])
@@ -34,6 +39,11 @@ def _read(name: str) -> str:
     if name not in _stored():
         raise ModelError(f"expected one of {', '.join(family_names())}, got {name!r}")
     return _stored()[name]
+
+
+@cache
+def _names() -> dict[str, str]:
+    return {json.loads(text)["hash"]: name for name, text in _stored().items()}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Known CNNs made to fit a FLOPs budget by their width multiplier."""
+"""Reference architectures made to fit a FLOPs budget by their width multiplier."""
 
 from __future__ import annotations
 

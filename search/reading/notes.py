@@ -45,7 +45,7 @@ COLUMNS = {
     "flops": "2 × multiply-accumulates of one forward pass of one record, exact",
     "params, activations": "parameters; elements of all convolutions' outputs",
     "role": "sample (drawn from the design space), replicate (a further seed of the same network), "
-    "control (training labels shuffled: its AUROC must be near 0.5), reference (a known CNN), "
+    "control (training labels shuffled: its AUROC must be near 0.5), reference (a published CNN), "
     "confirm (fresh seed, scored on test records as well)",
     "seconds, records_per_second": "the whole trial; training alone",
 }

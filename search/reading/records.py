@@ -308,7 +308,7 @@ def _values(inner: pd.Series, known: BaseDistribution) -> pd.Series:
     """Turn Optuna's inner floats into the factor's own values, where a trial has the factor."""
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
-    inner = inner.dropna()  # a known CNN has no factors, but perhaps a drawn learning rate
+    inner = inner.dropna()  # a reference has no factors, but perhaps a drawn learning rate
     if isinstance(known, CategoricalDistribution):
         choices = known.choices
         kinds = {type(choice) for choice in choices}

@@ -76,7 +76,7 @@ def study_warnings(store: Store, chosen: DataPlan) -> list[str]:
     """Return what is wrong with the labels of the folds that a study trains and is scored on."""
     warnings = label_warnings(store.labels, fold_rows(store, chosen), store.classes)
     if chosen.exclusive and (count := not_exclusive(store, chosen)):
-        warnings.insert(0, f"{count:,} records are left out: they have not exactly one class")
+        warnings.insert(0, f"{count:,} records are excluded: they have not exactly one class")
     return warnings
 
 

@@ -14,10 +14,12 @@ import resource
 import time
 
 import numpy as np
+import pandas as pd
 
-from analysis.questions.confirmation.compare import DETAIL_DRAWS
 from analysis.questions.confirmation.resampling import Predictions, score_networks
-from analysis.stats.patients import interval_table
+from analysis.questions.diagnoses.numbers import DRAWS
+from analysis.stats.patients import corrected_limits
+from analysis.use.scores import Evaluated, score_evaluated
 
 SOURCES = 6
 CLASSES = 26
@@ -42,20 +44,15 @@ def main() -> None:
     start = time.process_time()
     score_networks(labels, patients, runs, rng, draws=options.draws)
     print(f"all runs in all draws: {time.process_time() - start:.0f} s of CPU")
-    sources = np.array([f"source {n}" for n in range(SOURCES)])[
-        rng.integers(0, SOURCES, options.records)
-    ]
-    start = time.process_time()
-    interval_table(
-        labels,
-        runs["network 0"][0].probabilities,
-        runs["network 0"][0].decisions,
-        patients,
-        sources,
-        rng,
-        classes=tuple(f"class {n}" for n in range(CLASSES)),
-        resamples=DETAIL_DRAWS,
+    sources = pd.Categorical.from_codes(
+        rng.integers(0, SOURCES, options.records), [f"source {n}" for n in range(SOURCES)]
     )
+    names = tuple(f"class {n}" for n in range(CLASSES))
+    own = {"network 0": runs["network 0"]}
+    groups = pd.DataFrame({"source": sources})
+    evaluated = Evaluated(labels.astype(np.uint8), patients, groups, names, names, own)
+    start = time.process_time()
+    score_evaluated(evaluated, rng, draws=DRAWS, limits=corrected_limits)
     print(f"one network by class and source: {time.process_time() - start:.0f} s of CPU")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 

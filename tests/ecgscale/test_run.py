@@ -52,7 +52,7 @@ def test_from_ecgs_to_a_family(run: Run, raw: Path, database: str, tmp_path: Pat
     again = run("run", *options)
     assert again.returncode == 0, again.stderr + again.stdout
     assert "An earlier run made it" in again.stdout
-    assert "left out: expected a form of resnet101" in " ".join(again.stdout.split())
+    assert "excluded: expected a form of resnet101" in " ".join(again.stdout.split())
     assert "6 trials with fresh seeds planned" in again.stdout
     status = json.loads(run("status", "whole", *where, "--json").stdout)
     assert (status["planned"], status["complete"]) == (18, 18)

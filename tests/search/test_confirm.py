@@ -36,7 +36,7 @@ def quiet(_: str) -> None:
 
 @pytest.fixture
 def confirmed(make_study, store):
-    """A study whose first network and one known CNN were confirmed with two seeds and rates."""
+    """A study whose first network and one reference were confirmed with two seeds and rates."""
     torch.set_num_threads(1)
     study = make_study(sample=SMALL, recipe={"epochs": 2, "batch_size": 8})
     run_worker(study.name, study.storage, store, "cpu", train=slow_trainer(0.01), say=quiet)

@@ -110,7 +110,7 @@ def test_records_without_exactly_one_class_are_left_out_and_counted(store: Store
     assert all((rows[fold] == own[single[own]]).all() for fold, own in everyone.items())
     count = sum(map(len, everyone.values())) - sum(map(len, rows.values()))
     assert count > 0
-    assert study_warnings(store, EXCLUSIVE)[0].startswith(f"{count:,} records are left out")
+    assert study_warnings(store, EXCLUSIVE)[0].startswith(f"{count:,} records are excluded")
 
 
 def test_a_study_of_exclusive_classes_from_plan_to_use(

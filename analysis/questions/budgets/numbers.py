@@ -13,9 +13,10 @@ from analysis.stats.refusal import Refusal
 
 
 def recommendations(context: Context) -> dict[float, Recommendation | Refusal] | Refusal:
-    """Recommend for the round budgets within the sampled range."""
-    shrunken = context.known(expected_candidates)
-    found = recommend_all(context.table.candidates, shrunken, seed=context.seed)
+    """Recommend for the budgets that were confirmed, else for the round ones within the range."""
+    shrunken, confirmed = context.known(expected_candidates), context.confirmed
+    budgets = confirmed.rounds[0].budgets if confirmed is not None and confirmed.rounds else ()
+    found = recommend_all(context.table.candidates, shrunken, budgets=budgets, seed=context.seed)
     return found or Refusal("budgets.none")
 
 

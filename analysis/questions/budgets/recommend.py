@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,19 +151,24 @@ def ranked(
 
 
 def recommend_all(
-    table: TrialTable, shrunken: Shrunken | None, *, seed: int = 0
+    table: TrialTable,
+    shrunken: Shrunken | None,
+    *,
+    budgets: Sequence[float] = (),
+    seed: int = 0,
 ) -> dict[float, Recommendation | Refusal]:
-    """Recommend for each of the round budgets within the sampled range."""
-    return {b: recommend(table, b, shrunken, seed=seed) for b in round_budgets(table)}
+    """Recommend for each budget, by default the round ones within the sampled range."""
+    chosen = budgets or round_budgets(table)
+    return {b: recommend(table, b, shrunken, seed=seed) for b in chosen}
 
 
 def round_budgets(table: TrialTable) -> tuple[float, ...]:
-    """Return the budgets 1, 2, 5 × 10^k from the cheapest to about the most expensive network."""
+    """Return the budgets 1, 3 × 10^k from the cheapest to about the most expensive network."""
     costs = table.complete(SEARCHED)[table.cost].to_numpy(float)
     if costs.size == 0:
         return ()
     exponents = range(int(np.floor(np.log10(costs.min()))), int(np.log10(costs.max())) + 2)
-    rounded = [digit * 10.0**k for k in exponents for digit in (1, 2, 5)]
+    rounded = [digit * 10.0**k for k in exponents for digit in (1, 3)]
     return tuple(b for b in rounded if costs.min() < b and (1 - WINDOW) * b <= costs.max())
 
 

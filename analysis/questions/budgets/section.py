@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.page.blocks import Block, Details, Drawing, Paragraph, Section
+from analysis.page.blocks import Block, Details, Drawing, Heading, Paragraph, Section
 from analysis.page.quantities import score, short, words
 from analysis.page.text import networks, unit_of_cost
 from analysis.page.words import Text, say
@@ -21,6 +21,7 @@ from analysis.questions.laws.section import epochs_hedge
 from analysis.stats.interval import PERCENT, Interval
 from analysis.stats.refusal import Refusal
 from analysis.trials.factors import label
+from models.family import called
 
 if TYPE_CHECKING:
     from models import Architecture, Shape
@@ -53,8 +54,14 @@ def section(context: Context) -> Section:
         if isinstance(expected, Refusal):
             blocks.append(text.paragraph("missing", "refusal", reason=say(expected)))
         blocks += [Paragraph(note) for note in _notes(chosen)]
-        built = [block for pick in _distinct(chosen) for block in _how_built(context, pick)]
-        blocks.append(Details("How these networks are built, and those like them", tuple(built)))
+        distinct = _distinct(chosen)
+        blocks.append(text.paragraph("scale"))
+        for pick in distinct:
+            own = [p for p in chosen if p.architecture_hash == pick.architecture_hash]
+            blocks += _drawn(context, pick, [short(p.budget) for p in own])
+        stages = [block for pick in distinct for block in _stages(context, pick)]
+        if stages:
+            blocks.append(Details("Stage by stage, and networks like them", tuple(stages)))
     blocks += _by_law(context)
     for budget, refused in found.items():
         if isinstance(refused, Refusal):
@@ -111,6 +118,12 @@ def _by_law(context: Context) -> list[Block]:
     return [Details("Networks that the scaling law gives", (table,))]
 
 
+def named(architecture_hash: str) -> str:
+    """Call a network by its name, if it is one of the family, and the start of its hash."""
+    name, start = called(architecture_hash), architecture_hash[:8]
+    return start if name is None else f"{name} ({start})"
+
+
 def resolved(pick: Recommendation) -> Architecture | None:
     """Return a pick's architecture; None where the study did not store architectures of ours."""
     from models import Architecture, ModelError
@@ -123,12 +136,11 @@ def resolved(pick: Recommendation) -> Architecture | None:
         return None
 
 
-def drawing(shape: Shape, architecture: Architecture) -> Drawing:
+def drawing(shape: Shape, architecture: Architecture, name: str, caption: str) -> Drawing:
     """Draw an architecture with its stages to scale."""
     from models.diagram import architecture_svg
 
-    svg = architecture_svg(architecture, **shape)
-    return Drawing(svg, "Stages to scale: breadth is the length of the signal, height its width.")
+    return Drawing(architecture_svg(architecture, **shape, title=name), caption, half=True)
 
 
 def stage_rows(shape: Shape, architecture: Architecture) -> pd.DataFrame:
@@ -155,7 +167,7 @@ def _shown(context: Context, chosen: list[Recommendation]) -> pd.DataFrame:
     table = context.table
     rows = []
     for pick in chosen:
-        row = {"budget": short(pick.budget), "network": pick.architecture_hash[:8]}
+        row = {"budget": short(pick.budget), "network": named(pick.architecture_hash)}
         row["cost"] = short(pick.costs[table.cost])
         if "params" in table.costs:
             row["parameters"] = short(pick.costs["params"])
@@ -189,27 +201,35 @@ def _notes(chosen: list[Recommendation]) -> list[str]:
     ]
 
 
-def _how_built(context: Context, pick: Recommendation) -> list[Block]:
+def _drawn(context: Context, pick: Recommendation, budgets: list[str]) -> list[Block]:
+    """Draw a pick, and say below how it is built."""
     factors = ", ".join(f"{words(name)} {label(value)}" for name, value in pick.factors.items())
-    cost = f"{short(pick.costs[context.table.cost])} {unit_of_cost(context.table)}"
-    name, architecture = pick.architecture_hash[:8], resolved(pick)
-    blocks: list[Block] = [Paragraph(f"{name} ({cost}): {factors}.")]
+    name, architecture = named(pick.architecture_hash), resolved(pick)
+    head = text("built", network=name, budgets=budgets, factors=factors)
+    if architecture is None:
+        return [Paragraph(head)]
+    return [drawing(study_shape(context.table), architecture, name, head)]
+
+
+def _stages(context: Context, pick: Recommendation) -> list[Block]:
+    """Tabulate a pick stage by stage, and the networks that are as good as it."""
+    start, architecture = pick.architecture_hash[:8], resolved(pick)
+    blocks: list[Block] = [Heading(named(pick.architecture_hash))]
     if architecture is not None:
-        shape = study_shape(context.table)
-        stages = text.table(f"stages_{name}", stage_rows(shape, architecture), key="stages")
-        blocks += [drawing(shape, architecture), stages]
+        rows = stage_rows(study_shape(context.table), architecture)
+        blocks.append(text.table(f"stages_{start}", rows, key="stages"))
     if len(pick.indistinguishable) > 1:
         others = pd.DataFrame(
             {
-                "network": [c.architecture_hash[:8] for c in pick.indistinguishable],
+                "network": [named(c.architecture_hash) for c in pick.indistinguishable],
                 "cost": [short(c.cost) for c in pick.indistinguishable],
                 "observed": [score(c.observed) for c in pick.indistinguishable],
                 "expected": [score(c.expected) for c in pick.indistinguishable],
                 "P(best)": [f"{c.probability:.0%}" for c in pick.indistinguishable],
             }
         ).head(MOST_LISTED)
-        blocks.append(text.table(f"alternatives_{name}", others, key="alternatives"))
-    return blocks
+        blocks.append(text.table(f"alternatives_{start}", others, key="alternatives"))
+    return blocks if len(blocks) > 1 else []
 
 
 QUESTION = Question("budgets", section, finding)

@@ -1,4 +1,4 @@
-"""Whom to confirm: per budget the best candidates by estimated score, and the known CNNs."""
+"""Whom to confirm: per budget the best candidates by estimated score, and the references."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def choose_references(
     outputs: int,
     references: Sequence[str] = RIVALS,
 ) -> Chosen:
-    """Choose each known CNN in its widest form within each budget; a note where none fits."""
+    """Choose each reference in its widest form within each budget; a note where none fits."""
     candidates: list[Candidate] = []
     notes: list[str] = []
     for budget in budgets:

@@ -1,4 +1,4 @@
-"""Searched networks against known CNNs per budget, on test records that nothing was chosen by.
+"""Searched networks against references per budget, on test records that nothing was chosen by.
 
 Every contestant was trained under the same recipe with the same number of fresh seeds and the same
 learning rates. Which searched network stands for its budget was decided before any of them was
@@ -8,8 +8,6 @@ then measured on the test records, paired by patient.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from analysis.questions.confirmation.classes import class_sets, declared_metric
@@ -17,14 +15,11 @@ from analysis.questions.confirmation.contestants import describe
 from analysis.questions.confirmation.counted import count
 from analysis.questions.confirmation.pairs import find_pairs
 from analysis.questions.confirmation.resampling import score_networks
-from analysis.questions.confirmation.results import Comparison, Contestant
+from analysis.questions.confirmation.results import Comparison
 from analysis.questions.confirmation.uncertainty import seed_variances
-from analysis.stats.patients import interval_table
 from analysis.stats.shrinkage import Shrunken
 from analysis.trials.table import TrialTable
 from search.reading.records import Confirmed
-
-DETAIL_DRAWS = 200
 
 
 def compare(
@@ -55,8 +50,6 @@ def compare(
         for metric, own in scores.items()
     }
     contestants = describe(table, counted, scores, seeds, shrunken, seed)
-    shown = _shown_in_detail(contestants)
-    detailed = networks[shown.architecture_hash][0]
     planned = sum(len(one.entries) for one in confirmed.rounds[1:])
     return Comparison(
         contestants,
@@ -71,22 +64,4 @@ def compare(
         left_out=planned - len(counted.added),
         seeds=confirmed.rounds[0].seeds,
         missing=counted.missing,
-        detailed=shown.name,
-        details=interval_table(
-            some.labels,
-            detailed.probabilities,
-            detailed.decisions,
-            some.patients,
-            some.sources,
-            rng,
-            classes=confirmed.classes,
-            resamples=DETAIL_DRAWS,
-        ),
     )
-
-
-def _shown_in_detail(contestants: Sequence[Contestant]) -> Contestant:
-    """Choose the first searched network of the largest budget, or the first one of all there."""
-    largest = max(c.budget for c in contestants)
-    own = [c for c in contestants if c.budget == largest]
-    return next((c for c in own if c.group == "searched"), own[0])

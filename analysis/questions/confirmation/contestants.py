@@ -21,6 +21,7 @@ from analysis.questions.fronts.pareto import EstimatedFront, estimate_front
 from analysis.stats.interval import Interval, wilson
 from analysis.stats.shrinkage import Shrunken
 from analysis.trials.table import TrialTable
+from models.family import called
 from search.confirm import Entry
 
 NEAR = 0.15  # share by which FLOPs of random networks may differ and count as equal
@@ -102,7 +103,7 @@ def _contestant(
     return Contestant(
         budget=entry.budget,
         group=entry.group,
-        name=entry.name,
+        name=entry.name if entry.group == "reference" else called(hash_) or entry.name,
         architecture_hash=hash_,
         costs=costs,
         learning_rate=float(runs["learning_rate"].iloc[0]),

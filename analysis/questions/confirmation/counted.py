@@ -66,7 +66,7 @@ def count(confirmed: Confirmed, objective: str) -> Counted:
 
 
 def _added(confirmed: Confirmed) -> dict[Entry, int]:
-    """Return the known networks of later rounds that count, with their round.
+    """Return the reference architectures of later rounds that count, with their round.
 
     Whoever planned a later round may have seen the test scores of the first. That would flatter a
     searched network, but not a known one, whose width follows from the budget: it counts if it had

@@ -10,7 +10,7 @@ from analysis.stats.refusal import Refusal
 
 
 def confirmation(context: Context) -> Comparison | Refusal:
-    """Compare searched with known networks on the test records."""
+    """Compare searched with reference architectures on the test records."""
     if context.table.study.condition:
         return Refusal("confirmation.part")
     if context.confirmed is None:

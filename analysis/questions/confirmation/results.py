@@ -71,12 +71,12 @@ class Pair:
 
     @property
     def better(self) -> bool:
-        """Whether `first` is better beyond doubt, all pairs of the kind considered."""
+        """Whether `first` is significantly better, all pairs of the kind considered."""
         return self.p_adjusted < ALPHA and self.interval.estimate > 0
 
     @property
     def worse(self) -> bool:
-        """Whether `first` is worse beyond doubt, all pairs of the kind considered."""
+        """Whether `first` is significantly worse, all pairs of the kind considered."""
         return self.p_adjusted < ALPHA and self.interval.estimate < 0
 
 
@@ -86,12 +86,10 @@ class Comparison:
 
     `primary` is the metric that decides, declared before any test score was read; the others are
     told beside it. `objective` is that of the validation records. `sets` has the classes that each
-    metric is over. `added` names known networks that a later round brought in, `left_out` counts
+    metric is over. `added` names references that a later round brought in, `left_out` counts
     candidates of later rounds that have no place here.
     Contestants are in the order of the candidates, the best by estimate first; `seeds` is how many
     each network was given.
-    `details` has F1, AUROC and AUPRC of one network, `detailed`, by source and class with
-    intervals over patients (`analysis.stats.patients.interval_table`), for its first seed.
     """
 
     contestants: tuple[Contestant, ...]
@@ -106,8 +104,6 @@ class Comparison:
     left_out: int
     seeds: int
     missing: tuple[str, ...]
-    detailed: str
-    details: pd.DataFrame
 
     def chosen(self, budget: float, groups: Sequence[str] = ("searched",)) -> Contestant | None:
         """Return the network that stands for a budget, None without any.

@@ -1,4 +1,4 @@
-"""The rounds of a confirmation: the first one, known CNNs brought in later, another study's."""
+"""The rounds of a confirmation: the first one, references brought in later, another study's."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def choose_first(
 def choose_further_references(
     study: Study, *, budgets: Sequence[float] = (), references: Sequence[str] = RIVALS
 ) -> Chosen:
-    """Choose known CNNs for the budgets of a study's confirmation, without those it has.
+    """Choose references for the budgets of a study's confirmation, without those it has.
 
-    A known CNN is fitted into its budget by rule, so one that is named late still counts; more
+    A reference is fitted into its budget by rule, so one that is named late still counts; more
     seeds for one that takes part already would not.
     """
     rounds = read_confirmations(study)
     if not rounds:
         raise StudyError(
-            f"expected {study.name} to have a confirmation that known networks can be brought "
+            f"expected {study.name} to have a confirmation that references can be brought "
             f"into, got none: run 'ecgscale confirm {study.name}'"
         )
     had = {(entry.budget, entry.architecture_hash) for one in rounds for entry in one.entries}
@@ -80,7 +80,7 @@ def choose_further_references(
     left = tuple(c for c in chosen.candidates if (c.budget, c.architecture.hash) not in had)
     if not left:
         raise StudyError(
-            "expected a known network that is not in the confirmation yet, got none: name one "
+            "expected a reference that is not in the confirmation yet, got none: name one "
             "with --reference, and its budget with --budget"
             + "".join(f"; {note}" for note in chosen.notes)
         )
@@ -97,7 +97,7 @@ def choose_like(
 ) -> Chosen:
     """Take the candidates of another study's first confirmation: all, or those asked for.
 
-    `top` keeps the first searched networks of each budget, `references` known CNNs by name.
+    `top` keeps the first searched networks of each budget, `references` by name.
     """
     require_unconfirmed(study, read_confirmations(study))
     rounds = read_confirmations(open_study(other, study.storage))

@@ -16,7 +16,7 @@ from analysis.questions.confirmation.sentences import (
     main_sentences,
     metric_sentences,
 )
-from analysis.questions.confirmation.tables import contestants_table, detail_tables, metrics_table
+from analysis.questions.confirmation.tables import contestants_table, metrics_table
 from analysis.questions.context import Context, Finding, Question
 from analysis.questions.fronts.numbers import Fronts, estimated_fronts
 from analysis.questions.laws.section import epochs_hedge
@@ -61,7 +61,6 @@ def section(context: Context) -> Section:
                 ),
             )
         )
-    blocks.append(Details("Diagnosis by diagnosis, and source by source", detail_tables(found)))
     return Section("rivals", TITLE, tuple(blocks))
 
 
@@ -77,7 +76,7 @@ def _cautions(found: Comparison) -> list[Block]:
     if found.added:
         blocks.append(
             Paragraph(
-                "Brought in by a later confirmation, when the first one's test scores could be "
+                "Added by a later confirmation, when the first one's test scores could be "
                 f"read: {listed(found.added)}. A reference architecture is fitted into its budget "
                 "by rule, not chosen by scores, and was trained like the others, so it counts, and "
                 "Holm's adjustment is over all pairs."

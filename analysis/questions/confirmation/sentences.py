@@ -97,15 +97,15 @@ def metric_sentences(found: Comparison) -> str:
     sets = found.sets
     text = (
         f"The primary metric is the test {sets.described(found.primary)}, fixed with the study's "
-        "definition; the others are told beside it, adjusted for the pairs of a metric and not for "
-        "their number."
+        "definition; the others are reported beside it, adjusted for the pairs of a metric and not "
+        "for their number."
     )
     tiny = len(sets.occurring) - len(sets.frequent)
     if sets.frequent and tiny:
         text += (
             f" {tiny} of the {len(sets.occurring)} diagnoses {'has' if tiny == 1 else 'have'} "
             f"fewer than {sets.fewest} positive test records, and one record more or less moves a "
-            "macro score by them: every macro score is therefore told without them, too."
+            "macro score by them: every macro score is therefore reported without them, too."
         )
     return text
 

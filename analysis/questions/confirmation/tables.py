@@ -11,7 +11,6 @@ from analysis.questions.confirmation.classes import split
 from analysis.questions.confirmation.results import SEARCHED, Comparison, Contestant
 from analysis.questions.confirmation.sentences import margin, with_interval
 from analysis.stats.interval import ALPHA, PERCENT, Interval
-from analysis.stats.patients import FEWEST_PATIENTS
 
 GROUPS = ("searched", "law", "against the law", "reference")
 
@@ -27,12 +26,12 @@ def contestants_table(found: Comparison, cost: str, hedge: str = "") -> TableBlo
         {
             "budget": [short(c.budget) for c in ordered],
             "network": [c.name for c in ordered],
-            "kind": [f"{c.group}, chosen" if c in chosen else c.group for c in ordered],
+            "kind": ["chosen" if c in chosen else c.group for c in ordered],
             "FLOPs": [short(c.costs[cost]) for c in ordered],
             "parameters": [short(c.costs.get("params", np.nan)) for c in ordered],
             "validation": [score(c.validation) for c in ordered],
-            f"test {quantity(primary).name}": [with_interval(c.test[primary]) for c in ordered],
-            "test AUROC": [with_interval(c.test["macro_auroc"]) for c in ordered],
+            f"test {quantity(primary).name}": [_cell(c.test[primary]) for c in ordered],
+            "test AUROC": [_cell(c.test["macro_auroc"]) for c in ordered],
             "beaten by": [_beaten(c) for c in ordered],
             "compute needed": [_times(c, cost) for c in ordered],
         }
@@ -58,14 +57,15 @@ def metrics_table(found: Comparison) -> TableBlock:
     for metric in metrics:
         for pair in found.compared(SEARCHED, metric):
             row = by_pair.setdefault((pair.budget, pair.second), {})
-            row[_column(found, metric)] = margin(pair) + (" *" if pair.p_adjusted < ALPHA else "")
+            size = margin(pair).removesuffix(" points")
+            row[_column(found, metric)] = size + (" *" if pair.p_adjusted < ALPHA else "")
     shown = pd.DataFrame(
         {"budget": short(budget), "reference": second, **cells}
         for (budget, second), cells in by_pair.items()
     )
     caption = (
-        "Test score of the searched network minus that of each reference architecture, with "
-        f"unadjusted {PERCENT} CIs; *: Holm-adjusted p below {ALPHA:g} among the pairs of its "
+        "Test score of the searched network minus that of each reference architecture in points, "
+        f"with unadjusted {PERCENT} CIs; *: Holm-adjusted p below {ALPHA:g} among the pairs of its "
         f"metric. The first metric is the primary one. n ≥ {found.sets.fewest}: over the diagnoses "
         f"with at least {found.sets.fewest} positive test records."
     )
@@ -82,56 +82,17 @@ def _column(found: Comparison, metric: str) -> str:
     return f"{quantity(base).name.removeprefix('Macro-')}{which}"
 
 
-def detail_tables(found: Comparison) -> tuple[TableBlock, ...]:
-    """Tabulate one network's scores per class over all sources, and its macro scores per source."""
-    data = found.details
-    cells = data.assign(
-        cell=[
-            with_interval(Interval(*values))
-            for values in zip(data["estimate"], data["low"], data["high"], strict=True)
-        ]
-    )
-    tables = []
-    for name, title, key, rows in (
-        ("test_classes", "Per diagnosis", "class", cells[cells["source"] == "all"]),
-        ("test_sources", "Per source", "source", cells[cells["class"] == "macro"]),
-    ):
-        wide = rows.pivot(index=key, columns="score", values="cell")
-        counts = rows.drop_duplicates(key).set_index(key)
-        order = counts.sort_values("positives", ascending=False).index
-        shown = pd.DataFrame(
-            {
-                key: order,
-                "positive records" if key == "class" else "records": counts.loc[
-                    order, "positives" if key == "class" else "records"
-                ].to_numpy(),
-                "F1": wide.loc[order, "f1"].to_numpy(),
-                "AUROC": wide.loc[order, "auroc"].to_numpy(),
-                "AUPRC": wide.loc[order, "auprc"].to_numpy(),
-            }
-        )
-        caption = (
-            f"Test scores of network {found.detailed}, one seed, with {PERCENT} intervals over "
-            "patients. A dash: undefined on these records. Without an interval: under "
-            f"{FEWEST_PATIENTS} patients with or without the diagnosis, too few for one (of a "
-            "macro score: with or without most diagnoses); with under 15, those of AUROC are still "
-            "somewhat too narrow. Average precision of few records is too high by itself, which "
-            "the intervals allow for: they lie lower than the scores."
-        )
-        tables.append(
-            TableBlock(name, f"{title}.", caption, shown, data if key == "class" else None)
-        )
-    return tuple(tables)
+def _cell(found: Interval) -> str:
+    """Write a score with its interval as short as a column asks for."""
+    return with_interval(found).replace(" to ", "–")
 
 
 def _beaten(contestant: Contestant) -> str:
     share = contestant.beaten_by
     if share is None:
         return "–"
-    return (
-        f"{percent(share.estimate)} of {contestant.neighbours} "
-        f"({percent(share.low)} to {percent(share.high)})"
-    )
+    low, high = (percent(end).removesuffix(" %") for end in (share.low, share.high))
+    return f"{percent(share.estimate)} ({low}–{high})"
 
 
 def _times(contestant: Contestant, cost: str) -> str:
@@ -139,4 +100,4 @@ def _times(contestant: Contestant, cost: str) -> str:
     if one is None:
         return "–"
     sign = {"at least": "≥ ", "at most": "< "}.get(one.bound, "")
-    return f"{sign}{one.times:.2g} × ({one.low:.2g} to {one.high:.2g})"
+    return f"{sign}{one.times:.2g} × ({one.low:.2g}–{one.high:.2g})"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
-from analysis.page.blocks import Block, Details, Paragraph, Section
+from analysis.page.blocks import Block, Paragraph, Section
 from analysis.page.words import Text, say
 from analysis.questions.context import Context, Question
 from analysis.questions.estimates import seed_noise
@@ -28,7 +26,7 @@ def section(context: Context) -> Section:
         blocks.append(text.figure("leak_check", leak_check(table, METRIC, CHANCE)))
     counts = trial_counts(table.frame)
     blocks.append(text.table("trials_by_role", counts, counts))
-    blocks += [*_noise(context), *_labels(context)]
+    blocks += _noise(context)
     return Section("checks", "Can the trials be trusted?", tuple(blocks))
 
 
@@ -67,17 +65,6 @@ def _noise(context: Context) -> list[Block]:
             trend=found.trend,
         ),
     ]
-
-
-def _labels(context: Context) -> list[Block]:
-    """Tabulate how often each class occurs in the data."""
-    labels = context.table.study.data.get("labels")
-    if not isinstance(labels, Mapping) or not labels:
-        return []
-    counts = sorted(labels.items(), key=lambda item: -int(item[1]))
-    rows = [(str(name), str(int(count))) for name, count in counts]
-    shown = pd.DataFrame(rows, columns=["class", "records"])
-    return [Details("The data: records by class", (text.table("labels", shown, shown),))]
 
 
 QUESTION = Question("trust", section, without_networks=True)

@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.stats.patients import (
-    FEWEST_PATIENTS,
-    bootstrap_intervals,
-    interval_table,
-    kind_patients,
-)
+from analysis.stats.patients import FEWEST_PATIENTS, kind_patients
 from search.errors import StudyError
 from search.training.metrics import (
     auprc_per_class,
@@ -17,6 +12,7 @@ from search.training.metrics import (
     macro_auroc,
     macro_f1,
 )
+from tests.analysis.reference.intervals import bootstrap_intervals, interval_table
 
 
 def share(labels, outputs):

@@ -51,7 +51,7 @@ def test_classes_are_matched_by_code_and_the_rest_is_told(network, elsewhere, tm
     expected = auroc_per_class(elsewhere.labels[:, :2], said[:, columns])
     np.testing.assert_allclose(rows.loc[["Fib", "Sinus"], "estimate"], expected)
     text = path.read_text()
-    assert "Known to the records alone, and left out: Own." in text
+    assert "Known to the records alone, and excluded: Own." in text
 
 
 def test_the_page_stands_by_itself_with_tables_for_every_figure(network, elsewhere, tmp_path: Path):

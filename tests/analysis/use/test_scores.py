@@ -6,10 +6,10 @@ import pytest
 from sklearn import metrics as sk
 
 from analysis.questions.confirmation.resampling import Predictions
-from analysis.stats.patients import interval_table
 from analysis.use.calibration import ALL, expected_counts, reliability
 from analysis.use.scores import METRICS, Evaluated, score_evaluated, weighted_scores
 from search.training.metrics import calibration_error_per_class
+from tests.analysis.reference.intervals import interval_table
 
 
 def outputs(records: int, classes: int, seed: int, ties: int = 40) -> tuple[np.ndarray, np.ndarray]:

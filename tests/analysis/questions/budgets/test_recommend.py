@@ -186,8 +186,9 @@ def test_losses_are_reported_in_their_own_unit(planted: TrialTable) -> None:
 
 def test_round_budgets_and_table(planted: TrialTable) -> None:
     budgets = round_budgets(planted)
-    assert budgets == (5e6, 1e7, 2e7, 5e7, 1e8, 2e8, 5e8, 1e9)
+    assert budgets == (1e7, 3e7, 1e8, 3e8, 1e9)
     found = recommend_all(planted, by_cost(planted))
+    assert list(recommend_all(planted, by_cost(planted), budgets=(2e7, 4e7))) == [2e7, 4e7]
     frame = to_frame({1e5: Refusal("budgets.small"), **found})
     assert list(frame["budget"]) == [1e5, *budgets]
     assert frame["refusal"].iloc[0] != ""

@@ -1,4 +1,4 @@
-"""Whom to confirm: the best by estimate, and known CNNs in the widest form that fits."""
+"""Whom to confirm: the best by estimate, and references in the widest form that fits."""
 
 from __future__ import annotations
 

@@ -75,7 +75,6 @@ def test_the_order_of_the_candidates_decides_who_stands_for_a_budget(study: Tria
     of = {c.name: c for c in found.contestants}
     assert of["lucky"].validation > of["first"].validation
     assert {d.first for d in found.pairs} == {"first"}
-    assert found.detailed == "first"
     (member,) = derive_family(study, found, with_networks(confirmed, study), "net")
     assert member.name == "net-m"
     assert member.provenance["validation"] == {"macro_f1": of["first"].validation}

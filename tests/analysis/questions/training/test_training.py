@@ -68,7 +68,7 @@ def test_what_learned_nothing_is_counted_named_and_laid_at_its_cause(
     assert isinstance(table, TableBlock)
     assert table.data is not None
     assert len(table.data) == found.runs
-    assert "goes with residual connections" in " ".join(finding(context).sentences)
+    assert "is associated with residual connections" in " ".join(finding(context).sentences)
     head = header(context)
     assert "learned nothing" in " ".join(banner.title for banner in head.banners)
     assert dict(head.facts)["Networks"].startswith("150 distinct")

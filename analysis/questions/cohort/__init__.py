@@ -1,0 +1,1 @@
+"""Who and what the study is of."""

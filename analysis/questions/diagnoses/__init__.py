@@ -1,0 +1,1 @@
+"""What the recommended network is worth for each diagnosis, and for whom."""
