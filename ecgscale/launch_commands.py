@@ -21,7 +21,7 @@ from ecgscale.study_commands import (
     StudyArgument,
     WaitOption,
 )
-from ecgscale.worker_options import WorkerArguments
+from ecgscale.worker_options import PerGpuOption, WorkerArguments, read_per_gpu
 
 if TYPE_CHECKING:
     from search.database.storage import Storage
@@ -50,7 +50,7 @@ def launch_local(
             help="At most this many; default: --per-gpu on each GPU, or one per core.",
         ),
     ] = None,
-    per_gpu: Annotated[int, typer.Option(min=1, max=100, help="Workers that share one GPU.")] = 1,
+    per_gpu: PerGpuOption = "1",
     checkpoints: CheckpointsOption = None,
     logs: Annotated[
         Path, typer.Option(file_okay=False, help="Folder for what the workers say.")
@@ -62,7 +62,9 @@ def launch_local(
 
     opened = _check(study, data, storage, how)
     command = worker_command(study, data, checkpoints, more=how.options())
-    code = keep_workers(study, opened, command, logs, workers=workers, per_gpu=per_gpu, quiet=quiet)
+    code = keep_workers(
+        study, opened, command, logs, workers=workers, per_gpu=read_per_gpu(per_gpu), quiet=quiet
+    )
     raise typer.Exit(code)
 
 

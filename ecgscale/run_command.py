@@ -26,7 +26,7 @@ from ecgscale.output import command_line, command_name, counted, duration
 from ecgscale.prepare_options import PrepareArguments
 from ecgscale.steps import Places, find_or_create, networks_in_words, prepare_raw, tell_kept, train
 from ecgscale.study_commands import LongFirstOption, StartOption, StorageOption
-from ecgscale.worker_options import Keep, WorkerArguments
+from ecgscale.worker_options import Keep, PerGpuOption, WorkerArguments, read_per_gpu
 
 if TYPE_CHECKING:
     from data_pipeline import Store
@@ -82,7 +82,7 @@ def run(
     jobs: JobsOption = None,
     long_first: LongFirstOption = False,
     workers: WorkersOption = None,
-    per_gpu: Annotated[int, typer.Option(min=1, max=100, help="Workers that share one GPU.")] = 1,
+    per_gpu: PerGpuOption = "1",
     confirm: ConfirmOption = True,
     budgets: BudgetOption = None,
     top: TopOption = None,
@@ -115,7 +115,7 @@ def run(
     print(f"[1/5] ECGs in {raw or data}")
     store = _store(raw, data, out, prepared, jobs=jobs, quiet=quiet)
     study = _study(planned, store, opened, long_first=long_first)
-    places = Places(workers, per_gpu)
+    places = Places(workers, read_per_gpu(per_gpu))
     fit = partial(train, study.name, store, opened, out, how=how, places=places, quiet=quiet)
     print("\n[3/5] Training")
     assert how.weights is not None

@@ -87,10 +87,10 @@ def tell_kept(study: Study, folder: Path, keep: Keep | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How many workers: at most `workers`, `per_gpu` on each GPU or one per core."""
+    """How many workers: at most `workers`, `per_gpu` on each GPU (None: as fit) or one per core."""
 
     workers: int | None = None
-    per_gpu: int = 1
+    per_gpu: int | None = 1
 
 
 def train(
@@ -128,13 +128,21 @@ def keep_workers(
     logs: Path,
     *,
     workers: int | None,
-    per_gpu: int,
+    per_gpu: int | None,
     quiet: bool = False,
 ) -> int:
     """Keep workers on this machine's GPUs or cores, show their progress; return the exit code."""
-    from search.launchers.local import available_gpus, launch_local, plan_slots
+    from search.launchers.gpus import visible_gpus, workers_per_gpu
+    from search.launchers.local import available_cores, launch_local, plan_slots, worker_bytes
+    from search.study import open_study
 
-    slots = plan_slots(gpus=available_gpus(), per_gpu=per_gpu, workers=workers)
+    gpus = visible_gpus()
+    if per_gpu is None:
+        size = worker_bytes(open_study(study, storage)) if gpus else 0
+        per_gpu = workers_per_gpu(gpus, size, len(available_cores()))
+        if gpus:
+            print(f"{counted(per_gpu, 'worker')} per GPU: each takes {size / 2**30:.1f} GiB of it.")
+    slots = plan_slots(gpus=gpus, per_gpu=per_gpu, workers=workers)
     with StatusView(quiet=quiet, stream=sys.stderr) as view:
         return launch_local(
             study,

@@ -29,6 +29,29 @@ LEASE_SECONDS, PATIENCE_SECONDS = 180.0, 600.0
 A_WEEK = 604_800
 
 
+PerGpuOption = Annotated[
+    str,
+    typer.Option(
+        help="Workers that share one GPU; auto: as many as its memory and the cores take, at most "
+        "six. An instance of a divided GPU (MIG) takes one.",
+        metavar="N|auto",
+    ),
+]
+MOST_PER_GPU = 100
+
+
+def read_per_gpu(text: str) -> int | None:
+    """Read --per-gpu; None is auto."""
+    if text == "auto":
+        return None
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:4]) <= MOST_PER_GPU:
+        raise typer.BadParameter(
+            f"expected auto or a whole number from 1 to {MOST_PER_GPU}, got {text[:40]!r}",
+            param_hint="'--per-gpu'",
+        )
+    return int(text)
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerArguments:
     """What the user gave; `options` is how a worker is told."""

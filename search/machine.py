@@ -16,6 +16,8 @@ from search.errors import StudyError
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 # Process id of a launcher: a worker ends, its trial handed back, when its launcher is gone.
 PARENT_VARIABLE = "ECGSCALE_PARENT"
+# Share of its GPU's memory that a worker may take, where its launcher put several on it.
+MEMORY_SHARE_VARIABLE = "ECGSCALE_MEMORY_SHARE"
 
 
 def choose_device(device: str) -> str:

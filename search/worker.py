@@ -91,7 +91,7 @@ def run_worker(
     """
     import torch
 
-    from search.training.device import fast_precision
+    from search.training.device import bound_memory, fast_precision
 
     options, log = options or WorkerOptions(), log or text_log(say)
     with stopping_signals() as stop:
@@ -108,6 +108,7 @@ def run_worker(
         study = check_start(study, store, options.init)
         host, chosen = platform.node(), choose_device(device)
         who = WorkerName(options.name or f"{host}:{os.getpid()}", host, device_name(chosen))
+        bound_memory(torch.device(chosen))
         fast = fast_precision(torch.device(chosen))
         precision = settle_precision(study, fast, who.device, emulate=options.emulate)
         train = train or _train_one()

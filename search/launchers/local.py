@@ -11,11 +11,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from models.memory import training_memory
 from search.database.storage import Storage, Unreachable
 from search.errors import StudyError
+from search.launchers.gpus import Gpu
+from search.launchers.mps import shared_gpus
 from search.launchers.secret import worker_environment
-from search.machine import PARENT_VARIABLE, stopping_signals
+from search.machine import MEMORY_SHARE_VARIABLE, PARENT_VARIABLE, stopping_signals
 from search.reading.status import StudyStatus, read_status
+from search.study import Study
+from search.trials.stored import planned_trials
 from search.worker import INTERRUPTED
 
 CONFIGURATION_ERROR = 2
@@ -26,37 +31,43 @@ SECONDS_TO_STOP = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for one worker: its GPU (None on the processor) and its cores."""
+    """A place for one worker: its GPU (None on the processor), its share of that, its cores."""
 
     number: int
     gpu: str | None
     cores: tuple[int, ...]
     pinned: bool
+    memory_share: float | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables that keep a worker to its place."""
         threads = str(len(self.cores))
         values = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        if self.memory_share is not None:
+            values[MEMORY_SHARE_VARIABLE] = f"{self.memory_share:.4f}"
         return values | {"CUDA_VISIBLE_DEVICES": self.gpu or ""}
 
 
 def plan_slots(
     *,
-    gpus: Sequence[str] = (),
+    gpus: Sequence[Gpu] = (),
     per_gpu: int = 1,
     workers: int | None = None,
     cores: Sequence[int] | None = None,
 ) -> tuple[Slot, ...]:
     """Share GPUs and cores out: `per_gpu` workers on each GPU, else one worker per core.
 
-    Fewer `workers` than that are spread over the GPUs; more are an error. Each gets an equal run
-    of cores of its own; where there are fewer cores than workers, one thread each and no pinning.
+    An instance of a divided GPU takes one worker. Fewer `workers` than that are spread over the
+    GPUs; more are an error. Each gets an equal run of cores of its own, next to its GPU where that
+    is known; where there are fewer cores than workers, one thread each and no pinning.
     """
     if per_gpu < 1 or (workers is not None and workers < 1):
         raise StudyError("expected at least one worker per GPU and in all, got less: raise it")
     have = list(cores if cores is not None else available_cores())
-    places: list[str | None] = [gpu for _ in range(per_gpu) for gpu in gpus]
+    places: list[Gpu | None] = [
+        gpu for turn in range(per_gpu) for gpu in gpus if turn == 0 or not gpu.is_instance
+    ]
     if workers is not None and places and workers > len(places):
         raise StudyError(
             f"expected at most {len(places)} workers, {per_gpu} on each GPU, got {workers}: give "
@@ -66,16 +77,47 @@ def plan_slots(
         places = [None] * (workers or len(have))
     elif workers is not None:
         places = places[:workers]
-    share = len(have) // len(places)
-    if share == 0:
-        return tuple(
-            Slot(number, gpu, (have[number % len(have)],), pinned=False)
-            for number, gpu in enumerate(places)
-        )
+    near = _cores_near(places, have)
     return tuple(
-        Slot(number, gpu, tuple(have[number * share : (number + 1) * share]), pinned=True)
+        Slot(
+            number,
+            None if gpu is None else gpu.name,
+            near[number] or (have[number % len(have)],),
+            pinned=bool(near[number]),
+            memory_share=None if gpu is None or places.count(gpu) == 1 else 1 / places.count(gpu),
+        )
         for number, gpu in enumerate(places)
     )
+
+
+def _cores_near(places: Sequence[Gpu | None], have: Sequence[int]) -> list[tuple[int, ...]]:
+    """Divide the cores that are next to the same GPUs among their workers; none if too few."""
+    sets = [tuple(core for core in have if gpu and core in gpu.cores) for gpu in places]
+    overlap = any(set(a) & set(b) for a in sets for b in sets if a != b)
+    if overlap or not all(sets):  # somebody could be anywhere
+        sets = [tuple(have)] * len(places)
+    shares: list[tuple[int, ...]] = []
+    for number, cores in enumerate(sets):
+        share = len(cores) // sets.count(cores)
+        place = sets[:number].count(cores)
+        shares.append(cores[place * share : (place + 1) * share])
+    return shares
+
+
+def worker_bytes(study: Study) -> int:
+    """Estimate what a worker takes of a GPU: all records, and a step of the largest network."""
+    from search.training.train import MEMORY_SLACK
+
+    shape = study.shape
+    records: int = sum(study.data["splits"].values())
+    with study.storage.connect() as connection:
+        trials = planned_trials(connection, study.study_id)
+    networks = {trial.architecture.hash: trial.architecture for trial in trials}
+    steps = (
+        training_memory(network, batch=study.definition.recipe.batch_size, **shape).peak_bytes
+        for network in networks.values()
+    )
+    return records * shape.leads * shape.samples * 2 + int(MEMORY_SLACK * max(steps))
 
 
 def available_cores() -> list[int]:
@@ -83,15 +125,6 @@ def available_cores() -> list[int]:
     with suppress(AttributeError):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
-
-
-def available_gpus() -> list[str]:
-    """List the GPUs this process may use, as CUDA_VISIBLE_DEVICES names them."""
-    import torch
-
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    count = torch.cuda.device_count()
-    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
 
 
 def worker_command(
@@ -126,8 +159,13 @@ def launch_local(
     def look() -> StudyStatus:
         return read_status(study, storage)
 
-    with stopping_signals() as stop, worker_environment(storage) as environment:
-        crew = [Place(slot, command, environment, logs) for slot in slots]
+    sharing = any(slot.memory_share is not None for slot in slots)
+    with (
+        stopping_signals() as stop,
+        worker_environment(storage) as environment,
+        shared_gpus(sharing, say) as service,
+    ):
+        crew = [Place(slot, command, {**environment, **service}, logs) for slot in slots]
         try:
             for place in crew:
                 place.start()

@@ -12,6 +12,8 @@ from typing import Literal
 import psutil
 import torch
 
+from search.machine import MEMORY_SHARE_VARIABLE
+
 Precision = Literal["fp32", "bf16"]
 
 # What torch, cuDNN, cuBLAS and the driver say, in parts that have stayed the same over versions.
@@ -102,10 +104,21 @@ def _says(error: BaseException, parts: tuple[str, ...]) -> bool:
     return isinstance(error, RuntimeError) and any(part in str(error) for part in parts)
 
 
+def memory_share() -> float:
+    """Return the share of a GPU's memory that this process may take, as its launcher said."""
+    return float(os.environ.get(MEMORY_SHARE_VARIABLE, 1))
+
+
+def bound_memory(device: torch.device) -> None:
+    """Keep this process to its share of the GPU: it then fails alone, not its neighbours."""
+    if device.type == "cuda" and memory_share() < 1:
+        torch.cuda.set_per_process_memory_fraction(memory_share(), device)
+
+
 def total_memory_bytes(device: torch.device) -> int:
-    """Return all memory of the device, whoever holds it now."""
+    """Return all memory of the device that this process may take, whoever holds it now."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[1]
+        return int(memory_share() * torch.cuda.mem_get_info(device)[1])
     return int(psutil.virtual_memory().total)
 
 
@@ -113,8 +126,9 @@ def free_memory_bytes(device: torch.device) -> int:
     """Return the memory that new tensors can have, torch's own reserve included."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return free + reserve
+        used = torch.cuda.memory_allocated(device)
+        reserve = torch.cuda.memory_reserved(device) - used
+        return min(free + reserve, total_memory_bytes(device) - used)
     return int(psutil.virtual_memory().available)
 
 

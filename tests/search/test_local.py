@@ -11,12 +11,13 @@ import psutil
 import pytest
 
 from search.errors import StudyError
+from search.launchers.gpus import Gpu
 from search.launchers.local import Slot, launch_local, plan_slots
 from search.reading.records import read_trials
 
 
 def test_slots_share_gpus_and_cores_out():
-    slots = plan_slots(gpus=["0", "3"], per_gpu=2, cores=range(9))
+    slots = plan_slots(gpus=[Gpu("0"), Gpu("3")], per_gpu=2, cores=range(9))
     assert [slot.gpu for slot in slots] == ["0", "3", "0", "3"]
     assert [slot.cores for slot in slots] == [(0, 1), (2, 3), (4, 5), (6, 7)]
     assert slots[3].environment["CUDA_VISIBLE_DEVICES"] == "3"
@@ -36,10 +37,10 @@ def test_slots_on_the_processor():
 
 
 def test_fewer_workers_than_places_use_all_gpus_and_more_are_refused():
-    slots = plan_slots(gpus=["0", "1", "2"], per_gpu=2, workers=4, cores=range(8))
+    slots = plan_slots(gpus=[Gpu("0"), Gpu("1"), Gpu("2")], per_gpu=2, workers=4, cores=range(8))
     assert [slot.gpu for slot in slots] == ["0", "1", "2", "0"]
     with pytest.raises(StudyError, match="at most 2 workers, 1 on each GPU, got 3"):
-        plan_slots(gpus=["0", "1"], workers=3)
+        plan_slots(gpus=[Gpu("0"), Gpu("1")], workers=3)
 
 
 def shell(script: str) -> list[str]:
