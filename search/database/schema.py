@@ -47,6 +47,7 @@ def init_db(storage: Database) -> None:
         try:
             found = schema_version(connection), optuna_version(connection)
             _refuse_newer(*found, storage.label)
+            _require_unicode(connection, storage.label)
             connection.commit()
             if found[1] != OPTUNA_VERSION:
                 storage.optuna(create_tables=True)
@@ -57,6 +58,15 @@ def init_db(storage: Database) -> None:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
             connection.commit()
+
+
+def _require_unicode(connection: Connection, label: str) -> None:
+    encoding = connection.scalar(text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise StudyError(
+            f"expected a database in UTF8, got {encoding} in {label}: make another one with "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 def require_schema(storage: Database) -> None:

@@ -292,3 +292,16 @@ def test_options_that_the_driver_does_not_know_are_named(option: str):
 def test_known_options_go_to_the_driver():
     with pytest.raises(StudyError, match="invalid sslmode value"):
         open_storage("postgresql://u@127.0.0.1:1/d?sslmode=maybe&application_name=x")
+
+
+def test_a_database_that_does_not_hold_all_texts_is_refused(storage: Storage):
+    engine = storage.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE DATABASE narrow ENCODING 'SQL_ASCII' TEMPLATE template0"))
+    url = storage.engine.url.set(database="narrow").render_as_string()
+    narrow = open_storage(url)
+    with pytest.raises(StudyError, match="UTF8, got SQL_ASCII"):
+        init_db(narrow)
+    narrow.engine.dispose()
+    with engine.connect() as connection:
+        connection.execute(text("DROP DATABASE narrow"))
