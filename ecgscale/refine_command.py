@@ -48,6 +48,8 @@ def refine(
     halving: Annotated[
         int | None,
         typer.Option(
+            min=1,
+            max=10_000,
             help="End those that are in the worse half of the proposed ones of like FLOPs after "
             "this epoch; the first four of each bin go on.",
             metavar="EPOCH",
