@@ -132,6 +132,11 @@ def free_memory_bytes(device: torch.device) -> int:
     return int(psutil.virtual_memory().available)
 
 
+def is_shared(device: torch.device) -> bool:
+    """Say whether others may hold memory of the device for a while that a trial counts on."""
+    return device.type == "cuda"
+
+
 def release_memory(device: torch.device) -> None:
     """Give memory that torch keeps in reserve back to the device."""
     if device.type == "cuda":

@@ -13,6 +13,7 @@ device, also when interrupted and resumed anywhere.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -41,6 +42,8 @@ from search.training.scores import DEFAULT_SCORING, FoldScores, Scoring, score_f
 __all__ = ["Diverged", "Interrupted", "Trained", "TrialScores", "train_one"]
 
 MEMORY_SLACK = 1.25  # for the allocator and workspaces, which the estimate leaves out
+SECONDS_FOR_MEMORY = 60.0  # that others hold
+TRIES_AT_SIZE = 3  # while memory comes and goes
 SMALLEST_MICRO_BATCH = 8  # batch normalisation over fewer records is another method
 STEPS_BETWEEN_LOSS_CHECKS = 50  # reading the loss waits for the device
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
@@ -130,9 +133,11 @@ def train_one(
     written and Interrupted raised, and the same call goes on from there (without a path the work
     is lost). The caller removes the file.
     `on_finish(trained)` gets the network and its outputs, to keep weights or to score further.
-    Micro-batches start as large as the memory estimate allows; out of memory, the trial goes on
-    from its checkpoint, or starts again, with half the size. Raises Diverged when the loss does,
-    Unsupported where cuDNN cannot compute a layer even for the smallest micro-batch.
+    Micro-batches start as large as the memory estimate allows. Out of memory, the trial goes on
+    from its checkpoint, or starts again: with the same size where others held the memory and gave
+    it back, since batch statistics are part of the method, else with half of it. Raises Diverged
+    when the loss does, Unsupported where cuDNN cannot compute a layer even for the smallest
+    micro-batch.
     """
     wanted = torch.device(device).type if device is not None else train.device.type
     if not wanted == train.device.type == validation.device.type:
@@ -143,7 +148,8 @@ def train_one(
     check_loss(recipe, train)
     precision = devices.resolve_precision(train.device, recipe.precision)
     trial = Trial(architecture, train, validation, recipe, seed, precision, scoring)
-    micro_batch = _micro_batch_that_fits(trial)
+    _wait_for_memory(trial, recipe.batch_size, should_stop)
+    micro_batch, tries = _micro_batch_that_fits(trial), 0
     while True:
         try:
             with devices.reproducible(seed, train.device):
@@ -152,18 +158,40 @@ def train_one(
             unsupported = devices.is_unsupported(error)
             if not unsupported and not devices.is_out_of_memory(error):
                 raise
-            if micro_batch <= SMALLEST_MICRO_BATCH:
-                if unsupported:
-                    raise devices.Unsupported(
-                        f"Expected a network that {train.device} can compute, got one with a "
-                        f"layer that cuDNN has no algorithm for, also with {micro_batch} records "
-                        f"at once: {error}"
-                    ) from error
-                raise
+            if micro_batch <= SMALLEST_MICRO_BATCH and unsupported:
+                raise devices.Unsupported(
+                    f"Expected a network that {train.device} can compute, got one with a layer "
+                    f"that cuDNN has no algorithm for, also with {micro_batch} records at once: "
+                    f"{error}"
+                ) from error
+            # Its traceback would keep the failed attempt's tensors alive.
+            failed = error.with_traceback(None)
         finally:
             devices.release_memory(train.device)  # others may share it
-        # Not inside the handler: it keeps the failed attempt's tensors alive.
-        micro_batch = max(micro_batch // 2, SMALLEST_MICRO_BATCH)
+        tries += 1
+        if tries < TRIES_AT_SIZE and _wait_for_memory(trial, micro_batch, should_stop):
+            continue
+        if micro_batch <= SMALLEST_MICRO_BATCH:
+            raise failed
+        micro_batch, tries = max(micro_batch // 2, SMALLEST_MICRO_BATCH), 0
+
+
+def _wait_for_memory(
+    trial: Trial, micro_batch: int, should_stop: Callable[[], bool] | None
+) -> bool:
+    """Wait for memory that others hold, where a step fits the device; say whether it came free."""
+    device, needed = trial.train.device, _step_memory_bytes(trial, micro_batch)
+    until, waited = time.monotonic() + SECONDS_FOR_MEMORY, False
+    while devices.is_shared(device) and devices.free_memory_bytes(
+        device
+    ) < needed <= devices.total_memory_bytes(device):
+        if should_stop is not None and should_stop():
+            raise Interrupted
+        if time.monotonic() > until:
+            return False
+        waited = True
+        time.sleep(0.5)
+    return waited
 
 
 def fits_alone(trial: Trial) -> bool:

@@ -34,7 +34,7 @@ def section(context: Context) -> Section:
     blocks: list[Block] = []
     if len(context.designs):
         blocks += [*_nothing(context), *_curves(context)]
-    blocks += [*_failures(context), *_classes(context)]
+    blocks += [*_shrunk(context), *_failures(context), *_classes(context)]
     return Section("training", "How training went", tuple(blocks))
 
 
@@ -53,6 +53,17 @@ def finding(context: Context) -> Finding:
 def nothing_sentence(found: Collapse) -> str:
     """Say how many networks learned nothing, and what they share."""
     return text("nothing", found=found, limit=GUESSING_AUROC)
+
+
+def _shrunk(context: Context) -> list[Block]:
+    """Say how many runs took their batches in parts, which changes batch normalisation."""
+    recipe, done = context.table.study.definition.get("recipe", {}), context.table.complete()
+    if "micro_batch" not in done or "batch_size" not in recipe:
+        return []
+    shrunk = int((done["micro_batch"] < recipe["batch_size"]).sum())
+    if not shrunk:
+        return []
+    return [text.paragraph("shrunk", n=shrunk, all=len(done), batch=recipe["batch_size"])]
 
 
 def _nothing(context: Context) -> list[Block]:

@@ -11,7 +11,7 @@ import search.training.device
 import search.training.run
 import search.training.train
 from models.memory import training_memory
-from search.training.train import Diverged, train_one
+from search.training.train import Diverged, Interrupted, train_one
 from tests.search.rhythms import CLASSES, QUICK, SAMPLES, linear_network, records, scored
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -74,6 +74,55 @@ def test_micro_batches_start_at_what_the_estimate_allows(network, monkeypatch, q
     for free, expected in ((2 * needed[0], 64), (1.3 * needed[1], 32), (1.3 * needed[2], 16)):
         monkeypatch.setattr(search.training.device, "free_memory_bytes", lambda device, n=free: n)
         assert train_one(network, train, validation, recipe, 0).micro_batch == expected
+
+
+def held_by_others(monkeypatch, seconds: float, *, for_good: bool = False) -> list[float]:
+    """Let the device's memory be another's for a while, or for good; return when it was asked."""
+    asked: list[float] = []
+    device, train = search.training.device, search.training.train
+
+    def free(_: torch.device) -> int:
+        asked.append(1.0)
+        return 1 if for_good or len(asked) < 3 else 10**12
+
+    monkeypatch.setattr(device, "is_shared", lambda _: True)
+    monkeypatch.setattr(device, "free_memory_bytes", free)
+    monkeypatch.setattr(train, "SECONDS_FOR_MEMORY", seconds)
+    return asked
+
+
+def test_memory_that_others_give_back_changes_no_batch(network, monkeypatch):
+    train, validation = records(90, 1), records(40, 2)
+    recipe = dataclasses.replace(QUICK, batch_size=32)
+    asked = held_by_others(monkeypatch, 60.0)
+    assert train_one(network, train, validation, recipe, 0).micro_batch == 32
+    assert len(asked) >= 3
+    held_by_others(monkeypatch, 0.0, for_good=True)
+    assert train_one(network, train, validation, recipe, 0).micro_batch == 8
+
+
+def test_a_step_that_others_crowded_out_is_tried_at_its_size_again(network, monkeypatch):
+    train, validation = records(90, 1), records(40, 2)
+    recipe = dataclasses.replace(QUICK, batch_size=32)
+    failures: list[float] = []
+    true_train = search.training.train._train
+
+    def crowded(*arguments):
+        if not failures:
+            failures.append(1.0)
+            held_by_others(monkeypatch, 60.0)
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return true_train(*arguments)
+
+    monkeypatch.setattr(search.training.train, "_train", crowded)
+    assert train_one(network, train, validation, recipe, 0).micro_batch == 32
+    assert failures
+
+
+def test_waiting_for_memory_can_be_stopped(network, monkeypatch):
+    held_by_others(monkeypatch, 60.0, for_good=True)
+    with pytest.raises(Interrupted):
+        train_one(network, records(90, 1), records(40, 2), QUICK, 0, should_stop=lambda: True)
 
 
 # What devices have said, each with what it means: torch 2.8 to 2.13, cuDNN 8 and 9.

@@ -42,6 +42,19 @@ def curves_of(table: TrialTable, per_epoch: np.ndarray, epochs: int = 10) -> pd.
     return pd.concat(parts, ignore_index=True)
 
 
+def test_runs_that_took_their_batches_in_parts_are_told(small: TrialTable) -> None:
+    facts = replace(
+        small.study, definition={**small.study.definition, "recipe": {"batch_size": 64}}
+    )
+    sizes = np.full(len(small.frame), 64)
+    for parts in (0, 3):
+        sizes[:parts] = 16
+        table = replace(small, study=facts, frame=small.frame.assign(micro_batch=sizes))
+        told = words(section(Context(table)).blocks)
+        assert ("had too little memory for a batch of 64" in told) == bool(parts)
+    assert f"3 of {len(small.complete())} runs had" in told
+
+
 def test_what_learned_nothing_is_counted_named_and_laid_at_its_cause(
     untrainable: TrialTable,
 ) -> None:
