@@ -159,3 +159,12 @@ def test_the_commands_defaults_are_those_of_the_queue():
     from search.trials.queue import Limits
 
     assert Limits() == Limits(grace_seconds=LEASE_SECONDS, patience_seconds=PATIENCE_SECONDS)
+
+
+def test_every_launcher_passes_leases_on():
+    from ecgscale.worker_options import WorkerArguments
+
+    assert WorkerArguments().options() == ()
+    asked = WorkerArguments(lease_seconds=30, patience_seconds=90.5, trial_seconds=7)
+    told = ("--lease-seconds=30", "--patience-seconds=90.5", "--trial-seconds=7")
+    assert asked.options() == told
