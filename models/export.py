@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def save_network(
     The .safetensors holds weights, architecture and card; `models.load(path)` needs nothing else.
     The .md is the card to read. The .py takes raw ECGs to decisions with the .safetensors and with
     torch, safetensors and numpy alone, without this package; a plug-in's network has none, for it
-    needs the plug-in. Returns the paths written.
+    needs the plug-in. Returns the paths written; OSError where the disk does not take them.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -56,8 +57,8 @@ def save_network(
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         save_file(weights, path, {"format": "pt"} | _metadata(architecture, card))
-    except SafetensorError as error:  # of the system: no rights, no room
-        raise ModelError(f"expected to write {path}, got: {error}; make room, or move it") from None
+    except SafetensorError as error:  # its own word for any error of the disk
+        raise OSError(errno.EIO, str(error), str(path)) from None
     text, code = path.with_suffix(".md"), path.with_name(f"{module_name(path)}.py")
     custom = is_custom(architecture.layers)
     usage = custom_usage(path.name) if custom else torch_usage(code.stem)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import platform
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -45,8 +44,6 @@ def keep_network(
 
     Raises OSError where the disk does not take it.
     """
-    from safetensors import SafetensorError
-
     from models.export import save_network
 
     architecture = Architecture.from_json(claim.architecture)
@@ -74,10 +71,7 @@ def keep_network(
         precision=scores.precision,
         versions=versions(),
     )
-    try:
-        save_network(path, architecture, trained.network, card)
-    except SafetensorError as error:  # its own word for any error of the disk
-        raise OSError(errno.EIO, str(error), str(path)) from None
+    save_network(path, architecture, trained.network, card)
     return path
 
 

@@ -154,6 +154,7 @@ def test_an_unreadable_study_is_skipped_and_named(make_study):
     mine = next(row for row in counted if row["study"] == good.name)
     assert mine == {"study": good.name, "planned": 6, "complete": 0, "running": 0} | {
         "waiting": 6,
+        "pruned": 0,
         "failed": 0,
     }
     make_study()  # the view is made anew in spite of them

@@ -86,6 +86,13 @@ def test_at_step_0_the_trunk_is_the_kept_one_and_the_head_is_new(small, store, k
     )
 
 
+def other_weights(network: Path) -> bytes:
+    """The file of the same network with one weight that differs."""
+    content = bytearray(network.read_bytes())
+    content[-4] ^= 1
+    return bytes(content)
+
+
 def test_the_hash_is_of_the_content_not_of_the_place(kept: Path, tmp_path: Path) -> None:
     plain, recipe = Recipe(), Recipe().starting_from(kept)
     moved = tmp_path / "moved.safetensors"
@@ -93,7 +100,7 @@ def test_the_hash_is_of_the_content_not_of_the_place(kept: Path, tmp_path: Path)
     assert recipe.init_hash == content_hash(kept)
     assert Recipe().starting_from(moved).hash == recipe.hash != plain.hash
     assert "init" not in plain.hashed(), "recipes of before keep their hash"
-    moved.write_bytes(kept.read_bytes() + b" ")
+    moved.write_bytes(other_weights(kept))
     assert Recipe().starting_from(moved).hash != recipe.hash
     with pytest.raises(StudyError, match=r"with the hash .* got .*moved"):
         read_start(replace(recipe, init=str(moved)))
@@ -130,7 +137,7 @@ def test_a_study_trains_its_one_network_and_replays_it(
     with pytest.raises(StudyError, match="workers by --init"):
         run_worker(study.name, storage, store, "cpu", options=options, say=str)
     wrong = tmp_path / "wrong.safetensors"
-    wrong.write_bytes(kept.read_bytes() + b" ")
+    wrong.write_bytes(other_weights(kept))
     with pytest.raises(StudyError, match="that the study was created with, by --init"):
         run_worker(study.name, storage, store, "cpu", options=replace(options, init=wrong), say=str)
     there = replace(options, init=kept)
@@ -176,7 +183,13 @@ def test_on_few_real_ecgs_it_begins_above_a_start_from_nothing(real: Path, small
     def records(store: Store, rows: np.ndarray, classes: list[int] | None = None):
         held = ResidentRecords.from_store(store, rows, "cpu")
         return (
-            held if classes is None else replace(held, labels=held.labels[:, classes].contiguous())
+            held
+            if classes is None
+            else replace(
+                held,
+                labels=held.labels[:, classes].contiguous(),
+                classes=tuple(held.classes[k] for k in classes),
+            )
         )
 
     recipe = Recipe(epochs=8, batch_size=64, precision="fp32")

@@ -93,4 +93,4 @@ def test_the_second_opinion_is_said_whatever_it_is() -> None:
     assert "singles out none of these." in said("other_choices", **told, no_one=True)
     assert "all of these but depth" in said("other_choices", **told, no_one=False)
     adds = {"adds": ["stages"], "misses": []}
-    assert "these, and besides stages." in said("other_choices", **adds, no_one=False)
+    assert "these, and also stages." in said("other_choices", **adds, no_one=False)
