@@ -32,6 +32,13 @@ class Gpu:
     cores: tuple[int, ...] = ()
     is_instance: bool = False
 
+    def share(self, workers: int) -> float | None:
+        """Return what each of some workers may take for tensors, as a share of the memory."""
+        if workers == 1:
+            return None
+        context = CONTEXT_BYTES / self.total_bytes if self.total_bytes else 1 - ROOM
+        return max(1 / workers - context, 0.01)
+
 
 def visible_gpus() -> list[Gpu]:
     """List what this process may use; without nvidia-smi only their names are known."""

@@ -84,7 +84,7 @@ def plan_slots(
             None if gpu is None else gpu.name,
             near[number] or (have[number % len(have)],),
             pinned=bool(near[number]),
-            memory_share=None if gpu is None or places.count(gpu) == 1 else 1 / places.count(gpu),
+            memory_share=None if gpu is None else gpu.share(places.count(gpu)),
         )
         for number, gpu in enumerate(places)
     )
