@@ -2,9 +2,9 @@
 
 Where a batch norm is followed by little more than a global average (MobileNets, networks without
 residual connections), the gradient that reaches it is nearly constant per channel, and nearly all
-of it cancels in its backward pass. torch's CPU kernel for channels_last adds up tens of thousands of
-without float32 values one by one (its kernel for contiguous memory does so in double precision), and what
-is left after the cancelling is noise: 5 % of the gradient in MobileNetV2, all of it in a deep
+of it cancels in its backward pass. torch's CPU kernel for channels_last adds up tens of thousands
+of float32 values one by one (its kernel for contiguous memory does so in double precision), and
+what is left after the cancelling is noise: 5 % of the gradient in MobileNetV2, all of it in a deep
 network without residual connections. Sums by torch.sum are pairwise and lose nothing.
 """
 
