@@ -52,7 +52,6 @@ def refine(
             max=10_000,
             help="End those that are in the worse half of the proposed ones of like FLOPs after "
             "this epoch; the first four of each bin go on.",
-            metavar="EPOCH",
         ),
     ] = None,
     unfinished: Annotated[

@@ -83,6 +83,14 @@ def synchronize(device: torch.device) -> None:
 class Unsupported(RuntimeError):
     """The device has no way to compute a layer of this network, however small the batch."""
 
+    @classmethod
+    def of(cls, device: torch.device, records: int, error: Exception) -> Unsupported:
+        """Say what cuDNN has no algorithm for, with how many records at once."""
+        return cls(
+            f"Expected a network that {device} can compute, got one with a layer that cuDNN has "
+            f"no algorithm for, also with {records} records at once: {error}"
+        )
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that the device's memory was not enough."""

@@ -159,11 +159,7 @@ def train_one(
             if not unsupported and not devices.is_out_of_memory(error):
                 raise
             if micro_batch <= SMALLEST_MICRO_BATCH and unsupported:
-                raise devices.Unsupported(
-                    f"Expected a network that {train.device} can compute, got one with a layer "
-                    f"that cuDNN has no algorithm for, also with {micro_batch} records at once: "
-                    f"{error}"
-                ) from error
+                raise devices.Unsupported.of(train.device, micro_batch, error) from error
             # Its traceback would keep the failed attempt's tensors alive.
             failed = error.with_traceback(None)
         finally:

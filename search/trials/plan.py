@@ -170,20 +170,14 @@ def extend(
     trials: list[PlannedTrial] = []
 
     def add(
-        network: Architecture,
-        role: Role,
-        repeat: int,
-        index: int,
-        changes: Mapping[str, Any],
-        halving: int | None = None,
+        network: Architecture, role: Role, repeat: int, index: int, changes: Mapping[str, Any]
     ) -> None:
         seed = trial_seed(definition.seed, index, repeat)
         while (key := _key(network, seed, role, changes)) in taken:
             repeat += 1
             seed = trial_seed(definition.seed, index, repeat)
         taken.add(key)
-        number = len(known) + len(trials)
-        trials.append(PlannedTrial(number, network, seed, role, changes, halving))
+        trials.append(PlannedTrial(len(known) + len(trials), network, seed, role, changes))
 
     hashes = {trial.architecture.hash for trial in known}
     for network in _further(definition, space, hashes, extension.architectures, len(known), shape):
@@ -208,7 +202,8 @@ def extend(
                 add(network, "reference", 0, int(network.hash[:8], 16), changes)
     for network in extension.refinements:
         changes = _nuisances(definition, len(known) + len(trials))
-        add(network, "refine", 0, int(network.hash[:8], 16), changes, extension.halving)
+        add(network, "refine", 0, int(network.hash[:8], 16), changes)
+        trials[-1] = replace(trials[-1], halving=extension.halving)
     return tuple(trials)
 
 

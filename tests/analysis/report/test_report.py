@@ -388,9 +388,8 @@ def test_an_unforeseen_error_costs_one_part_and_is_told(small: TrialTable) -> No
         raise ZeroDivisionError("by nothing")
 
     context = Context(small)
-    assert context.of(broken) == Refusal(
-        "report.broken", {"kind": "ZeroDivisionError", "text": "by nothing"}
-    )
+    about = {"kind": "ZeroDivisionError", "text": "by nothing"}
+    assert context.of(broken) == Refusal("report.broken", about)
     assert list(context.refusals()) == ["broken"]
 
 
