@@ -15,6 +15,7 @@ Rows = NDArray[np.int64]
 GROUPS = ("all", *SPLITS)
 AGES = ((0, 40, "under 40"), (40, 60, "40 to 59"), (60, 80, "60 to 79"), (80, 200, "80 and over"))
 UNKNOWN = "unknown"
+NO_LABEL = "none of these diagnoses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def label_lines(
         lines.append((name, _shares(rows, labels[:, index].astype(bool))))
     without = labels.sum(axis=1) == 0
     if without[rows["all"]].any():
-        lines.append(("none of these diagnoses", _shares(rows, without)))
+        lines.append((NO_LABEL, _shares(rows, without)))
     return lines
 
 

@@ -11,7 +11,9 @@ from analysis.trials.table import SEARCHED, TrialTable
 
 def plural(count: int, noun: str) -> str:
     """Write a count with its noun."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count} {noun.removesuffix('is')}es" if noun.endswith("sis") else f"{count} {noun}s"
 
 
 def networks(table: TrialTable, count: int) -> str:

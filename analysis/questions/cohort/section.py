@@ -10,7 +10,7 @@ from analysis.page.blocks import Block, Details, Drawing, Section
 from analysis.page.words import Text
 from analysis.questions.cohort.figures import flow_svg
 from analysis.questions.context import Context, Question
-from data_pipeline.cohort import full_name
+from data_pipeline.cohort import NO_LABEL, full_name
 
 TITLE = "The ECGs"
 text = Text("cohort")
@@ -26,13 +26,13 @@ def section(context: Context) -> Section:
         blocks.append(Drawing(flow_svg(cohort.flow), text("flow")))
         table = cohort.characteristics
         titled = table.rename(columns={"characteristic": "", "all": "all records"})
-        # Lines of diagnoses come last, and are many.
-        people = len(table) - len(cohort.names) - int("none of these" in str(table.iloc[-1, 0]))
+        labels = {NO_LABEL, *(full_name(name, cohort.names) for name in cohort.names)}
+        is_label = table["characteristic"].isin(labels)  # there are many of them
         blocks += [
-            text.table("cohort", titled.head(people), table),
+            text.table("cohort", titled[~is_label], table),
             Details(
                 "Diagnoses by split",
-                (text.table("cohort_diagnoses", titled.iloc[people:]),),
+                (text.table("cohort_diagnoses", titled[is_label]),),
             ),
         ]
     return Section("cohort", TITLE, (*blocks, *_labels(context)))

@@ -40,10 +40,11 @@ def test_people_come_first_and_diagnoses_are_folded_away() -> None:
     assert isinstance(folded, Details)
     assert people.shown[""].tolist() == ["Records"]
     assert people.data is not None
-    assert len(people.data) == 5
+    assert len(people.data) == 6
     (diagnoses,) = folded.blocks
     assert isinstance(diagnoses, TableBlock)
-    assert len(diagnoses.shown) == 4
+    assert diagnoses.shown[""].iloc[0] == "atrial fibrillation (AF)"
+    assert len(diagnoses.shown) == 5
 
 
 def test_a_study_from_before_says_where_its_cohort_is() -> None:

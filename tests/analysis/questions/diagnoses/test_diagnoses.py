@@ -19,7 +19,7 @@ from analysis.trials.table import TrialTable
 from analysis.use.curves import POINTS, PRECISION, ROC, ranking_curves
 from analysis.use.scores import Evaluated
 from data_pipeline import PrepareOptions, prepare_store
-from data_pipeline.cohort import Flow
+from data_pipeline.cohort import NO_LABEL, Flow, full_name
 from data_pipeline.synthetic import synthesize
 from search.cohort import Cohort, HeldOutEcgs
 from tests.analysis.questions.confirmation.confirmations import (
@@ -41,7 +41,8 @@ def cohort_of_records(count: int) -> Cohort:
     sex = pd.Categorical(["female", "male"] * (count // 2), ["female", "male"], ordered=True)
     age = pd.Categorical(["under 40"] * count, ["under 40", "unknown"], ordered=True)
     names = {"AF": "atrial fibrillation", "NSR": "sinus rhythm", "PVC": "PVC", "LBBB": "<LBBB>"}
-    rows = [("Records", "9", "3", "3", "3"), *((name, "1", "1", "1", "1") for name in names)]
+    lines = ("Records", *(full_name(name, names) for name in names), NO_LABEL)
+    rows = [(line, "9", "3", "3", "3") for line in lines]
     columns = ["characteristic", "all", "train", "validation", "test"]
     splits = {"train": 1, "validation": 1, "test": count}
     flow = Flow(count + 3, {"no <label>": 1}, count + 2, count + 2, splits)
